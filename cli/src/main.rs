@@ -1,0 +1,3 @@
+//! The `multiproc` command.
+
+fn main() {}

@@ -1,0 +1,31 @@
+//! Python's `multiprocessing` rebuilt on shared memory.
+
+#[cfg(not(target_os = "linux"))]
+compile_error!(
+    "multiproc supports Linux only (x86-64 and aarch64): it stands on futexes, memfd, OFD locks and pidfds"
+);
+
+mod error;
+
+mod sys;
+
+#[cfg(not(loom))]
+mod segment;
+
+mod ring;
+mod sync;
+
+#[cfg(not(loom))]
+mod tenancy;
+
+#[cfg(not(loom))]
+mod message;
+
+#[cfg(not(loom))]
+mod process;
+
+pub use error::{Error, ErrorKind, Result};
+
+#[cfg(all(debug_assertions, not(loom)))]
+#[doc(hidden)]
+pub use sys::step as crash_steps;

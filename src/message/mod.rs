@@ -1,0 +1,1 @@
+//! Floor 5: values to bytes and back, in place.
