@@ -1,0 +1,74 @@
+//! Sleeping on a word of shared memory until another process wakes it.
+//!
+//! Always the shared form: a private futex is keyed by address space and would miss the other process.
+
+use crate::sys::atomic::AtomicU32;
+use crate::sys::clock::Deadline;
+use crate::sys::step::step;
+
+#[cfg(not(loom))]
+mod kernel;
+#[cfg(loom)]
+#[path = "model.rs"]
+mod kernel;
+
+/// Why a sleep ended. Every reason may be spurious: the caller looks at its predicate again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wake {
+    /// Somebody woke the word.
+    Woken,
+    /// The word did not hold the expected value; nobody slept.
+    Changed,
+    /// The deadline passed.
+    TimedOut,
+    /// A signal handler ran.
+    Interrupted,
+}
+
+/// A word and the value it must hold for the sleep to begin.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Watch<'a> {
+    pub(crate) word: &'a AtomicU32,
+    pub(crate) expected: u32,
+}
+
+/// The kernel cannot wait for this many words at once, or for more than one at all.
+///
+/// The caller sleeps on one of them in short slices instead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unsupported;
+
+/// The most words that [`wait_any`] takes, a limit of the kernel.
+pub(crate) const MAX_WATCHES: usize = 128;
+
+/// Sleeps while `word` holds `expected`, until woken or until `deadline`.
+pub(crate) fn wait(word: &AtomicU32, expected: u32, deadline: Deadline) -> Wake {
+    if deadline == Deadline::NOW {
+        return Wake::TimedOut;
+    }
+    step("futex.wait");
+    kernel::wait(word, expected, deadline)
+}
+
+/// Wakes at most `count` sleepers of `word` and returns how many there were.
+pub(crate) fn wake(word: &AtomicU32, count: u32) -> u32 {
+    step("futex.wake");
+    kernel::wake(word, count)
+}
+
+/// Wakes every sleeper of `word`.
+pub(crate) fn wake_all(word: &AtomicU32) -> u32 {
+    wake(word, i32::MAX as u32)
+}
+
+/// Sleeps while every word holds its expected value, until one is woken or until `deadline`.
+pub(crate) fn wait_any(watches: &[Watch<'_>], deadline: Deadline) -> Result<Wake, Unsupported> {
+    if watches.is_empty() || watches.len() > MAX_WATCHES {
+        return Err(Unsupported);
+    }
+    if deadline == Deadline::NOW {
+        return Ok(Wake::TimedOut);
+    }
+    step("futex.wait_any");
+    kernel::wait_any(watches, deadline)
+}

@@ -1,0 +1,207 @@
+//! Liveness by OFD byte locks, and the names by which the kernel knows a process.
+//!
+//! A lock belongs to the *open file description*: it lasts until every descriptor of it is closed,
+//! which the kernel does only after the last thread of the process has left user mode. A descriptor that
+//! was inherited or received shares its description with the sender and must be re-opened before it is locked
+//! ([`crate::sys::fd::reopen`]), or the dead would look alive.
+
+use super::Participant;
+use crate::sys::step::step;
+use std::fs;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
+
+/// The locks live beyond every byte a file can have, so that they never meet anybody's locks on content.
+const BASE: i64 = 1 << 62;
+
+/// The byte range of all participants, and of nobody else.
+const RANGE: (i64, i64) = (BASE, 4096);
+
+fn byte_of(who: Participant) -> (i64, i64) {
+    (BASE + i64::from(who.get()), 1)
+}
+
+fn lock_request(kind: i32, (start, len): (i64, i64)) -> libc::flock {
+    // SAFETY: an all-zero flock is a valid value; OFD commands demand l_pid = 0.
+    let mut request: libc::flock = unsafe { std::mem::zeroed() };
+    request.l_type = kind as libc::c_short;
+    request.l_whence = libc::SEEK_SET as libc::c_short;
+    request.l_start = start;
+    request.l_len = len;
+    request
+}
+
+fn set_lock(fd: BorrowedFd<'_>, kind: i32, range: (i64, i64)) -> io::Result<bool> {
+    let request = lock_request(kind, range);
+    // SAFETY: `fd` is open and `request` is a valid flock that the call only reads.
+    let done = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_OFD_SETLK, &raw const request) };
+    if done == 0 {
+        return Ok(true);
+    }
+    let error = io::Error::last_os_error();
+    match error.raw_os_error() {
+        Some(libc::EAGAIN | libc::EACCES) => Ok(false),
+        _ => Err(error),
+    }
+}
+
+/// Takes the byte lock of `who` on this description; `false` if another description holds it.
+pub(crate) fn lock_own(fd: BorrowedFd<'_>, who: Participant) -> io::Result<bool> {
+    step("identity.lock_own");
+    set_lock(fd, libc::F_WRLCK, byte_of(who))
+}
+
+/// Gives back the byte lock of `who`; never in a forked child, whose description is its parent's.
+pub(crate) fn unlock_own(fd: BorrowedFd<'_>, who: Participant) -> io::Result<()> {
+    step("identity.unlock_own");
+    set_lock(fd, libc::F_UNLCK, byte_of(who)).map(drop)
+}
+
+/// Locks every participant's byte; `true` means that nobody but this description is alive, nor can join.
+///
+/// On `false` nothing has changed: the own byte stays locked.
+pub(crate) fn lock_all_exclusive(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    step("identity.lock_all");
+    set_lock(fd, libc::F_WRLCK, RANGE)
+}
+
+/// Whether some *other* description holds the byte lock of `who`; the own slot must be answered by the caller.
+///
+/// When the kernel does not answer, the participant counts as alive: that delays a repair, where the opposite would
+/// repair under a living owner's hands.
+pub(crate) fn is_alive(fd: BorrowedFd<'_>, who: Participant) -> bool {
+    let mut request = lock_request(libc::F_WRLCK, byte_of(who));
+    // SAFETY: `fd` is open and `request` is a valid flock that the call may overwrite.
+    let done = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_OFD_GETLK, &raw mut request) };
+    done != 0 || request.l_type != libc::F_UNLCK as libc::c_short
+}
+
+/// A process by pid and start time: unlike a pid alone, never two processes of one boot and namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Process {
+    pub(crate) pid: u32,
+    pub(crate) start_time: u64,
+}
+
+impl Process {
+    /// The calling process.
+    pub(crate) fn current() -> Self {
+        let pid = current_pid();
+        Process {
+            pid,
+            start_time: start_time(pid).unwrap_or(0),
+        }
+    }
+}
+
+/// The calling process's id, asked of the kernel each time: a cached one would be wrong after fork.
+pub(crate) fn current_pid() -> u32 {
+    std::process::id()
+}
+
+/// When `pid` started, in clock ticks since boot (field 22 of `/proc/PID/stat`); `None` if there is no such process.
+pub(crate) fn start_time(pid: u32) -> Option<u64> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    parse_start_time(&stat)
+}
+
+/// The command name, field 2, may hold spaces and parentheses: fields are counted from its *last* parenthesis.
+fn parse_start_time(stat: &[u8]) -> Option<u64> {
+    let name_end = stat.iter().rposition(|&byte| byte == b')')?;
+    let fields = std::str::from_utf8(&stat[name_end + 1..]).ok()?;
+    fields.split_ascii_whitespace().nth(22 - 3)?.parse().ok()
+}
+
+/// The inode of this process's pid namespace, 0 if `/proc` is not there.
+pub(crate) fn pid_namespace() -> u64 {
+    fs::metadata("/proc/self/ns/pid").map_or(0, |meta| meta.ino())
+}
+
+/// The id of this boot, all zero if the kernel does not tell.
+pub(crate) fn boot_id() -> [u8; 16] {
+    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    parse_uuid(text.trim()).unwrap_or([0; 16])
+}
+
+fn parse_uuid(text: &str) -> Option<[u8; 16]> {
+    let hex: String = text.chars().filter(|&c| c != '-').collect();
+    u128::from_str_radix(&hex, 16).ok().map(u128::to_be_bytes)
+}
+
+/// A random number that no other process will draw; never 0, which means "none" wherever ids are stored.
+pub(crate) fn random_u64() -> u64 {
+    let mut bytes = [0_u8; 8];
+    loop {
+        // SAFETY: `bytes` is writable for its length.
+        let got = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+        let number = u64::from_ne_bytes(bytes);
+        if got == 8 && number != 0 {
+            return number;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::OpenOptionsExt;
+
+    fn two_descriptions() -> (File, File) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let other = File::options().read(true).write(true).open(file.path());
+        (file.into_file(), other.unwrap())
+    }
+
+    #[test]
+    fn a_locked_byte_is_a_living_participant() {
+        let (mine, other) = two_descriptions();
+        let who = Participant::new(7).unwrap();
+        assert!(!is_alive(other.as_fd(), who));
+        assert!(lock_own(mine.as_fd(), who).unwrap());
+        assert!(is_alive(other.as_fd(), who));
+        assert!(!lock_own(other.as_fd(), who).unwrap());
+        drop(mine);
+        assert!(!is_alive(other.as_fd(), who));
+    }
+
+    #[test]
+    fn only_the_last_one_can_lock_all() {
+        let (mine, other) = two_descriptions();
+        assert!(lock_own(mine.as_fd(), Participant::FIRST).unwrap());
+        assert!(lock_own(other.as_fd(), Participant::LAST).unwrap());
+        assert!(!lock_all_exclusive(mine.as_fd()).unwrap());
+        assert!(is_alive(other.as_fd(), Participant::FIRST));
+        unlock_own(other.as_fd(), Participant::LAST).unwrap();
+        assert!(lock_all_exclusive(mine.as_fd()).unwrap());
+        assert!(!lock_own(other.as_fd(), Participant::LAST).unwrap());
+    }
+
+    #[test]
+    fn an_unanswerable_question_means_alive() {
+        let only_a_path = File::options()
+            .read(true)
+            .custom_flags(libc::O_PATH)
+            .open("/proc/self/stat")
+            .unwrap();
+        assert!(is_alive(only_a_path.as_fd(), Participant::FIRST));
+    }
+
+    #[test]
+    fn start_times_survive_hostile_command_names() {
+        let line = b"42 (a) R (b) S 1 42 42 0 -1 0 1 2 3 4 5 6 7 8 20 0 1 0 98765 1 2";
+        assert_eq!(parse_start_time(line), Some(98765));
+        assert_eq!(parse_start_time(b"42 (truncated"), None);
+    }
+
+    #[test]
+    fn this_process_has_a_start_time_and_a_boot() {
+        assert!(Process::current().start_time > 0);
+        assert_eq!(start_time(u32::MAX), None);
+        assert_ne!(boot_id(), [0; 16]);
+        assert_ne!(pid_namespace(), 0);
+        assert_ne!(random_u64(), random_u64());
+    }
+}
