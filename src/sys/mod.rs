@@ -3,7 +3,13 @@
 pub(crate) mod atomic;
 pub(crate) mod backoff;
 pub(crate) mod clock;
+#[cfg(not(loom))]
+pub(crate) mod fd;
 pub(crate) mod futex;
 pub(crate) mod identity;
+#[cfg(not(loom))]
+pub(crate) mod membarrier;
 pub(crate) mod seeded;
+#[cfg(not(loom))]
+pub(crate) mod shm;
 pub mod step;
