@@ -6,56 +6,33 @@
 //! ([`crate::sys::fd::reopen`]), or the dead would look alive.
 
 use super::Participant;
+use crate::sys::ofd::{self, Hold, Range};
 use crate::sys::step::step;
 use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::MetadataExt;
 
-/// The locks live beyond every byte a file can have, so that they never meet anybody's locks on content.
-const BASE: i64 = 1 << 62;
-
 /// The byte range of all participants, and of nobody else.
-const RANGE: (i64, i64) = (BASE, 4096);
+const RANGE: Range = Range {
+    start: ofd::BASE,
+    len: 4096,
+};
 
-fn byte_of(who: Participant) -> (i64, i64) {
-    (BASE + i64::from(who.get()), 1)
-}
-
-fn lock_request(kind: i32, (start, len): (i64, i64)) -> libc::flock {
-    // SAFETY: an all-zero flock is a valid value; OFD commands demand l_pid = 0.
-    let mut request: libc::flock = unsafe { std::mem::zeroed() };
-    request.l_type = kind as libc::c_short;
-    request.l_whence = libc::SEEK_SET as libc::c_short;
-    request.l_start = start;
-    request.l_len = len;
-    request
-}
-
-fn set_lock(fd: BorrowedFd<'_>, kind: i32, range: (i64, i64)) -> io::Result<bool> {
-    let request = lock_request(kind, range);
-    // SAFETY: `fd` is open and `request` is a valid flock that the call only reads.
-    let done = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_OFD_SETLK, &raw const request) };
-    if done == 0 {
-        return Ok(true);
-    }
-    let error = io::Error::last_os_error();
-    match error.raw_os_error() {
-        Some(libc::EAGAIN | libc::EACCES) => Ok(false),
-        _ => Err(error),
-    }
+fn byte_of(who: Participant) -> Range {
+    Range::byte(ofd::BASE + i64::from(who.get()))
 }
 
 /// Takes the byte lock of `who` on this description; `false` if another description holds it.
 pub(crate) fn lock_own(fd: BorrowedFd<'_>, who: Participant) -> io::Result<bool> {
     step("identity.lock_own");
-    set_lock(fd, libc::F_WRLCK, byte_of(who))
+    ofd::try_lock(fd, Hold::Exclusive, byte_of(who))
 }
 
 /// Gives back the byte lock of `who`; never in a forked child, whose description is its parent's.
 pub(crate) fn unlock_own(fd: BorrowedFd<'_>, who: Participant) -> io::Result<()> {
     step("identity.unlock_own");
-    set_lock(fd, libc::F_UNLCK, byte_of(who)).map(drop)
+    ofd::unlock(fd, byte_of(who))
 }
 
 /// Locks every participant's byte; `true` means that nobody but this description is alive, nor can join.
@@ -63,7 +40,7 @@ pub(crate) fn unlock_own(fd: BorrowedFd<'_>, who: Participant) -> io::Result<()>
 /// On `false` nothing has changed: the own byte stays locked.
 pub(crate) fn lock_all_exclusive(fd: BorrowedFd<'_>) -> io::Result<bool> {
     step("identity.lock_all");
-    set_lock(fd, libc::F_WRLCK, RANGE)
+    ofd::try_lock(fd, Hold::Exclusive, RANGE)
 }
 
 /// Whether some *other* description holds the byte lock of `who`; the own slot must be answered by the caller.
@@ -71,10 +48,7 @@ pub(crate) fn lock_all_exclusive(fd: BorrowedFd<'_>) -> io::Result<bool> {
 /// When the kernel does not answer, the participant counts as alive: that delays a repair, where the opposite would
 /// repair under a living owner's hands.
 pub(crate) fn is_alive(fd: BorrowedFd<'_>, who: Participant) -> bool {
-    let mut request = lock_request(libc::F_WRLCK, byte_of(who));
-    // SAFETY: `fd` is open and `request` is a valid flock that the call may overwrite.
-    let done = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_OFD_GETLK, &raw mut request) };
-    done != 0 || request.l_type != libc::F_UNLCK as libc::c_short
+    ofd::held_elsewhere(fd, byte_of(who)).unwrap_or(true)
 }
 
 /// A process by pid and start time: unlike a pid alone, never two processes of one boot and namespace.

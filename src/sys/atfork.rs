@@ -1,0 +1,380 @@
+//! What a child of `fork` without `exec` must forget before it does anything else.
+//!
+//! The child shares its parent's open file descriptions, and so its locks: as long as the child keeps them, a dead
+//! parent looks alive. A hook that runs in the child replaces every registered descriptor by a fresh description of
+//! the same file, which holds no lock, and marks the [`Seat`] as empty; its next use joins with a slot of its own.
+//!
+//! The hook makes system calls and touches atomics, nothing else: another thread of the parent may have held any lock
+//! of the process, the allocator's included.
+
+use crate::sys::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use crate::sys::identity::{Participant, current_pid};
+use std::cell::UnsafeCell;
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::ptr::null_mut;
+use std::sync::Once;
+use std::time::Duration;
+
+/// One process's place in one segment, as the fork hook must know it: which descriptor carries its locks, and which
+/// slot it has taken.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    fd: RawFd,
+    /// The slot of the participant, 0 while there is none.
+    who: AtomicU32,
+    /// Set in a child that could not get a description of its own: joining there would disturb the parent's locks.
+    shared: AtomicBool,
+}
+
+impl Seat {
+    /// Puts `fd`, whose description must be its owner's own, under the care of the fork hook.
+    ///
+    /// # Safety
+    ///
+    /// `fd` stays open, and stays the same file, until the seat is dropped.
+    pub(crate) unsafe fn new(fd: BorrowedFd<'_>) -> Box<Seat> {
+        watch_forks();
+        let seat = Box::new(Seat {
+            fd: fd.as_raw_fd(),
+            who: AtomicU32::new(0),
+            shared: AtomicBool::new(false),
+        });
+        register(&seat);
+        seat
+    }
+
+    /// The slot this process holds; `None` before it has joined and after a fork.
+    #[inline]
+    pub(crate) fn who(&self) -> Option<Participant> {
+        // Relaxed: written by this process alone; what the slot guards is ordered by the protocols that use it.
+        Participant::new(self.who.load(Ordering::Relaxed) as u16)
+    }
+
+    /// Notes the slot this process holds from now on.
+    pub(crate) fn take(&self, who: Option<Participant>) {
+        let slot = who.map_or(0, |who| u32::from(who.get()));
+        self.who.store(slot, Ordering::Relaxed);
+    }
+
+    /// Whether the descriptor still belongs to the parent's description, so that no lock may be taken or given back.
+    pub(crate) fn is_shared_with_parent(&self) -> bool {
+        self.shared.load(Ordering::Relaxed)
+    }
+
+    /// In the child of a fork: a fresh description of the same file under the same number, without locks.
+    ///
+    /// Where that fails (no `/proc`, no free descriptor) the old one stays, and the parent looks alive for as long
+    /// as this child does: late, never wrong.
+    fn renew_in_child(&self) {
+        self.who.store(0, Ordering::Relaxed);
+        let shared = !replace_description(self.fd);
+        self.shared.store(shared, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        unregister(self);
+    }
+}
+
+/// `/proc/self/fd/N` without an allocation.
+fn proc_path(fd: i32) -> [u8; 32] {
+    const PREFIX: &[u8] = b"/proc/self/fd/";
+    let mut path = [0_u8; 32];
+    path[..PREFIX.len()].copy_from_slice(PREFIX);
+    let digits = fd.checked_ilog10().unwrap_or(0) as usize + 1;
+    let mut rest = fd;
+    for at in (0..digits).rev() {
+        path[PREFIX.len() + at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    path
+}
+
+/// Async-signal-safe: `open`, `dup3` and `close` only.
+fn replace_description(fd: i32) -> bool {
+    let path = proc_path(fd);
+    // SAFETY: `path` ends with a zero byte; open has no other precondition.
+    let fresh = unsafe { libc::open(path.as_ptr().cast(), libc::O_RDWR | libc::O_CLOEXEC) };
+    if fresh < 0 {
+        return false;
+    }
+    // SAFETY: both numbers are descriptors of this process, `fd` ours to replace and `fresh` just opened.
+    let done = unsafe { libc::dup3(fresh, fd, libc::O_CLOEXEC) };
+    // SAFETY: `fresh` is ours and not used again.
+    unsafe { libc::close(fresh) };
+    done == fd
+}
+
+/// A piece of the table of all seats; pieces are added and never freed, so that the hook can walk them at any time.
+struct Chunk {
+    seats: [AtomicPtr<Seat>; 64],
+    next: AtomicPtr<Chunk>,
+}
+
+impl Chunk {
+    const fn new() -> Self {
+        Chunk {
+            seats: [const { AtomicPtr::new(null_mut()) }; 64],
+            next: AtomicPtr::new(null_mut()),
+        }
+    }
+
+    fn next(&self) -> Option<&'static Chunk> {
+        // SAFETY: `next` is null or a leaked chunk; Acquire pairs with the Release that published it.
+        unsafe { self.next.load(Ordering::Acquire).as_ref() }
+    }
+}
+
+static SEATS: Chunk = Chunk::new();
+
+fn chunks() -> impl Iterator<Item = &'static Chunk> {
+    std::iter::successors(Some(&SEATS), |chunk| chunk.next())
+}
+
+fn register(seat: &Seat) {
+    let mut last = &SEATS;
+    for chunk in chunks() {
+        if chunk
+            .seats
+            .iter()
+            .any(|entry| swap(entry, null_mut(), address(seat)))
+        {
+            return;
+        }
+        last = chunk;
+    }
+    let fresh = Box::into_raw(Box::new(Chunk::new()));
+    // Release: whoever walks to the chunk sees it empty, not uninitialised.
+    let won = last
+        .next
+        .compare_exchange(null_mut(), fresh, Ordering::Release, Ordering::Relaxed);
+    if won.is_err() {
+        // SAFETY: `fresh` came from Box::into_raw just above and was not published.
+        drop(unsafe { Box::from_raw(fresh) });
+    }
+    register(seat);
+}
+
+fn unregister(seat: &Seat) {
+    for chunk in chunks() {
+        if chunk
+            .seats
+            .iter()
+            .any(|entry| swap(entry, address(seat), null_mut()))
+        {
+            return;
+        }
+    }
+}
+
+fn address(seat: &Seat) -> *mut Seat {
+    std::ptr::from_ref(seat).cast_mut()
+}
+
+fn swap(entry: &AtomicPtr<Seat>, from: *mut Seat, to: *mut Seat) -> bool {
+    // Release publishes the seat's fields to the hook, which runs in a copy of this memory.
+    entry.load(Ordering::Relaxed) == from
+        && entry
+            .compare_exchange(from, to, Ordering::Release, Ordering::Relaxed)
+            .is_ok()
+}
+
+/// Registers the hook, once in the life of the process image.
+fn watch_forks() {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        // SAFETY: `in_child` is async-signal-safe. Failure (ENOMEM) leaves forked children without the hook, in
+        // which case their parents look alive for as long as they do: late, never wrong.
+        unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+    });
+}
+
+extern "C" fn in_child() {
+    for entry in chunks().flat_map(|chunk| &chunk.seats) {
+        // SAFETY: an entry is null or a seat that is alive: it is removed before the seat is freed.
+        if let Some(seat) = unsafe { entry.load(Ordering::Acquire).as_ref() } {
+            seat.renew_in_child();
+        }
+    }
+}
+
+/// A lock inside one process that a fork at any moment leaves usable in the child.
+///
+/// If another thread of the parent held it at the fork, its value may be half changed in the child, where that thread
+/// does not exist: the child takes the lock over and starts with a fresh value. Only for slow paths.
+pub(crate) struct ForkMutex<T> {
+    /// `pid << 32 | tid` of the holder, 0 when free.
+    holder: AtomicU64,
+    value: UnsafeCell<T>,
+    fresh: fn() -> T,
+}
+
+// SAFETY: `value` is reached only through a guard, and `holder` admits one guard at a time.
+unsafe impl<T: Send> Sync for ForkMutex<T> {}
+// SAFETY: nothing in it belongs to one thread.
+unsafe impl<T: Send> Send for ForkMutex<T> {}
+
+impl<T> ForkMutex<T> {
+    /// A free lock around `value`; `fresh` makes the value anew in a child that finds the old one half changed.
+    pub(crate) const fn new(value: T, fresh: fn() -> T) -> Self {
+        ForkMutex {
+            holder: AtomicU64::new(0),
+            value: UnsafeCell::new(value),
+            fresh,
+        }
+    }
+
+    /// Waits for the lock.
+    ///
+    /// # Panics
+    ///
+    /// The calling thread holds the lock already.
+    pub(crate) fn lock(&self) -> ForkGuard<'_, T> {
+        let me = token();
+        let mut tries = 0_u32;
+        loop {
+            // Acquire pairs with the Release of the guard's drop.
+            match self
+                .holder
+                .compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed)
+            {
+                Ok(_) => return ForkGuard(self),
+                Err(holder) if holder == me => panic!("a process-wide lock was taken twice"),
+                Err(holder) if holder >> 32 != me >> 32 => {
+                    if self.inherit(holder, me) {
+                        return ForkGuard(self);
+                    }
+                }
+                Err(_) => pause(&mut tries),
+            }
+        }
+    }
+
+    #[cold]
+    fn inherit(&self, holder: u64, me: u64) -> bool {
+        let won = self
+            .holder
+            .compare_exchange(holder, me, Ordering::Acquire, Ordering::Relaxed);
+        if won.is_ok() {
+            // SAFETY: `holder` is ours now. The old value may be torn, so it is overwritten and not dropped.
+            unsafe { self.value.get().write((self.fresh)()) };
+        }
+        won.is_ok()
+    }
+}
+
+impl<T> fmt::Debug for ForkMutex<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ForkMutex").finish_non_exhaustive()
+    }
+}
+
+fn token() -> u64 {
+    // SAFETY: gettid has no precondition.
+    let tid = unsafe { libc::gettid() };
+    u64::from(current_pid()) << 32 | u64::from(tid as u32)
+}
+
+/// Yields a few times, then sleeps a little: the holders make system calls.
+fn pause(tries: &mut u32) {
+    *tries += 1;
+    if *tries < 16 {
+        std::thread::yield_now();
+    } else {
+        std::thread::sleep(Duration::from_micros(50));
+    }
+}
+
+/// The right to the value of a [`ForkMutex`].
+pub(crate) struct ForkGuard<'a, T>(&'a ForkMutex<T>);
+
+impl<T> Deref for ForkGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: the guard is the only one, so no other reference to the value exists.
+        unsafe { &*self.0.value.get() }
+    }
+}
+
+impl<T> DerefMut for ForkGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: the guard is the only one and is borrowed exclusively.
+        unsafe { &mut *self.0.value.get() }
+    }
+}
+
+impl<T> Drop for ForkGuard<'_, T> {
+    fn drop(&mut self) {
+        // A guard that a fork copied into the child is not the holder there. Release pairs with lock's Acquire.
+        let me = token();
+        let _ = self
+            .0
+            .holder
+            .compare_exchange(me, 0, Ordering::Release, Ordering::Relaxed);
+    }
+}
+
+impl<T> fmt::Debug for ForkGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ForkGuard").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn a_path_is_spelled_without_allocating() {
+        for fd in [0, 7, 10, 99, 100, 65_535, i32::MAX] {
+            let path = proc_path(fd);
+            let text = std::ffi::CStr::from_bytes_until_nul(&path).unwrap();
+            assert_eq!(text.to_str().unwrap(), format!("/proc/self/fd/{fd}"));
+        }
+    }
+
+    #[test]
+    fn threads_take_turns() {
+        static SUM: ForkMutex<u64> = ForkMutex::new(0, || 0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..1000).for_each(|_| *SUM.lock() += 1));
+            }
+        });
+        assert_eq!(*SUM.lock(), 4000);
+    }
+
+    #[test]
+    fn what_a_lost_thread_held_is_taken_over() {
+        let lock = ForkMutex::new(1, || 2);
+        std::mem::forget(lock.lock());
+        let elsewhere = lock.holder.load(Ordering::Relaxed) + (1 << 32);
+        lock.holder.store(elsewhere, Ordering::Relaxed);
+        assert_eq!(*lock.lock(), 2);
+    }
+
+    #[test]
+    fn many_seats_come_and_go() {
+        let file = std::fs::File::open("/dev/null").unwrap();
+        let listed = |seat: &Seat| {
+            let is_it = |entry: &AtomicPtr<Seat>| entry.load(Ordering::Relaxed) == address(seat);
+            chunks()
+                .flat_map(|chunk| &chunk.seats)
+                .filter(|e| is_it(e))
+                .count()
+        };
+        // SAFETY: `file` outlives the seats.
+        let seats: Vec<_> = (0..200)
+            .map(|_| unsafe { Seat::new(file.as_fd()) })
+            .collect();
+        assert!(seats.iter().all(|seat| listed(seat) == 1));
+        seats.iter().for_each(|seat| unregister(seat));
+        assert!(seats.iter().all(|seat| listed(seat) == 0));
+    }
+}
