@@ -5,6 +5,8 @@ compile_error!(
     "multiproc supports Linux only (x86-64 and aarch64): it stands on futexes, memfd, OFD locks and pidfds"
 );
 
+extern crate self as multiproc;
+
 mod error;
 
 mod sys;
@@ -25,6 +27,19 @@ mod message;
 mod process;
 
 pub use error::{Error, ErrorKind, Result};
+#[cfg(not(loom))]
+pub use message::{Bytes, Encode, InvalidMessage, Message, WriteError};
+#[cfg(not(loom))]
+pub use rkyv;
+
+/// What [`message!`] expands to; not part of the public face.
+#[cfg(not(loom))]
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::message::{
+        Shape, check_value, forward_value, inline_size, own_value, view_value, write_value,
+    };
+}
 
 #[cfg(all(debug_assertions, not(loom)))]
 #[doc(hidden)]

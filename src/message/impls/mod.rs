@@ -1,0 +1,6 @@
+//! [`Message`](super::Message) for the types of std.
+
+mod collections;
+mod compound;
+mod numbers;
+mod text;
