@@ -1,1 +1,357 @@
 //! Floor 2: rooms in memory. The only place that turns bytes into references.
+//!
+//! A segment is a file: one page of [`header`], the object's body, a roster of its members that grows page by page,
+//! and reserves that get memory when they are needed.
+
+pub(crate) mod header;
+pub(crate) mod kind;
+pub(crate) mod layout;
+pub(crate) mod name;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::fd;
+use crate::sys::identity::{self, Process};
+use crate::sys::shm::{self, Mapping, TmpFile};
+use header::{Header, Parts};
+pub(crate) use kind::Kind;
+use layout::{Layout, Offset, PAGE};
+use name::{Directory, Name};
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ptr::NonNull;
+
+/// [`Spec::mode`]: ask for huge pages.
+pub(crate) const MODE_HUGE: u32 = 1;
+/// [`Spec::mode`]: take all page faults of the body when the segment is mapped.
+pub(crate) const MODE_PREFAULT: u32 = 2;
+
+/// What a new segment shall be.
+#[derive(Clone, Debug)]
+pub(crate) struct Spec {
+    /// The object it carries.
+    pub(crate) kind: Kind,
+    /// The hash of the element type's archived layout, of the archive format, endianness and pointer width.
+    pub(crate) fingerprint: u64,
+    /// The element type for people; the first 64 bytes are kept.
+    pub(crate) type_name: String,
+    /// The bytes that the object has from the start.
+    pub(crate) body_len: u64,
+    /// Bytes that get memory only when `ensure_allocated` asks for them.
+    pub(crate) reserve_len: u64,
+    /// The object's own geometry.
+    pub(crate) params: [u64; 8],
+    /// `MODE_` bits.
+    pub(crate) mode: u32,
+}
+
+impl Spec {
+    /// An empty segment of a kind; the fields are public to be filled in.
+    pub(crate) fn new(kind: Kind) -> Self {
+        Spec {
+            kind,
+            fingerprint: 0,
+            type_name: String::new(),
+            body_len: 0,
+            reserve_len: 0,
+            params: [0; 8],
+            mode: 0,
+        }
+    }
+}
+
+/// What an opened segment must be.
+#[derive(Clone, Debug)]
+pub(crate) struct Expect {
+    /// The object it must carry.
+    pub(crate) kind: Kind,
+    /// The fingerprint it must have.
+    pub(crate) fingerprint: u64,
+    /// The element type for the error text.
+    pub(crate) type_name: String,
+}
+
+impl From<&Spec> for Expect {
+    fn from(spec: &Spec) -> Self {
+        Expect {
+            kind: spec.kind,
+            fingerprint: spec.fingerprint,
+            type_name: spec.type_name.clone(),
+        }
+    }
+}
+
+/// What a segment is: read from its header once, checked, and kept where no other process can change it.
+#[derive(Clone, Debug)]
+pub(crate) struct Geometry {
+    pub(crate) id: u64,
+    pub(crate) kind: Kind,
+    pub(crate) fingerprint: u64,
+    pub(crate) type_name: String,
+    pub(crate) params: [u64; 8],
+    pub(crate) mode: u32,
+    pub(crate) creator: Process,
+    pub(crate) pid_namespace: u64,
+    parts: Parts,
+}
+
+impl Geometry {
+    /// Refuses a segment of another kind or element type.
+    fn check(&self, expect: &Expect) -> Result<()> {
+        if self.kind == expect.kind && self.fingerprint == expect.fingerprint {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::WrongType,
+            format!(
+                "the object is a {} of {} (layout {:016x}), not a {} of {} (layout {:016x})",
+                self.kind,
+                self.type_name,
+                self.fingerprint,
+                expect.kind,
+                expect.type_name,
+                expect.fingerprint
+            ),
+        ))
+    }
+}
+
+/// A shared-memory file, mapped: the body of one object, or of many small ones.
+///
+/// References into it are bounded and aligned against private copies of its geometry, never against what it says now.
+pub(crate) struct Segment {
+    file: OwnedFd,
+    map: Mapping,
+    geometry: Geometry,
+}
+
+/// A new segment that nobody else can see; dropped, nothing of it is left.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    segment: Segment,
+    unnamed: Option<TmpFile>,
+}
+
+impl Draft {
+    /// A segment without a name: it lives as long as somebody has it open.
+    pub(crate) fn anonymous(spec: &Spec) -> Result<Self> {
+        let id = identity::random_u64();
+        let file = shm::anonymous(&format!("multiproc-{id:016x}"))?;
+        let segment = Segment::build(file, spec, id)?;
+        // Sealed at full length: from here on nobody can pull the memory away under a user's feet.
+        shm::seal_against_shrinking(segment.fd())?;
+        Ok(Draft {
+            segment,
+            unnamed: None,
+        })
+    }
+
+    /// A segment that [`publish`](Draft::publish) will name.
+    pub(crate) fn named(dir: &Directory, spec: &Spec) -> Result<Self> {
+        let unnamed = dir.create()?;
+        let segment = Segment::build(unnamed.share()?, spec, identity::random_u64())?;
+        Ok(Draft {
+            segment,
+            unnamed: Some(unnamed),
+        })
+    }
+
+    /// The segment, to be initialised and joined before it is published.
+    pub(crate) fn segment(&self) -> &Segment {
+        &self.segment
+    }
+
+    /// Lets the object begin to exist, under `name` if it was made to be named.
+    pub(crate) fn publish(self, name: Option<&Name>) -> Result<Segment> {
+        match (self.unnamed, name) {
+            (None, None) => Ok(self.segment),
+            (Some(file), Some(name)) => file.link_as(name.as_str()).map(|()| self.segment),
+            _ => Err(Error::new(
+                ErrorKind::InvalidInput,
+                "an anonymous object cannot get a name, and a named one needs it",
+            )),
+        }
+    }
+}
+
+impl Segment {
+    fn build(file: OwnedFd, spec: &Spec, id: u64) -> Result<Self> {
+        let parts = Parts::plan(spec)?;
+        shm::allocate(file.as_fd(), 0, parts.first_len())?;
+        let map = Mapping::new(file.as_fd(), 0, parts.mapped_len() as usize)?;
+        let geometry = {
+            let header = header_of(&map);
+            header.fill(spec, &parts, id);
+            header.read(parts.first_len())?
+        };
+        Ok(Segment::mapped(file, map, geometry))
+    }
+
+    /// Maps a segment that somebody else made, if it is whole and what is expected.
+    ///
+    /// `file` must be a description of our own ([`fd::reopen`]): byte locks are taken on it.
+    pub(crate) fn open(file: OwnedFd, expect: Option<&Expect>) -> Result<Self> {
+        let len = fd::metadata(file.as_fd())?.len();
+        if len < PAGE {
+            return Err(Error::new(
+                ErrorKind::Corrupt,
+                format!("the file has {len} bytes, less than a header"),
+            ));
+        }
+        let first_page = Mapping::new(file.as_fd(), 0, PAGE as usize)?;
+        let geometry = header_of(&first_page).read(len)?;
+        if let Some(expect) = expect {
+            geometry.check(expect)?;
+        }
+        let map = Mapping::new(file.as_fd(), 0, geometry.parts.mapped_len() as usize)?;
+        Ok(Segment::mapped(file, map, geometry))
+    }
+
+    fn mapped(file: OwnedFd, map: Mapping, geometry: Geometry) -> Self {
+        if geometry.mode & MODE_HUGE != 0 {
+            map.prefer_huge_pages();
+        }
+        if geometry.mode & MODE_PREFAULT != 0 {
+            map.populate(0..geometry.parts.first_len() as usize);
+        }
+        Segment {
+            file,
+            map,
+            geometry,
+        }
+    }
+
+    /// The random number by which handles find the segment.
+    pub(crate) fn id(&self) -> u64 {
+        self.geometry.id
+    }
+
+    /// The descriptor; its open file description is this process's own.
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
+    /// The private copy of what the header said when the segment was mapped.
+    pub(crate) fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    /// The object's own geometry, private as well.
+    pub(crate) fn params(&self) -> &[u64; 8] {
+        &self.geometry.params
+    }
+
+    /// Offset and length of the body, which has memory from the start.
+    pub(crate) fn body(&self) -> (u64, u64) {
+        self.geometry.parts.body
+    }
+
+    /// Offset and length of the roster, of which only the first page has memory from the start.
+    pub(crate) fn roster(&self) -> (u64, u64) {
+        self.geometry.parts.roster
+    }
+
+    /// Offset and length of the reserve, which has no memory before [`ensure_allocated`](Segment::ensure_allocated).
+    pub(crate) fn reserve(&self) -> (u64, u64) {
+        self.geometry.parts.reserve
+    }
+
+    /// Where the block store begins in the file; it is not part of this mapping.
+    pub(crate) fn blocks_offset(&self) -> u64 {
+        self.geometry.parts.blocks_offset()
+    }
+
+    /// The header page.
+    #[inline]
+    pub(crate) fn header(&self) -> &Header {
+        header_of(&self.map)
+    }
+
+    /// The `T` at `place`, which must lie in memory that was allocated.
+    ///
+    /// # Panics
+    ///
+    /// If it does not lie in the mapping, or not aligned: such an offset comes from a bug, or from shared memory
+    /// without having been checked.
+    #[inline]
+    pub(crate) fn at<T: Layout>(&self, place: Offset<T>) -> &T {
+        match self.get(place) {
+            Some(found) => found,
+            None => outside(place.get()),
+        }
+    }
+
+    /// The `T` at `place`, unless that is outside the mapping or unaligned: for offsets read from shared memory.
+    #[inline]
+    pub(crate) fn get<T: Layout>(&self, place: Offset<T>) -> Option<&T> {
+        self.slice(place, 1).map(|one| &one[0])
+    }
+
+    /// `count` times `T` from `place`, unless they are not all in the mapping or unaligned.
+    #[inline]
+    pub(crate) fn slice<T: Layout>(&self, place: Offset<T>, count: u64) -> Option<&[T]> {
+        let len = (size_of::<T>() as u64).checked_mul(count)?;
+        let bytes = self.bytes(place.get(), len)?.cast::<T>();
+        if !bytes.is_aligned() {
+            return None;
+        }
+        // SAFETY: the bytes lie in a live mapping, aligned for T; a Layout is valid for all bytes and shared with other
+        // writers only through its atomics. The mapping lives as long as `self`. (Memory that was not allocated gives
+        // SIGBUS, a crash, but no undefined behaviour.)
+        Some(unsafe { std::slice::from_raw_parts(bytes.as_ptr(), count as usize) })
+    }
+
+    /// `len` bytes from `offset`, unless they are not all in the mapping.
+    ///
+    /// A pointer and not a slice: what may be read or written there when is the protocol's to say.
+    #[inline]
+    pub(crate) fn bytes(&self, offset: u64, len: u64) -> Option<NonNull<[u8]>> {
+        let end = offset.checked_add(len)?;
+        self.map.bytes(offset as usize..end as usize)
+    }
+
+    /// Makes sure that `len` bytes from `offset` have memory.
+    ///
+    /// # Errors
+    ///
+    /// `NoSpace` if there is none left, in place of the SIGBUS that touching them would be.
+    pub(crate) fn ensure_allocated(&self, offset: u64, len: u64) -> Result<()> {
+        let end = offset.saturating_add(len);
+        let committed = self.header().committed();
+        if end <= committed {
+            return Ok(());
+        }
+        shm::allocate(self.fd(), offset, len)?;
+        if offset <= committed {
+            crate::sys::step::step("segment.commit");
+            self.header().commit(end);
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Segment({} {:016x})",
+            self.geometry.kind, self.geometry.id
+        )
+    }
+}
+
+#[inline]
+fn header_of(map: &Mapping) -> &Header {
+    debug_assert!(map.len() >= size_of::<Header>());
+    // SAFETY: every mapping made here starts at a page boundary of the file and has at least the header's length, which
+    // every segment file has; a Header is a Layout, and it lives as long as the mapping.
+    unsafe { map.start().cast().as_ref() }
+}
+
+#[cold]
+#[inline(never)]
+fn outside(offset: u64) -> ! {
+    panic!("offset {offset:#x} lies outside its segment: a bug in multiproc, or a damaged object")
+}
+
+#[cfg(test)]
+mod tests;

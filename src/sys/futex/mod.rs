@@ -9,8 +9,9 @@ use crate::sys::step::step;
 #[cfg(not(loom))]
 mod kernel;
 #[cfg(loom)]
-#[path = "model.rs"]
-mod kernel;
+mod model;
+#[cfg(loom)]
+use model as kernel;
 
 /// Why a sleep ended. Every reason may be spurious: the caller looks at its predicate again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -103,6 +103,12 @@ fn parse_uuid(text: &str) -> Option<[u8; 16]> {
     u128::from_str_radix(&hex, 16).ok().map(u128::to_be_bytes)
 }
 
+/// The user whose rights this process has.
+pub(crate) fn user() -> u32 {
+    // SAFETY: geteuid has no preconditions and cannot fail.
+    unsafe { libc::geteuid() }
+}
+
 /// A random number that no other process will draw; never 0, which means "none" wherever ids are stored.
 pub(crate) fn random_u64() -> u64 {
     let mut bytes = [0_u8; 8];

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::fd;
+use crate::sys::identity::user;
 use std::ffi::CString;
 use std::fs::OpenOptions;
 use std::io;
@@ -74,8 +75,7 @@ pub(crate) fn open_existing(path: &Path) -> Result<OwnedFd> {
 
 fn check_owner(file: &OwnedFd, path: &Path) -> Result<()> {
     let meta = fd::metadata(file.as_fd())?;
-    // SAFETY: geteuid has no preconditions and cannot fail.
-    let me = unsafe { libc::geteuid() };
+    let me = user();
     if !meta.is_file() {
         return Err(refused(path, "is not a regular file"));
     }

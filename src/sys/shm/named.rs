@@ -59,12 +59,19 @@ impl TmpFile {
         self.file.as_fd()
     }
 
+    /// Another descriptor of the same open file description: a lock taken through it holds after linking.
+    pub(crate) fn share(&self) -> Result<OwnedFd> {
+        self.file
+            .try_clone()
+            .map_err(|cause| Error::os("cannot duplicate a shared-memory descriptor", cause))
+    }
+
     /// Gives the file its name: the one step at which the object begins to exist for others.
     ///
     /// # Errors
     ///
     /// `AlreadyExists` if there is a file of that name, which is left as it is.
-    pub(crate) fn link_as(mut self, name: &str) -> Result<OwnedFd> {
+    pub(crate) fn link_as(mut self, name: &str) -> Result<()> {
         let target = self.dir.join(name);
         step("shm.link");
         let linked = match &self.temporary {
@@ -79,10 +86,7 @@ impl TmpFile {
             _ => Error::os(format_args!("cannot create {}", target.display()), cause),
         })?;
         self.temporary = None;
-        // The copy shares the description, so a lock taken before linking stays held.
-        self.file
-            .try_clone()
-            .map_err(|cause| Error::os("cannot keep a shared-memory descriptor", cause))
+        Ok(())
     }
 }
 

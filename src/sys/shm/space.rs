@@ -21,7 +21,9 @@ pub(crate) fn allocate(file: BorrowedFd<'_>, offset: u64, len: u64) -> Result<()
     if len == 0 {
         return Ok(());
     }
-    limits::check(len)?;
+    if is_memory(file) {
+        limits::check(len)?;
+    }
     step("shm.allocate");
     fallocate(file, 0, offset, len).map_err(|cause| no_space(file, len, cause))
 }
@@ -74,6 +76,18 @@ fn no_space(file: BorrowedFd<'_>, len: u64, cause: io::Error) -> Error {
         }
         _ => Error::os(what, cause),
     }
+}
+
+/// Whether the file's bytes count as memory, as on tmpfs; on a disk only the file system's own limit matters.
+fn is_memory(file: BorrowedFd<'_>) -> bool {
+    let mut answer = MaybeUninit::<libc::statfs64>::zeroed();
+    // SAFETY: the descriptor is open and `answer` is writable.
+    if unsafe { libc::fstatfs64(file.as_raw_fd(), answer.as_mut_ptr()) } != 0 {
+        return true;
+    }
+    // SAFETY: zero bytes are a valid statfs64, and the call has filled it in.
+    let kind = unsafe { answer.assume_init() }.f_type;
+    kind == libc::TMPFS_MAGIC
 }
 
 /// The bytes that are free on the file system of `file`; `None` if it does not keep such a count.
