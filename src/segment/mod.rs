@@ -322,7 +322,6 @@ impl Segment {
         }
         shm::allocate(self.fd(), offset, len)?;
         if offset <= committed {
-            crate::sys::step::step("segment.commit");
             self.header().commit(end);
         }
         Ok(())
