@@ -56,6 +56,14 @@ pub(crate) fn seal_against_shrinking(fd: BorrowedFd<'_>) -> Result<()> {
     }
 }
 
+/// For tests: from now on the file gets no memory beyond its end.
+#[cfg(test)]
+pub(crate) fn seal_against_growing(fd: BorrowedFd<'_>) {
+    // SAFETY: the descriptor is open; F_ADD_SEALS takes an integer.
+    let done = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_ADD_SEALS, libc::F_SEAL_GROW) };
+    assert_eq!(done, 0);
+}
+
 /// Opens the file at `path` if it can be an object of ours: a plain file with one name that only its owner, who is us,
 /// may touch.
 pub(crate) fn open_existing(path: &Path) -> Result<OwnedFd> {
