@@ -13,6 +13,7 @@ pub(crate) mod identity;
 pub(crate) mod membarrier;
 #[cfg(not(loom))]
 pub(crate) mod ofd;
+pub(crate) mod robust;
 pub(crate) mod seeded;
 #[cfg(not(loom))]
 pub(crate) mod shm;
