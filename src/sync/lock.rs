@@ -412,6 +412,10 @@ impl<'a> Waiting<'a> {
 const SHORTEST_SLICE: Duration = Duration::from_millis(2);
 const LONGEST_SLICE: Duration = Duration::from_millis(500);
 
+// SAFETY: repr(C), atomics and pads only, valid for all bytes; the links in it are followed by their writer alone.
+#[cfg(not(loom))]
+unsafe impl crate::segment::layout::Layout for RawLock {}
+
 #[cfg(not(loom))]
 const _: () = {
     use crate::sys::robust::LINK_OFFSET;

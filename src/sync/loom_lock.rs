@@ -82,6 +82,7 @@ impl Shared {
     }
 
     fn bury(&self, victim: Participant) {
+        // no step: the oracle of the model, which no actor writes
         self.dead.fetch_or(1 << victim.get(), SeqCst);
     }
 }
