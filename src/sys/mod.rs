@@ -6,13 +6,21 @@ pub(crate) mod atomic;
 pub(crate) mod backoff;
 pub(crate) mod clock;
 #[cfg(not(loom))]
+pub(crate) mod exit;
+#[cfg(not(loom))]
 pub(crate) mod fd;
 pub(crate) mod futex;
 pub(crate) mod identity;
 #[cfg(not(loom))]
+pub(crate) mod image;
+#[cfg(not(loom))]
+pub(crate) mod leash;
+#[cfg(not(loom))]
 pub(crate) mod membarrier;
 #[cfg(not(loom))]
 pub(crate) mod ofd;
+#[cfg(not(loom))]
+pub(crate) mod process;
 pub(crate) mod robust;
 pub(crate) mod seeded;
 #[cfg(not(loom))]
