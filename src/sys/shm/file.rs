@@ -157,6 +157,20 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_another_user_is_refused() {
+        if user() != 0 {
+            return; // only root can make such a file that opens at all
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("object");
+        private(&path);
+        std::os::unix::fs::chown(&path, Some(65534), None).unwrap();
+        let (kind, text) = refusal(&path);
+        assert_eq!(kind, ErrorKind::PermissionDenied);
+        assert!(text.contains("belongs to user 65534"), "{text}");
+    }
+
+    #[test]
     fn a_fifo_is_refused_without_blocking() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("fifo");
