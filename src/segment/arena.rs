@@ -480,4 +480,28 @@ mod tests {
         let distinct: HashSet<_> = a.iter().chain(&b).collect();
         assert_eq!(distinct.len(), 1000);
     }
+
+    #[cfg(debug_assertions)]
+    #[test]
+    fn a_death_at_any_step_leaks_nothing() {
+        use crate::sys::crash::at_every_step;
+        let dead = participant(9);
+        let steps = at_every_step(
+            || arena(1),
+            |arena| {
+                let first = arena.alloc(dead, 64).unwrap();
+                let second = arena.alloc(dead, 4096).unwrap();
+                assert!(arena.free(first) && arena.free(second));
+            },
+            |arena| {
+                arena.sweep(dead);
+                // Spans keep their class; whatever it is, all units but the one span of small blocks are there.
+                let blocks = (1..SPANS_PER_CHUNK).map(|_| arena.alloc(ME, 4096));
+                assert!(blocks.filter(Result::is_ok).count() >= 6);
+                let small = (0..UNITS_PER_SPAN).map(|_| arena.alloc(ME, 64));
+                assert_eq!(small.filter(Result::is_ok).count(), 64);
+            },
+        );
+        assert!(steps > 8, "{steps}");
+    }
 }

@@ -5,6 +5,8 @@ pub(crate) mod atfork;
 pub(crate) mod atomic;
 pub(crate) mod backoff;
 pub(crate) mod clock;
+#[cfg(all(test, debug_assertions, not(loom)))]
+pub(crate) mod crash;
 #[cfg(not(loom))]
 pub(crate) mod exit;
 #[cfg(not(loom))]

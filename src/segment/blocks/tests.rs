@@ -180,3 +180,44 @@ fn references_to_nowhere_are_refused() {
     assert!(blocks.own(ME, nowhere).is_err());
     assert!(!blocks.free(ME, nowhere));
 }
+
+#[cfg(debug_assertions)]
+#[test]
+fn a_death_at_any_step_leaves_every_block_usable() {
+    use crate::sys::crash::at_every_step;
+    for len in [PAGE, 4 * MIB] {
+        let steps = at_every_step(
+            || {
+                let blocks = blocks();
+                let warm = blocks.alloc(ME, len).unwrap();
+                blocks.alloc(ME, len).unwrap();
+                assert!(blocks.free(ME, warm));
+                blocks
+            },
+            |blocks| {
+                let (first, second) = (blocks.alloc(dead(), len), blocks.alloc(dead(), len));
+                assert!(blocks.free(dead(), first.unwrap()));
+                assert!(blocks.own(dead(), second.unwrap()).unwrap());
+            },
+            |blocks| {
+                blocks.sweep(ME, dead(), &mut |_| false).unwrap();
+                assert_eq!(blocks.usage().unwrap().0, 1);
+                for _ in 0..3 {
+                    touch(blocks, len);
+                }
+            },
+        );
+        assert!(steps > 6, "{steps}");
+    }
+}
+
+/// Writes to every page of a fresh block: memory that is missing would end the test by SIGBUS.
+#[cfg(debug_assertions)]
+fn touch(blocks: &Blocks, len: u64) {
+    let block = blocks.alloc(ME, len).unwrap();
+    let bytes = blocks.bytes(block, len).unwrap();
+    for page in (0..bytes.len()).step_by(PAGE as usize) {
+        // SAFETY: the block is ours, and the byte lies in it.
+        unsafe { bytes.cast::<u8>().add(page).write(1) };
+    }
+}
