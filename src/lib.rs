@@ -24,13 +24,11 @@ mod tenancy;
 mod message;
 
 #[cfg(not(loom))]
-pub mod process;
+mod process;
 
 pub use error::{Error, ErrorKind, Result};
 #[cfg(not(loom))]
 pub use message::{Bytes, Encode, InvalidMessage, Message, WriteError};
-#[cfg(not(loom))]
-pub use process::{ExitStatus, Process, active_children, current_process, init, parent_process};
 #[cfg(not(loom))]
 pub use rkyv;
 

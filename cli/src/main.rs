@@ -1,3 +1,94 @@
-//! The `multiproc` command.
+//! The `multiproc` command: a crash-proof pipeline of real processes, and tools for named shared objects.
+//!
+//! | file | what lives there |
+//! |---|---|
+//! | `args`, `help/` | the command line |
+//! | `walk`, `feed`, `spool` | which files there are, and in which order they are read |
+//! | `split`, `reader` | files become records: blocks of whole lines |
+//! | `count`, `table` | words, lines and bytes of a block |
+//! | `record` | what travels between the processes |
+//! | `single`, `verify` | the same in one process: the baseline, and the independent recount |
+//! | `outcome`, `report`, `json` | what comes out |
+//! | `progress`, `interrupt`, `say` | the terminal |
 
-fn main() {}
+mod args;
+mod count;
+mod feed;
+mod interrupt;
+mod json;
+mod outcome;
+mod progress;
+mod reader;
+mod record;
+mod report;
+mod say;
+mod single;
+mod split;
+mod spool;
+mod table;
+mod verify;
+mod walk;
+
+use std::process::ExitCode;
+
+use args::{Command, Options};
+use interrupt::Interrupt;
+use outcome::Outcome;
+use spool::Spool;
+
+fn main() -> ExitCode {
+    match args::parse(std::env::args_os().skip(1)) {
+        Ok(Command::Show(text)) => say::print(&text),
+        Ok(Command::Pipeline(options)) => pipeline(&options).unwrap_or_else(ExitCode::from),
+        Ok(Command::Ls | Command::Gc) => ExitCode::SUCCESS,
+        Err(wrong) => {
+            say::warning(&wrong);
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Runs the main job; the error is an exit status whose reason has been said.
+fn pipeline(options: &Options) -> Result<ExitCode, u8> {
+    let interrupt = Interrupt::listen().map_err(failed)?;
+    let again = options.repeat > 1 || options.verify;
+    let spool = Spool::new(&options.paths, again).map_err(failed)?;
+    let mut outcome = single::run(&spool.named, options, &interrupt)?;
+    let differences = match options.verify {
+        true => verify::differences(&outcome, options.repeat),
+        false => Vec::new(),
+    };
+    outcome.verified = options.verify && differences.is_empty();
+    let printed = show(&outcome, options);
+    differences.iter().for_each(|line| say::warning(line));
+    if differences.is_empty() && outcome.failed() == 0 {
+        Ok(printed)
+    } else {
+        Err(1)
+    }
+}
+
+/// Prints what was asked for.
+fn show(outcome: &Outcome, options: &Options) -> ExitCode {
+    if options.json {
+        return say::print(&json::render(outcome, options.top));
+    }
+    if options.quiet {
+        return ExitCode::SUCCESS;
+    }
+    let mut text = report::render(outcome, options.top);
+    if outcome.verified {
+        let workers = if outcome.kills == 1 {
+            "worker"
+        } else {
+            "workers"
+        };
+        text += &format!("\n{} {workers} killed, counts identical\n", outcome.kills);
+    }
+    say::print(&text)
+}
+
+fn failed(error: std::io::Error) -> u8 {
+    say::warning(&error);
+    1
+}
