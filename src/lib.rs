@@ -24,11 +24,13 @@ mod tenancy;
 mod message;
 
 #[cfg(not(loom))]
-mod process;
+pub mod process;
 
 pub use error::{Error, ErrorKind, Result};
 #[cfg(not(loom))]
 pub use message::{Bytes, Encode, InvalidMessage, Message, WriteError};
+#[cfg(not(loom))]
+pub use process::{ExitStatus, Process, active_children, current_process, init, parent_process};
 #[cfg(not(loom))]
 pub use rkyv;
 

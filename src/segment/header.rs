@@ -9,6 +9,7 @@ use crate::sys::atomic::{
     Ordering::{Acquire, Relaxed, Release},
 };
 use crate::sys::identity::{self, Process};
+use crate::sys::step::step;
 
 /// "MULTIPRC", the first eight bytes.
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"MULTIPRC");
@@ -108,34 +109,42 @@ const LAYOUT_HASH: u64 = fingerprint(
       pid4 start8 pidns8 boot16 params64 name64 | committed8 state4 described32x4 roster256x8",
 );
 
+macro_rules! set {
+    ($word:expr, $value:expr) => {
+        // no step: nobody sees the segment yet
+        $word.store($value, Relaxed)
+    };
+}
+
 impl Header {
     /// Writes the header of a new segment that nobody else can see yet.
     pub(super) fn fill(&self, spec: &Spec, parts: &Parts, id: u64) {
         let creator = Process::current();
         // Relaxed throughout: the segment becomes visible by linkat or by passing a descriptor, which order all this.
-        self.abi_major.store(ABI.0, Relaxed);
-        self.abi_minor.store(ABI.1, Relaxed);
-        self.kind.store(spec.kind.number(), Relaxed);
-        self.layout_hash.store(LAYOUT_HASH, Relaxed);
-        self.id.store(id, Relaxed);
-        self.fingerprint.store(spec.fingerprint, Relaxed);
-        self.mode.store(spec.mode, Relaxed);
-        self.body_offset.store(parts.body.0, Relaxed);
-        self.body_len.store(parts.body.1, Relaxed);
-        self.roster_offset.store(parts.roster.0, Relaxed);
-        self.roster_len.store(parts.roster.1, Relaxed);
-        self.reserve_offset.store(parts.reserve.0, Relaxed);
-        self.reserve_len.store(parts.reserve.1, Relaxed);
-        self.creator_pid.store(creator.pid, Relaxed);
-        self.creator_start.store(creator.start_time, Relaxed);
-        self.pid_namespace.store(identity::pid_namespace(), Relaxed);
+        set!(self.abi_major, ABI.0);
+        set!(self.abi_minor, ABI.1);
+        set!(self.kind, spec.kind.number());
+        set!(self.layout_hash, LAYOUT_HASH);
+        set!(self.id, id);
+        set!(self.fingerprint, spec.fingerprint);
+        set!(self.mode, spec.mode);
+        set!(self.body_offset, parts.body.0);
+        set!(self.body_len, parts.body.1);
+        set!(self.roster_offset, parts.roster.0);
+        set!(self.roster_len, parts.roster.1);
+        set!(self.reserve_offset, parts.reserve.0);
+        set!(self.reserve_len, parts.reserve.1);
+        set!(self.creator_pid, creator.pid);
+        set!(self.creator_start, creator.start_time);
+        set!(self.pid_namespace, identity::pid_namespace());
         store_bytes(&self.boot_id, &identity::boot_id());
         store_bytes(&self.type_name, clip(&spec.type_name).as_bytes());
         for (word, value) in self.params.iter().zip(spec.params) {
-            word.store(value, Relaxed);
+            set!(word, value);
         }
-        self.committed.store(parts.first_len(), Relaxed);
-        self.state.store(LIVE, Relaxed);
+        set!(self.committed, parts.first_len());
+        set!(self.state, LIVE);
+        // no step: nobody sees the segment yet
         // Release: pairs with the Acquire in `read`, so that whoever sees the magic sees the rest.
         self.magic.store(MAGIC, Release);
     }
@@ -213,6 +222,7 @@ impl Header {
 
     /// Ends the segment for new members; the last one out does it, holding every byte lock.
     pub(crate) fn bury(&self) {
+        step("header.bury");
         self.state.store(TOMBSTONE, Release);
     }
 
@@ -224,6 +234,7 @@ impl Header {
 
     /// Tells everybody that the file has memory up to `end`, after it has got it.
     pub(super) fn commit(&self, end: u64) {
+        step("header.commit");
         self.committed.fetch_max(end, Release);
     }
 
@@ -320,14 +331,17 @@ impl Parts {
 
 /// The longest beginning of a name that fits the header.
 fn clip(name: &str) -> &str {
-    &name[..name.floor_char_boundary(64)]
+    let end = (0..=64.min(name.len()))
+        .rev()
+        .find(|&end| name.is_char_boundary(end));
+    &name[..end.unwrap_or(0)]
 }
 
 fn store_bytes(words: &[AtomicU64], bytes: &[u8]) {
     for (word, chunk) in words.iter().zip(bytes.chunks(8)) {
         let mut padded = [0; 8];
         padded[..chunk.len()].copy_from_slice(chunk);
-        word.store(u64::from_ne_bytes(padded), Relaxed);
+        set!(word, u64::from_ne_bytes(padded));
     }
 }
 

@@ -3,6 +3,8 @@
 //! A segment is a file: one page of [`header`], the object's body, a roster of its members that grows page by page,
 //! and reserves that get memory when they are needed.
 
+pub(crate) mod arena;
+pub(crate) mod blocks;
 pub(crate) mod header;
 pub(crate) mod kind;
 pub(crate) mod layout;
@@ -289,15 +291,7 @@ impl Segment {
     /// `count` times `T` from `place`, unless they are not all in the mapping or unaligned.
     #[inline]
     pub(crate) fn slice<T: Layout>(&self, place: Offset<T>, count: u64) -> Option<&[T]> {
-        let len = (size_of::<T>() as u64).checked_mul(count)?;
-        let bytes = self.bytes(place.get(), len)?.cast::<T>();
-        if !bytes.is_aligned() {
-            return None;
-        }
-        // SAFETY: the bytes lie in a live mapping, aligned for T; a Layout is valid for all bytes and shared with other
-        // writers only through its atomics. The mapping lives as long as `self`. (Memory that was not allocated gives
-        // SIGBUS, a crash, but no undefined behaviour.)
-        Some(unsafe { std::slice::from_raw_parts(bytes.as_ptr(), count as usize) })
+        refer(&self.map, place.get(), count)
     }
 
     /// `len` bytes from `offset`, unless they are not all in the mapping.
@@ -322,7 +316,6 @@ impl Segment {
         }
         shm::allocate(self.fd(), offset, len)?;
         if offset <= committed {
-            crate::sys::step::step("segment.commit");
             self.header().commit(end);
         }
         Ok(())
@@ -345,6 +338,21 @@ fn header_of(map: &Mapping) -> &Header {
     // SAFETY: every mapping made here starts at a page boundary of the file and has at least the header's length, which
     // every segment file has; a Header is a Layout, and it lives as long as the mapping.
     unsafe { map.start().cast().as_ref() }
+}
+
+/// `count` times `T` at `offset` of a mapping: the one place where bytes of shared memory become references.
+#[inline]
+fn refer<T: Layout>(map: &Mapping, offset: u64, count: u64) -> Option<&[T]> {
+    let len = (size_of::<T>() as u64).checked_mul(count)?;
+    let end = offset.checked_add(len)?;
+    let bytes = map.bytes(offset as usize..end as usize)?.cast::<T>();
+    if !bytes.is_aligned() {
+        return None;
+    }
+    // SAFETY: the bytes lie in a live mapping, aligned for T; a Layout is valid for all bytes and shared with other
+    // writers only through its atomics; the reference borrows the mapping. (Memory that was not allocated gives
+    // SIGBUS, a crash, but no undefined behaviour.)
+    Some(unsafe { std::slice::from_raw_parts(bytes.as_ptr(), count as usize) })
 }
 
 #[cold]

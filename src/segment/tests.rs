@@ -39,6 +39,7 @@ fn what_one_wrote_the_other_reads() {
     assert_eq!(other.geometry().type_name, "Job");
     assert_eq!(other.geometry().creator, Process::current());
     let place = Offset::<AtomicU32>::new(other.body().0);
+    // no step: a test
     mine.at(place).store(42, Relaxed);
     assert_eq!(other.at(place).load(Relaxed), 42);
 }

@@ -1,1 +1,10 @@
 //! Floor 3: protocols on words, without a type and without a name.
+
+mod lock;
+mod word;
+
+pub(crate) use lock::{RawLock, Refused};
+pub(crate) use word::Owner;
+
+#[cfg(all(test, loom))]
+mod loom_lock;

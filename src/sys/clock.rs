@@ -79,7 +79,7 @@ impl Deadline {
     /// The absolute time for the kernel, or `None` for a wait without end.
     #[cfg(not(loom))]
     pub(crate) fn to_timespec(self) -> Option<libc::timespec> {
-        (self != Deadline::NEVER).then(|| libc::timespec {
+        (self != Deadline::NEVER).then_some(libc::timespec {
             tv_sec: (self.0 / NANOS_PER_SECOND) as libc::time_t,
             tv_nsec: (self.0 % NANOS_PER_SECOND) as libc::c_long,
         })

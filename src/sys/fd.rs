@@ -184,6 +184,10 @@ fn detach_fds(message: &libc::msghdr) -> Vec<OwnedFd> {
         let mut header = libc::CMSG_FIRSTHDR(message);
         while let Some(found) = header.as_ref() {
             if found.cmsg_level == libc::SOL_SOCKET && found.cmsg_type == libc::SCM_RIGHTS {
+                #[allow(
+                    clippy::unnecessary_cast,
+                    reason = "the type differs between C libraries"
+                )]
                 let bytes = found.cmsg_len as usize - libc::CMSG_LEN(0) as usize;
                 let data = libc::CMSG_DATA(header).cast::<RawFd>();
                 for i in 0..bytes / size_of::<RawFd>() {

@@ -5,14 +5,25 @@ pub(crate) mod atfork;
 pub(crate) mod atomic;
 pub(crate) mod backoff;
 pub(crate) mod clock;
+#[cfg(all(test, debug_assertions, not(loom)))]
+pub(crate) mod crash;
+#[cfg(not(loom))]
+pub(crate) mod exit;
 #[cfg(not(loom))]
 pub(crate) mod fd;
 pub(crate) mod futex;
 pub(crate) mod identity;
 #[cfg(not(loom))]
+pub(crate) mod image;
+#[cfg(not(loom))]
+pub(crate) mod leash;
+#[cfg(not(loom))]
 pub(crate) mod membarrier;
 #[cfg(not(loom))]
 pub(crate) mod ofd;
+#[cfg(not(loom))]
+pub(crate) mod process;
+pub(crate) mod robust;
 pub(crate) mod seeded;
 #[cfg(not(loom))]
 pub(crate) mod shm;

@@ -8,8 +8,42 @@
 pub(crate) fn step(name: &'static str) {
     #[cfg(all(debug_assertions, not(loom)))]
     armed::pass(name);
+    #[cfg(loom)]
+    model::pass();
     #[cfg(any(not(debug_assertions), loom))]
     let _ = name;
+}
+
+/// In a model a thread dies by unwinding to whoever started it; the model then does what the kernel does.
+#[cfg(loom)]
+pub(crate) mod model {
+    use std::cell::Cell;
+    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+    struct Died;
+
+    loom::thread_local! {
+        static LEFT: Cell<i64> = Cell::new(-1);
+    }
+
+    /// Runs `actor` until just before its `n`-th step; `None` if it died there.
+    pub(crate) fn until_step<R>(n: i64, actor: impl FnOnce() -> R) -> Option<R> {
+        LEFT.with(|left| left.set(n));
+        let outcome = catch_unwind(AssertUnwindSafe(actor));
+        LEFT.with(|left| left.set(-1));
+        match outcome {
+            Ok(result) => Some(result),
+            Err(payload) if payload.is::<Died>() => None,
+            Err(payload) => resume_unwind(payload),
+        }
+    }
+
+    pub(super) fn pass() {
+        let left = LEFT.with(|left| left.replace(left.get().saturating_sub(1).max(-1)));
+        if left == 0 {
+            resume_unwind(Box::new(Died));
+        }
+    }
 }
 
 #[cfg(all(debug_assertions, not(loom)))]

@@ -1,7 +1,7 @@
 //! The real thing: `FUTEX_WAIT_BITSET`, `FUTEX_WAKE` and `futex_waitv`.
 
 use super::{Unsupported, Wake, Watch};
-use crate::sys::atomic::AtomicU32;
+use crate::sys::atomic::{AtomicU32, AtomicU64};
 use crate::sys::clock::Deadline;
 use std::ptr;
 
@@ -55,6 +55,21 @@ pub(super) fn wait(word: &AtomicU32, expected: u32, deadline: Deadline) -> Wake 
     } else {
         reason(errno())
     }
+}
+
+pub(super) fn wait_low(word: &AtomicU64, expected: u32, deadline: Deadline) -> Wake {
+    wait(low_half(word), expected, deadline)
+}
+
+pub(super) fn wake_low(word: &AtomicU64, count: u32) -> u32 {
+    wake(low_half(word), count)
+}
+
+/// The half at the word's own address, for the kernel; nothing here ever reads or writes through it.
+fn low_half(word: &AtomicU64) -> &AtomicU32 {
+    const { assert!(cfg!(target_endian = "little")) };
+    // SAFETY: the first 4 bytes of a live, aligned word of 8; both views are atomic.
+    unsafe { AtomicU32::from_ptr(word.as_ptr().cast()) }
 }
 
 pub(super) fn wake(word: &AtomicU32, count: u32) -> u32 {

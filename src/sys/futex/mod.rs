@@ -2,7 +2,7 @@
 //!
 //! Always the shared form: a private futex is keyed by address space and would miss the other process.
 
-use crate::sys::atomic::AtomicU32;
+use crate::sys::atomic::{AtomicU32, AtomicU64};
 use crate::sys::clock::Deadline;
 use crate::sys::step::step;
 
@@ -55,6 +55,21 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32, deadline: Deadline) -> Wake 
 pub(crate) fn wake(word: &AtomicU32, count: u32) -> u32 {
     step("futex.wake");
     kernel::wake(word, count)
+}
+
+/// As [`wait`], on the low half of a word of 64 bits: the half that the kernel knows.
+pub(crate) fn wait_low(word: &AtomicU64, expected: u32, deadline: Deadline) -> Wake {
+    if deadline == Deadline::NOW {
+        return Wake::TimedOut;
+    }
+    step("futex.wait_low");
+    kernel::wait_low(word, expected, deadline)
+}
+
+/// As [`wake`], for sleepers on the low half of a word of 64 bits.
+pub(crate) fn wake_low(word: &AtomicU64, count: u32) -> u32 {
+    step("futex.wake_low");
+    kernel::wake_low(word, count)
 }
 
 /// Wakes every sleeper of `word`.

@@ -3,7 +3,7 @@
 //! Time does not pass in a model: a timed sleep lasts until it is woken.
 
 use super::{Unsupported, Wake, Watch};
-use crate::sys::atomic::{AtomicU32, Ordering::SeqCst};
+use crate::sys::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use crate::sys::clock::Deadline;
 use loom::sync::{Arc, Condvar, Mutex};
 use std::ptr;
@@ -24,29 +24,36 @@ loom::lazy_static! {
     static ref SLEEPERS: Mutex<Sleepers> = Mutex::new(Sleepers::default());
 }
 
-fn address(word: &AtomicU32) -> usize {
+fn address<T>(word: &T) -> usize {
     ptr::from_ref(word).addr()
 }
 
 pub(super) fn wait(word: &AtomicU32, expected: u32, _: Deadline) -> Wake {
-    sleep(&[Watch { word, expected }])
+    sleep(vec![address(word)], || word.load(SeqCst) == expected)
+}
+
+pub(super) fn wait_low(word: &AtomicU64, expected: u32, _: Deadline) -> Wake {
+    sleep(vec![address(word)], || word.load(SeqCst) as u32 == expected)
 }
 
 pub(super) fn wait_any(watches: &[Watch<'_>], _: Deadline) -> Result<Wake, Unsupported> {
-    Ok(sleep(watches))
+    let addresses = watches.iter().map(|w| address(w.word)).collect();
+    Ok(sleep(addresses, || {
+        watches.iter().all(|w| w.word.load(SeqCst) == w.expected)
+    }))
 }
 
 /// Compares and goes to sleep under the one lock, as the kernel does: a wake falls before both or after both.
-fn sleep(watches: &[Watch<'_>]) -> Wake {
+fn sleep(addresses: Vec<usize>, unchanged: impl FnOnce() -> bool) -> Wake {
     let mut sleepers = SLEEPERS.lock().unwrap();
-    if watches.iter().any(|w| w.word.load(SeqCst) != w.expected) {
+    if !unchanged() {
         return Wake::Changed;
     }
     let ticket = sleepers.next_ticket;
     sleepers.next_ticket += 1;
     let woken = Arc::new(Condvar::new());
     sleepers.asleep.push(Sleeper {
-        addresses: watches.iter().map(|w| address(w.word)).collect(),
+        addresses,
         woken: woken.clone(),
         ticket,
     });
@@ -57,10 +64,18 @@ fn sleep(watches: &[Watch<'_>]) -> Wake {
 }
 
 pub(super) fn wake(word: &AtomicU32, count: u32) -> u32 {
+    wake_at(address(word), count)
+}
+
+pub(super) fn wake_low(word: &AtomicU64, count: u32) -> u32 {
+    wake_at(address(word), count)
+}
+
+fn wake_at(address: usize, count: u32) -> u32 {
     let mut sleepers = SLEEPERS.lock().unwrap();
     let mut woken = 0;
     while woken < count {
-        let hit = |s: &Sleeper| s.addresses.contains(&address(word));
+        let hit = |s: &Sleeper| s.addresses.contains(&address);
         let Some(at) = sleepers.asleep.iter().position(hit) else {
             break;
         };

@@ -56,6 +56,14 @@ pub(crate) fn seal_against_shrinking(fd: BorrowedFd<'_>) -> Result<()> {
     }
 }
 
+/// For tests: from now on the file gets no memory beyond its end.
+#[cfg(test)]
+pub(crate) fn seal_against_growing(fd: BorrowedFd<'_>) {
+    // SAFETY: the descriptor is open; F_ADD_SEALS takes an integer.
+    let done = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_ADD_SEALS, libc::F_SEAL_GROW) };
+    assert_eq!(done, 0);
+}
+
 /// Opens the file at `path` if it can be an object of ours: a plain file with one name that only its owner, who is us,
 /// may touch.
 pub(crate) fn open_existing(path: &Path) -> Result<OwnedFd> {
@@ -146,6 +154,20 @@ mod tests {
         fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
         assert!(refusal(&path).1.contains("other users"));
         assert!(open_existing(dir.path()).is_err());
+    }
+
+    #[test]
+    fn a_file_of_another_user_is_refused() {
+        if user() != 0 {
+            return; // only root can make such a file that opens at all
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("object");
+        private(&path);
+        std::os::unix::fs::chown(&path, Some(65534), None).unwrap();
+        let (kind, text) = refusal(&path);
+        assert_eq!(kind, ErrorKind::PermissionDenied);
+        assert!(text.contains("belongs to user 65534"), "{text}");
     }
 
     #[test]

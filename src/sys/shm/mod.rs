@@ -6,6 +6,8 @@ mod map;
 mod named;
 mod space;
 
+#[cfg(test)]
+pub(crate) use file::seal_against_growing;
 pub(crate) use file::{anonymous, open_existing, seal_against_shrinking};
 pub(crate) use map::Mapping;
 pub(crate) use named::TmpFile;

@@ -87,7 +87,12 @@ fn is_memory(file: BorrowedFd<'_>) -> bool {
     }
     // SAFETY: zero bytes are a valid statfs64, and the call has filled it in.
     let kind = unsafe { answer.assume_init() }.f_type;
-    kind == libc::TMPFS_MAGIC
+    #[allow(
+        clippy::unnecessary_cast,
+        reason = "the types differ between C libraries"
+    )]
+    let same = kind as i64 == libc::TMPFS_MAGIC as i64;
+    same
 }
 
 /// The bytes that are free on the file system of `file`; `None` if it does not keep such a count.

@@ -1,0 +1,270 @@
+//! Everything that can be said about a process before it starts.
+
+use std::collections::BTreeMap;
+use std::ffi::{CString, OsStr, OsString};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use super::boot;
+use super::child::{Child, Start};
+use super::current;
+use super::entry::{self, Entry};
+use super::family;
+use super::handed::Handed;
+use super::launch::{Launch, Order};
+use super::spawn::Process;
+use super::stdio::{Stdio, Stream};
+use crate::message::{Message, Packed};
+use crate::sys::identity::random_u64;
+use crate::sys::image::Image;
+use crate::sys::process::{self, SpawnSpec};
+use crate::{Error, ErrorKind, Result};
+
+/// Says how a process is to run before it starts; [`Process::builder`] gives one.
+///
+/// # Examples
+///
+/// ```
+/// use multiproc::Process;
+///
+/// fn where_am_i() -> std::io::Result<String> {
+///     Ok(std::env::current_dir()?.display().to_string())
+/// }
+///
+/// # fn main() -> multiproc::Result<()> {
+/// # multiproc::init();
+/// let process = Process::builder().name("scout").cwd("/").spawn(where_am_i, ())?;
+/// assert_eq!(process.name(), "scout");
+/// assert_eq!(process.join()?, "/");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Default)]
+#[must_use = "nothing runs before `spawn`"]
+pub struct Builder {
+    name: Option<String>,
+    cwd: Option<PathBuf>,
+    env_cleared: bool,
+    /// `None` removes.
+    env: BTreeMap<OsString, Option<OsString>>,
+    stdin: Stdio,
+    stdout: Stdio,
+    stderr: Stdio,
+    daemon: bool,
+    detached: bool,
+}
+
+impl Builder {
+    /// The name that error texts, `ps` (its first 15 bytes) and [`current_process`](super::current_process) show.
+    ///
+    /// Without one it is `Process-1`, `Process-2`, ...; the children of `Process-1` are `Process-1:1`, ...
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// The directory in which it starts; this process's by default.
+    pub fn cwd(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.cwd = Some(directory.into());
+        self
+    }
+
+    /// Sets a variable of its environment, which is a copy of this process's otherwise.
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.env.insert(name.into(), Some(value.into()));
+        self
+    }
+
+    /// Removes a variable from its environment.
+    pub fn env_remove(mut self, name: impl Into<OsString>) -> Self {
+        self.env.insert(name.into(), None);
+        self
+    }
+
+    /// Starts it with an empty environment; what [`env`](Builder::env) sets afterwards stays.
+    pub fn env_clear(mut self) -> Self {
+        self.env_cleared = true;
+        self.env.clear();
+        self
+    }
+
+    /// What it gets as standard input; this process's by default.
+    pub fn stdin(mut self, stdio: impl Into<Stdio>) -> Self {
+        self.stdin = stdio.into();
+        self
+    }
+
+    /// What it gets as standard output; this process's by default.
+    pub fn stdout(mut self, stdio: impl Into<Stdio>) -> Self {
+        self.stdout = stdio.into();
+        self
+    }
+
+    /// What it gets as standard error; this process's by default.
+    pub fn stderr(mut self, stdio: impl Into<Stdio>) -> Self {
+        self.stderr = stdio.into();
+        self
+    }
+
+    /// Makes it a daemon: when this process ends normally, a daemon is terminated (`SIGTERM`, and `SIGKILL` a second
+    /// later), where other children are waited for. When this process is killed, all of them end alike.
+    pub fn daemon(mut self, daemon: bool) -> Self {
+        self.daemon = daemon;
+        self
+    }
+
+    /// Lets it go on when this process ends, however that ends: it is not waited for, terminated or killed. It leads
+    /// a group of its own, so that Ctrl-C at this process's terminal does not reach it either.
+    pub fn detached(mut self, detached: bool) -> Self {
+        self.detached = detached;
+        self
+    }
+
+    /// Starts the process; see [`Process::spawn`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Process::spawn`], and `InvalidInput` when a name or a value holds a NUL character or a variable's name is
+    /// empty or holds `=`.
+    pub fn spawn<F, Args, Kind>(self, entry: F, args: Args) -> Result<Process<F::Return>>
+    where
+        F: Entry<Args, Kind>,
+        Args: Message,
+    {
+        let entry = entry::name_of(entry)?;
+        let (packed, handed) = Handed::collect(|| Packed::new(&args));
+        let process = self.start(entry, packed?.bytes(), handed)?;
+        // Until here, so that the objects in it could not vanish before the child was bound to hold them.
+        drop(args);
+        Ok(process)
+    }
+
+    fn start<R>(self, entry: u64, args: &[u8], handed: Handed) -> Result<Process<R>> {
+        boot::check_ready()?;
+        family::tidy();
+        let leash = if self.detached {
+            None
+        } else {
+            Some(family::leash()?)
+        };
+        let leash_fd = leash.as_ref().map(|leash| leash.read_end().as_raw_fd());
+        let order = self.order(entry, leash_fd, &handed)?;
+        let launch = Launch::create(&order, args)?;
+        let streams = [
+            self.stdin.open(true)?,
+            self.stdout.open(false)?,
+            self.stderr.open(false)?,
+        ];
+        let (name, value) = boot::variable(launch.number(), order.nonce);
+        let env = self.environment(name, value)?;
+        let cwd = self.cwd.as_ref().map(|dir| c_string(dir.as_os_str()));
+        let cwd = cwd.transpose()?;
+        let mut inherit = vec![launch.number()];
+        inherit.extend(leash_fd);
+        inherit.extend(order.inherited.iter().map(|&(_, fd)| fd));
+        let spawned = process::spawn(&SpawnSpec {
+            argv: arguments(),
+            env: &env,
+            cwd: cwd.as_deref(),
+            stdio: streams
+                .each_ref()
+                .map(|s| s.theirs.as_ref().map(AsFd::as_fd)),
+            inherit: &inherit,
+            set_sid: self.detached,
+        });
+        let spawned = spawned.map_err(|cause| self.not_started(&order.name, cause))?;
+        let child = Child::new(Start {
+            spawned,
+            name: order.name,
+            daemon: self.daemon,
+            detached: self.detached,
+            launch,
+            handed,
+        });
+        family::add(&child);
+        Ok(Process::new(child, streams.map(|Stream { ours, .. }| ours)))
+    }
+
+    fn order(&self, entry: u64, leash: Option<i32>, handed: &Handed) -> Result<Order> {
+        let image =
+            Image::own().map_err(|cause| Error::os("cannot examine the own image", cause))?;
+        let me = current::current_process();
+        let lineage = current::next_lineage();
+        Ok(Order {
+            nonce: random_u64(),
+            entry,
+            build: *image.id(),
+            parent_pid: me.pid(),
+            parent_name: me.name().to_owned(),
+            leash,
+            daemon: self.daemon,
+            name: match &self.name {
+                Some(name) => name.clone(),
+                None => format!("Process-{lineage}"),
+            },
+            lineage,
+            inherited: handed.descriptors(),
+        })
+    }
+
+    /// The whole environment of the child, the variable that makes it one included.
+    fn environment(&self, name: &str, value: String) -> Result<Vec<CString>> {
+        let inherited = (!self.env_cleared).then(std::env::vars_os);
+        let inherited = inherited.into_iter().flatten();
+        let mut env = Vec::with_capacity(64);
+        for (name, value) in inherited.filter(|(name, _)| !self.env.contains_key(name)) {
+            if !boot::is_reserved(&name) {
+                env.push(assignment(name, &value)?);
+            }
+        }
+        for (name, value) in &self.env {
+            let bytes = name.as_bytes();
+            if bytes.is_empty() || bytes.contains(&b'=') {
+                let text = format!("{name:?} cannot be the name of a variable");
+                return Err(Error::new(ErrorKind::InvalidInput, text));
+            }
+            if let (Some(value), false) = (value, boot::is_reserved(name)) {
+                env.push(assignment(name.clone(), value)?);
+            }
+        }
+        env.push(assignment(name.into(), value.as_ref())?);
+        Ok(env)
+    }
+
+    fn not_started(&self, name: &str, cause: std::io::Error) -> Error {
+        let wanted = match &self.cwd {
+            Some(cwd) => format!("cannot start process {name:?} in {}", cwd.display()),
+            None => format!("cannot start process {name:?}"),
+        };
+        Error::os(wanted, cause)
+    }
+}
+
+/// The arguments with which this program was started; its children get the same.
+fn arguments() -> &'static [CString] {
+    static ARGUMENTS: OnceLock<Vec<CString>> = OnceLock::new();
+    ARGUMENTS.get_or_init(|| {
+        let given = std::env::args_os().map(OsString::into_vec);
+        let mut given: Vec<_> = given.filter_map(|arg| CString::new(arg).ok()).collect();
+        if given.is_empty() {
+            given.push(c"multiproc".into()); // programs may rely on having a name
+        }
+        given
+    })
+}
+
+fn assignment(name: OsString, value: &OsStr) -> Result<CString> {
+    let mut text = name;
+    text.push("=");
+    text.push(value);
+    c_string(&text)
+}
+
+fn c_string(text: &OsStr) -> Result<CString> {
+    CString::new(text.as_bytes()).map_err(|_| {
+        let text = format!("{text:?} holds a NUL character");
+        Error::new(ErrorKind::InvalidInput, text)
+    })
+}

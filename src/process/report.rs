@@ -1,0 +1,199 @@
+//! What a child leaves behind for `join`, as bytes.
+
+use super::failure::{Failure, Panic};
+use crate::{Error, ErrorKind};
+
+/// How an entry function ended.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Report {
+    /// With a value; its archived bytes.
+    Returned(Vec<u8>),
+    /// With an error.
+    Failed { kind: ErrorKind, text: String },
+    /// With a panic.
+    Panicked(Panic),
+}
+
+impl Report {
+    /// A failure with the texts of the whole chain of causes.
+    pub(super) fn failed(kind: ErrorKind, error: &dyn std::error::Error) -> Self {
+        let mut text = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            let more = cause.to_string();
+            // Many errors repeat their cause in their own text.
+            if !text.contains(&more) {
+                text = format!("{text}: {more}");
+            }
+            source = cause.source();
+        }
+        Report::Failed { kind, text }
+    }
+
+    /// The report of one of our own errors.
+    pub(super) fn of_error(error: &Error) -> Self {
+        Report::failed(error.kind(), error)
+    }
+
+    /// The code with which the child exits.
+    pub(super) fn exit_code(&self) -> i32 {
+        match self {
+            Report::Returned(_) => 0,
+            Report::Failed { .. } => 1,
+            Report::Panicked(_) => 101, // as std does
+        }
+    }
+
+    /// A tag that is never 0, and the bytes that go with it.
+    pub(super) fn encode(&self) -> (u8, Vec<u8>) {
+        match self {
+            Report::Returned(bytes) => (1, bytes.clone()),
+            Report::Failed { kind, text } => {
+                let code = KINDS.iter().position(|k| k == kind).unwrap_or(0) as u8;
+                (2, [&[code], text.as_bytes()].concat())
+            }
+            Report::Panicked(panic) => {
+                let none = String::new();
+                let parts = [
+                    &panic.message,
+                    panic.location.as_ref().unwrap_or(&none),
+                    panic.backtrace.as_ref().unwrap_or(&none),
+                ];
+                let mut bytes = Vec::new();
+                for part in parts {
+                    bytes.extend((part.len() as u64).to_ne_bytes());
+                    bytes.extend(part.as_bytes());
+                }
+                (3, bytes)
+            }
+        }
+    }
+
+    pub(super) fn decode(tag: u8, bytes: Vec<u8>) -> Option<Self> {
+        match tag {
+            1 => Some(Report::Returned(bytes)),
+            2 => {
+                let (&code, text) = bytes.split_first()?;
+                Some(Report::Failed {
+                    kind: *KINDS.get(usize::from(code))?,
+                    text: String::from_utf8_lossy(text).into_owned(),
+                })
+            }
+            3 => {
+                let mut rest = bytes.as_slice();
+                let mut part = || {
+                    let (len, after) = rest.split_first_chunk::<8>()?;
+                    let (text, after) = after.split_at_checked(u64::from_ne_bytes(*len) as usize)?;
+                    rest = after;
+                    Some(String::from_utf8_lossy(text).into_owned())
+                };
+                Some(Report::Panicked(Panic {
+                    message: part()?,
+                    location: part().filter(|text| !text.is_empty()),
+                    backtrace: part().filter(|text| !text.is_empty()),
+                }))
+            }
+            _ => None,
+        }
+    }
+
+    /// The failure that `join` reports; a value is none.
+    pub(super) fn into_value(self) -> Result<Vec<u8>, Failure> {
+        match self {
+            Report::Returned(bytes) => Ok(bytes),
+            Report::Failed { kind, text } => Err(Failure::Failed { kind, text }),
+            Report::Panicked(panic) => Err(Failure::Panicked(panic)),
+        }
+    }
+}
+
+/// Every kind an error can have, so that it crosses as one byte; both sides run the same build.
+const KINDS: &[ErrorKind] = &[
+    ErrorKind::Failed,
+    ErrorKind::InvalidInput,
+    ErrorKind::NotFound,
+    ErrorKind::AlreadyExists,
+    ErrorKind::PermissionDenied,
+    ErrorKind::NoSpace,
+    ErrorKind::Corrupt,
+    ErrorKind::WrongType,
+    ErrorKind::WrongVersion,
+    ErrorKind::Gone,
+    ErrorKind::Full,
+    ErrorKind::Empty,
+    ErrorKind::Timeout,
+    ErrorKind::Closed,
+    ErrorKind::Disconnected,
+    ErrorKind::OwnerDied,
+    ErrorKind::Deadlock,
+    ErrorKind::WouldBlock,
+    ErrorKind::InvalidMessage,
+    ErrorKind::Panicked,
+    ErrorKind::Exited,
+    ErrorKind::Signaled,
+    ErrorKind::NotInitialised,
+    ErrorKind::Threads,
+    ErrorKind::Unsupported,
+    ErrorKind::Os,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round(report: &Report) -> Report {
+        let (tag, bytes) = report.encode();
+        assert_ne!(tag, 0, "0 means that there is no report");
+        Report::decode(tag, bytes).unwrap()
+    }
+
+    #[test]
+    fn reports_survive_their_bytes() {
+        let panic = |location: Option<&str>, backtrace: Option<&str>| {
+            Report::Panicked(Panic {
+                message: "boom".into(),
+                location: location.map(Into::into),
+                backtrace: backtrace.map(Into::into),
+            })
+        };
+        for report in [
+            Report::Returned(vec![]),
+            Report::Returned(vec![1, 2, 3]),
+            panic(Some("src/main.rs:3:5"), None),
+            panic(None, Some("0: main")),
+        ] {
+            assert_eq!(round(&report), report);
+        }
+        for &kind in KINDS {
+            let text = "why".to_string();
+            let report = Report::Failed { kind, text };
+            assert_eq!(round(&report), report);
+        }
+    }
+
+    #[test]
+    fn garbage_is_no_report() {
+        assert_eq!(Report::decode(0, vec![]), None);
+        assert_eq!(Report::decode(2, vec![]), None);
+        assert_eq!(Report::decode(2, vec![255]), None);
+        assert_eq!(Report::decode(3, vec![255; 16]), None);
+    }
+
+    #[test]
+    fn causes_are_told_once() {
+        let cause = std::io::Error::other("the disk is gone");
+        let repeats = Error::os("cannot read", cause);
+        let Report::Failed { kind, text } = Report::of_error(&repeats) else {
+            panic!("an error is a failure");
+        };
+        assert_eq!(
+            (kind, text.as_str()),
+            (ErrorKind::Os, "cannot read: the disk is gone")
+        );
+        let silent = Error::new(ErrorKind::Gone, "no list").with_source("why not");
+        let Report::Failed { text, .. } = Report::of_error(&silent) else {
+            panic!("an error is a failure");
+        };
+        assert_eq!(text, "no list: why not");
+    }
+}

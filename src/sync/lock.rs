@@ -1,0 +1,426 @@
+//! The robust lock: one word that names its holder, and a rule for the holder's death.
+//!
+//! A claim is one exchange of 0 for {slot, pid, thread}, so at no instant is the lock held by nobody knows whom. The
+//! word lies on the holder's robust list: when the holder dies the kernel *marks* the word and wakes a sleeper. Past
+//! the kernel's limit of 2,048 words per thread, and where there is no usable list, the next thread about to sleep
+//! asks the oracle and marks in the kernel's place. A marked lock is held by nobody: `lock` refuses it, `recover`
+//! takes it.
+//!
+//! A waiter keeps the node pending while it waits. If it dies after having been woken, the kernel passes the wake-up
+//! on. What two deaths at once can still lose, the slices of the sleep bring back.
+
+use super::word::{Owner, Word};
+use crate::sys::atomic::{
+    AtomicU32, AtomicU64,
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
+};
+use crate::sys::backoff::Spin;
+use crate::sys::clock::{Deadline, now_ns};
+use crate::sys::futex::{self, Wake};
+use crate::sys::identity::{Oracle, Participant};
+use crate::sys::robust::{Node, ThreadList};
+use crate::sys::seeded::seeded;
+use crate::sys::step::step;
+use std::time::Duration;
+
+/// A lock without data. All zero bytes are a free lock.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(crate) struct RawLock {
+    /// See [`Word`].
+    word: AtomicU64,
+    /// The holder's whole pid; for messages only, and trusted only where it agrees with the word.
+    pid: AtomicU32,
+    reserved: [u32; 3],
+    /// The links of the holder's robust list, [`LINK_OFFSET`](crate::sys::robust::LINK_OFFSET) behind the word.
+    node: Node,
+    spare: [u64; 3],
+}
+
+/// Why a lock was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// The lock is marked; this one held it last.
+    Marked(Owner),
+    /// The calling thread holds it already.
+    Deadlock,
+    /// Somebody holds it, and the deadline has passed.
+    TimedOut,
+}
+
+/// What a thread does about the mark when it finds one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum OnMark {
+    Refuse,
+    Take,
+}
+
+impl RawLock {
+    /// A free lock; what zeroed shared memory is already.
+    #[cfg(loom)]
+    pub(super) fn new() -> Self {
+        RawLock {
+            word: AtomicU64::new(0),
+            pid: AtomicU32::new(0),
+            reserved: [0; 3],
+            node: Node::default(),
+            spare: [0; 3],
+        }
+    }
+
+    /// Does to this lock what the kernel does when the calling thread ends.
+    #[cfg(loom)]
+    pub(super) fn kernel_walks(&self) {
+        crate::sys::robust::die(&self.node, &self.word);
+    }
+
+    /// Takes the lock, waiting for it until `deadline`.
+    #[inline]
+    pub(crate) fn lock(
+        &self,
+        me: Participant,
+        oracle: &impl Oracle,
+        deadline: Deadline,
+    ) -> Result<(), Refused> {
+        let list = ThreadList::here();
+        let mine = Word::held(list.claim(), me);
+        list.announce(&self.node);
+        if self.exchange(Word::FREE, mine) {
+            self.taken(list);
+            return Ok(());
+        }
+        self.lock_contended(mine, list, oracle, deadline)
+    }
+
+    #[cold]
+    fn lock_contended(
+        &self,
+        mine: Word,
+        list: ThreadList,
+        oracle: &dyn Oracle,
+        deadline: Deadline,
+    ) -> Result<(), Refused> {
+        let wait = Waiting::new(mine, list, oracle, deadline, OnMark::Refuse);
+        self.acquire(wait).map(|_| ())
+    }
+
+    /// Takes the lock marked or not; if it was marked, returns who held it last.
+    pub(crate) fn recover(
+        &self,
+        me: Participant,
+        oracle: &impl Oracle,
+        deadline: Deadline,
+    ) -> Result<Option<Owner>, Refused> {
+        let list = ThreadList::here();
+        let mine = Word::held(list.claim(), me);
+        list.announce(&self.node);
+        self.acquire(Waiting::new(mine, list, oracle, deadline, OnMark::Take))
+    }
+
+    /// Gives the lock up. Does nothing if the calling thread does not hold it, as after a fork.
+    #[inline]
+    pub(crate) fn unlock(&self) {
+        let list = ThreadList::here();
+        if !self.load().is_held_by(list.claim()) {
+            return;
+        }
+        list.announce(&self.node);
+        list.unlink(&self.node);
+        let order = if seeded("lock-missing-release") {
+            Relaxed
+        } else {
+            Release // pairs with the claim that succeeds next: it sees all that this holder wrote
+        };
+        step("lock.release.swap");
+        let old = Word(self.word.swap(Word::FREE.0, order));
+        if old.has_waiters() {
+            self.wake_one();
+        }
+        list.finish();
+    }
+
+    /// Gives the lock up marked, in the name of `origin` or else of the holder itself.
+    #[cold]
+    pub(crate) fn unlock_marked(&self, origin: Option<Owner>) {
+        let list = ThreadList::here();
+        if !self.load().is_held_by(list.claim()) {
+            return;
+        }
+        list.announce(&self.node);
+        list.unlink(&self.node);
+        if let Some(origin) = origin {
+            self.note(origin.pid());
+        }
+        loop {
+            let seen = self.load();
+            let marked = origin.map_or(seen.marked(), |o| o.marked().with_waiters_of(seen));
+            step("lock.mark.cas");
+            // Release pairs with the claim that recovers: it sees how far this holder came.
+            let done = self
+                .word
+                .compare_exchange(seen.0, marked.0, Release, Relaxed);
+            if done.is_ok() {
+                break;
+            }
+        }
+        self.wake_all();
+        list.finish();
+    }
+
+    /// Does what the participant `dead`, of which the caller knows that it is dead, still had to do here.
+    ///
+    /// Marks the lock if the dead held it, and wakes every sleeper, because the dead may have given the lock up
+    /// without the wake-up that it owed.
+    pub(crate) fn repair(&self, dead: Participant) {
+        loop {
+            let seen = self.load();
+            let is_its = !seen.is_free() && seen.owner().participant() == Some(dead);
+            if seen.is_marked() || !is_its || self.mark(seen) {
+                break;
+            }
+        }
+        self.wake_all();
+    }
+
+    /// Whether `who` holds the lock at this instant.
+    pub(crate) fn is_held_by(&self, who: Participant) -> bool {
+        let seen = self.load();
+        !seen.is_free() && !seen.is_marked() && seen.owner().participant() == Some(who)
+    }
+
+    /// Whoever is named by the word, if the lock is held or marked.
+    pub(crate) fn owner(&self) -> Option<Owner> {
+        let seen = self.load();
+        (!seen.is_free()).then(|| self.owner_in(seen))
+    }
+
+    /// The waiting room: returns with the lock, or with nothing held and nothing pending.
+    fn acquire(&self, mut wait: Waiting<'_>) -> Result<Option<Owner>, Refused> {
+        loop {
+            let seen = self.load();
+            if seen.is_marked() {
+                match self.meet_mark(&wait, seen) {
+                    Some(outcome) => return outcome,
+                    None => continue,
+                }
+            }
+            if seen.is_free() {
+                if self.exchange(seen, wait.claim()) {
+                    self.taken(wait.list);
+                    return Ok(None);
+                }
+                continue;
+            }
+            if seen.is_held_by(wait.list.claim()) {
+                return self.leave(&wait, Refused::Deadlock);
+            }
+            if wait.spin.once() {
+                continue;
+            }
+            if !wait.owner_lives(seen) {
+                self.mark(seen);
+                continue;
+            }
+            if wait.deadline.expired() {
+                return self.leave(&wait, Refused::TimedOut);
+            }
+            self.sleep(&mut wait, seen);
+        }
+    }
+
+    /// Takes or refuses the marked lock; `None` if it changed meanwhile.
+    fn meet_mark(&self, wait: &Waiting<'_>, seen: Word) -> Option<Result<Option<Owner>, Refused>> {
+        let owner = self.owner_in(seen);
+        if wait.on_mark == OnMark::Refuse {
+            if wait.slept {
+                self.wake_all(); // the mark woke one sleeper, and all must hear of it
+            }
+            return Some(self.leave(wait, Refused::Marked(owner)));
+        }
+        self.exchange(seen, wait.claim().with_waiters_of(seen))
+            .then(|| {
+                self.taken(wait.list);
+                Ok(Some(owner))
+            })
+    }
+
+    /// Announces a sleeper and sleeps for one slice, unless the word changes first.
+    fn sleep(&self, wait: &mut Waiting<'_>, seen: Word) {
+        if !seen.has_waiters() {
+            step("lock.announce_sleeper.cas");
+            // Relaxed: the bit stands for nothing but itself, and the unlocker's swap cannot miss it.
+            let announced =
+                self.word
+                    .compare_exchange(seen.0, seen.with_waiters().0, Relaxed, Relaxed);
+            if announced.is_err() {
+                return;
+            }
+        }
+        let until = wait.slice();
+        step("lock.sleep");
+        wait.woken = futex::wait_low(&self.word, seen.with_waiters().low(), until);
+        wait.slept = true;
+        wait.spin = Spin::new();
+    }
+
+    /// Ends a wait without the lock, passing on a wake-up that was meant for somebody who takes it.
+    fn leave<T>(&self, wait: &Waiting<'_>, why: Refused) -> Result<T, Refused> {
+        if wait.slept && wait.woken == Wake::Woken && why == Refused::TimedOut {
+            self.wake_one();
+        }
+        wait.list.finish();
+        Err(why)
+    }
+
+    /// One attempt at the claim, or at anything that takes the lock.
+    #[inline]
+    fn exchange(&self, seen: Word, claim: Word) -> bool {
+        step("lock.acquire.cas");
+        // Acquire pairs with the release or the mark that made the word `seen`.
+        self.word
+            .compare_exchange(seen.0, claim.0, Acquire, Relaxed)
+            .is_ok()
+    }
+
+    /// What follows a claim that succeeded.
+    #[inline]
+    fn taken(&self, list: ThreadList) {
+        list.link(&self.node);
+        self.note(list.pid());
+        list.finish();
+    }
+
+    /// Does for a dead holder what the kernel would have done; `false` if the word changed meanwhile.
+    #[cold]
+    fn mark(&self, seen: Word) -> bool {
+        step("lock.repair.cas");
+        // Acquire and release: the oracle's answer comes before the mark, and the claim that recovers after it.
+        let marked = self
+            .word
+            .compare_exchange(seen.0, seen.marked().0, AcqRel, Relaxed);
+        if marked.is_ok() && seen.has_waiters() {
+            self.wake_all();
+        }
+        marked.is_ok()
+    }
+
+    #[inline]
+    fn note(&self, pid: u32) {
+        step("lock.note_pid");
+        self.pid.store(pid, Relaxed); // a note for messages: checked against the word wherever it is read
+    }
+
+    fn owner_in(&self, seen: Word) -> Owner {
+        seen.owner().with_noted_pid(self.pid.load(Relaxed))
+    }
+
+    #[inline]
+    fn load(&self) -> Word {
+        Word(self.word.load(Relaxed)) // only ever a hint: every step on it is an exchange of the exact word
+    }
+
+    #[cold]
+    fn wake_one(&self) {
+        step("lock.wake");
+        futex::wake_low(&self.word, 1);
+    }
+
+    #[cold]
+    fn wake_all(&self) {
+        step("lock.wake_all");
+        futex::wake_low(&self.word, i32::MAX as u32);
+    }
+}
+
+/// One thread's wait for one lock.
+struct Waiting<'a> {
+    mine: Word,
+    list: ThreadList,
+    oracle: &'a dyn Oracle,
+    deadline: Deadline,
+    on_mark: OnMark,
+    spin: Spin,
+    slept: bool,
+    woken: Wake,
+    /// When the first sleep began; 0 before.
+    since: u64,
+    asked: bool,
+}
+
+impl<'a> Waiting<'a> {
+    fn new(
+        mine: Word,
+        list: ThreadList,
+        oracle: &'a dyn Oracle,
+        deadline: Deadline,
+        on_mark: OnMark,
+    ) -> Self {
+        let spin = if deadline == Deadline::NOW {
+            Spin::with_budget(0)
+        } else {
+            Spin::new()
+        };
+        Waiting {
+            mine,
+            list,
+            oracle,
+            deadline,
+            on_mark,
+            spin,
+            slept: false,
+            woken: Wake::Changed,
+            since: 0,
+            asked: false,
+        }
+    }
+
+    /// What to claim the lock with. Who has slept cannot know whether others still sleep, so announces one.
+    fn claim(&self) -> Word {
+        if self.slept && !seeded("lock-lost-wakeup") {
+            self.mine.with_waiters()
+        } else {
+            self.mine
+        }
+    }
+
+    /// Asks about the holder before the first sleep and after each slice that nobody ended.
+    fn owner_lives(&mut self, seen: Word) -> bool {
+        if seeded("lock-repairs-living") {
+            return false;
+        }
+        if self.asked && self.woken != Wake::TimedOut {
+            return true;
+        }
+        self.asked = true;
+        seen.owner()
+            .participant()
+            .is_none_or(|who| self.oracle.is_alive(who))
+    }
+
+    /// The end of the next sleep: a quarter of the time waited so far, within bounds.
+    fn slice(&mut self) -> Deadline {
+        let now = now_ns();
+        if self.since == 0 {
+            self.since = now;
+        }
+        let waited = Duration::from_nanos(now - self.since);
+        let slice = (waited / 4).clamp(SHORTEST_SLICE, LONGEST_SLICE);
+        self.deadline.min_slice(slice)
+    }
+}
+
+const SHORTEST_SLICE: Duration = Duration::from_millis(2);
+const LONGEST_SLICE: Duration = Duration::from_millis(500);
+
+// SAFETY: repr(C), atomics and pads only, valid for all bytes; the links in it are followed by their writer alone.
+#[cfg(not(loom))]
+unsafe impl crate::segment::layout::Layout for RawLock {}
+
+#[cfg(not(loom))]
+const _: () = {
+    use crate::sys::robust::LINK_OFFSET;
+    use std::mem::{align_of, offset_of};
+    assert!(size_of::<RawLock>() == 64 && align_of::<RawLock>() == 64);
+    assert!(offset_of!(RawLock, word) == 0);
+    assert!(offset_of!(RawLock, node) + size_of::<Node>() == LINK_OFFSET + 8);
+};

@@ -1,0 +1,254 @@
+//! The lock under the model checker: every interleaving of few threads, with a death at every step of one of them.
+//!
+//! The code is the lock's own. The futex and the robust list are models of the kernel's, and the oracle is a flag that
+//! is raised after the kernel has walked the dead thread's list, as byte locks go after the last thread.
+
+use super::{RawLock, Refused};
+use crate::sys::atomic::{AtomicU64, Ordering::SeqCst};
+use crate::sys::clock::Deadline;
+use crate::sys::identity::{Oracle, Participant};
+use crate::sys::robust;
+use crate::sys::step::model::until_step;
+use loom::cell::UnsafeCell;
+use loom::sync::Arc;
+use loom::thread;
+
+/// More steps than any actor below takes.
+const STEPS: i64 = 14;
+
+struct Shared {
+    lock: RawLock,
+    data: UnsafeCell<u32>,
+    /// Bit n is set once participant n is dead.
+    dead: AtomicU64,
+}
+
+impl Oracle for Shared {
+    fn is_alive(&self, who: Participant) -> bool {
+        self.dead.load(SeqCst) & 1 << who.get() == 0
+    }
+}
+
+impl Shared {
+    fn new() -> Arc<Self> {
+        Arc::new(Shared {
+            lock: RawLock::new(),
+            data: UnsafeCell::new(0),
+            dead: AtomicU64::new(0),
+        })
+    }
+
+    fn lock(&self, who: u16) -> Result<(), Refused> {
+        self.lock.lock(participant(who), self, Deadline::NEVER)
+    }
+
+    /// The critical section: loom reports any access that is not ordered after the last.
+    fn touch(&self) {
+        // SAFETY: loom checks the claim that this access is exclusive.
+        self.data.with_mut(|data| unsafe { *data += 1 });
+    }
+
+    fn touched(&self) -> u32 {
+        // SAFETY: as for `touch`.
+        self.data.with(|data| unsafe { *data })
+    }
+
+    fn pass_through(&self, who: u16) {
+        self.lock(who).expect("nobody dies here");
+        self.touch();
+        self.lock.unlock();
+    }
+
+    /// Locks whatever it takes; returns whether it had to recover.
+    fn lock_or_recover(&self, who: u16) -> bool {
+        match self.lock(who) {
+            Ok(()) => false,
+            Err(Refused::Marked(owner)) => {
+                assert_eq!(owner.participant(), Some(VICTIM), "only the victim dies");
+                let me = participant(who);
+                let origin = self.lock.recover(me, self, Deadline::NEVER).unwrap();
+                assert!(origin.is_none_or(|o| o.participant() == Some(VICTIM)));
+                origin.is_some()
+            }
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+
+    fn survive(&self, who: u16) -> bool {
+        let recovered = self.lock_or_recover(who);
+        self.touch();
+        self.lock.unlock();
+        recovered
+    }
+
+    fn bury(&self, victim: Participant) {
+        // no step: the oracle of the model, which no actor writes
+        self.dead.fetch_or(1 << victim.get(), SeqCst);
+    }
+}
+
+const VICTIM: Participant = Participant::FIRST;
+
+fn participant(who: u16) -> Participant {
+    Participant::new(who).unwrap()
+}
+
+/// Starts a thread that is the only one of the process `who`.
+fn actor<R: 'static>(
+    shared: &Arc<Shared>,
+    who: u16,
+    act: impl FnOnce(&Shared) -> R + 'static,
+) -> thread::JoinHandle<R> {
+    let shared = shared.clone();
+    thread::spawn(move || {
+        robust::enter(u32::from(who));
+        act(&shared)
+    })
+}
+
+fn check(model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(2));
+    builder.check(model);
+}
+
+#[test]
+fn loom_lock_excludes_and_publishes() {
+    check(|| {
+        let shared = Shared::new();
+        let actors = [1, 2].map(|who| actor(&shared, who, move |s| s.pass_through(who)));
+        actors.map(|a| a.join().unwrap());
+        assert_eq!(shared.touched(), 2);
+    });
+}
+
+#[test]
+fn loom_lock_wakes_every_sleeper() {
+    check(|| {
+        let shared = Shared::new();
+        let actors = [1, 2, 3].map(|who| actor(&shared, who, move |s| s.pass_through(who)));
+        actors.map(|a| a.join().unwrap());
+        assert_eq!(shared.touched(), 3);
+    });
+}
+
+#[test]
+fn loom_lock_try_and_time_out_leave_nothing_behind() {
+    check(|| {
+        let shared = Shared::new();
+        let waiter = actor(&shared, 1, |s| s.pass_through(1));
+        let hasty = actor(&shared, 2, |s| {
+            match s.lock.lock(participant(2), s, Deadline::NOW) {
+                Ok(()) => s.lock.unlock(),
+                Err(why) => assert_eq!(why, Refused::TimedOut),
+            }
+        });
+        shared_pass(&shared);
+        waiter.join().unwrap();
+        hasty.join().unwrap();
+        assert_eq!(shared.touched(), 2);
+    });
+}
+
+fn shared_pass(shared: &Shared) {
+    robust::enter(3);
+    shared.pass_through(3);
+}
+
+/// The kernel walks the list of the dead; one survivor waits, or comes later.
+#[test]
+fn loom_lock_survives_a_death_at_every_step() {
+    for n in 0..STEPS {
+        check(move || {
+            let shared = Shared::new();
+            let victim = actor(&shared, VICTIM.get(), move |s| die_at(s, n, true));
+            let survivor = actor(&shared, 2, |s| s.survive(2));
+            victim.join().unwrap();
+            survivor.join().unwrap();
+        });
+    }
+}
+
+/// Two sleepers: the one that the kernel wakes must see to the other.
+///
+/// One race is the sweep's: the victim dies between giving the lock up and the wake-up that it owes, and a passer-by
+/// holds the lock while the kernel looks. In the model, where slices never end, only the sweep ends that sleep.
+#[test]
+fn loom_lock_death_reaches_both_waiters() {
+    for n in 0..STEPS {
+        check(move || {
+            let shared = Shared::new();
+            let victim = actor(&shared, VICTIM.get(), move |s| {
+                die_at(s, n, true);
+                s.lock.repair(VICTIM);
+            });
+            let survivors = [2, 3].map(|who| actor(&shared, who, move |s| s.survive(who)));
+            victim.join().unwrap();
+            survivors.map(|s| s.join().unwrap());
+        });
+    }
+}
+
+/// Past the kernel's limit nobody walks the list: those who come ask the oracle.
+#[test]
+fn loom_lock_unmarked_death_is_found_by_asking() {
+    for n in 0..STEPS {
+        check(move || {
+            let shared = Shared::new();
+            let died = actor(&shared, VICTIM.get(), move |s| die_at(s, n, false));
+            died.join().unwrap();
+            let other = actor(&shared, 2, |s| s.survive(2));
+            robust::enter(3);
+            shared.survive(3);
+            other.join().unwrap();
+        });
+    }
+}
+
+/// A panic, or a recovery that gave up: the mark reaches everybody, and nobody sleeps on.
+#[test]
+fn loom_lock_mark_reaches_every_waiter() {
+    check(|| {
+        let shared = Shared::new();
+        let marker = actor(&shared, VICTIM.get(), |s| {
+            if s.lock(VICTIM.get()).is_ok() {
+                s.touch();
+                s.lock.unlock_marked(None);
+            }
+        });
+        let waiters = [2, 3].map(|who| actor(&shared, who, move |s| s.survive(who)));
+        marker.join().unwrap();
+        waiters.map(|w| w.join().unwrap());
+    });
+}
+
+/// The sweep and a waiter that asks the oracle mark the same word once.
+#[test]
+fn loom_lock_repair_and_recovery_race() {
+    check(|| {
+        let shared = Shared::new();
+        let died = actor(&shared, VICTIM.get(), |s| die_at(s, 4, false));
+        died.join().unwrap();
+        let sweeper = actor(&shared, 2, |s| s.lock.repair(VICTIM));
+        robust::enter(3);
+        shared.survive(3);
+        sweeper.join().unwrap();
+        shared.survive(3);
+    });
+}
+
+/// The victim locks, touches and unlocks until its `n`-th step, and the kernel does its part or does not.
+fn die_at(shared: &Shared, n: i64, kernel_walks: bool) {
+    let finished = until_step(n, || {
+        let _ = shared.lock(VICTIM.get()).map(|()| {
+            shared.touch();
+            shared.lock.unlock();
+        });
+    });
+    if finished.is_none() {
+        if kernel_walks {
+            shared.lock.kernel_walks();
+        }
+        shared.bury(VICTIM);
+    }
+}

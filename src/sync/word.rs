@@ -1,0 +1,166 @@
+//! The one word of a lock: its bits in a table, its questions as predicates.
+//!
+//! | bits | meaning |
+//! |---|---|
+//! | 63..52 | the holder's participant slot in the segment |
+//! | 51..32 | the low 20 bits of the holder's pid |
+//! | 31 | somebody may sleep on this word |
+//! | 30 | *marked*: the last holder died, or panicked, or gave up a marked lock without mending it |
+//! | 29..0 | the holder's thread, 0 if nobody holds the lock |
+//!
+//! All zero means free; only then does the kernel pass on a wake-up that a dead thread still owed. Bits 31..0 are the
+//! kernel's robust futex. When a holder dies the kernel replaces the thread by the mark and leaves the upper half, so
+//! that a marked word still names whom it was taken from.
+
+use crate::sys::identity::Participant;
+use crate::sys::robust;
+
+/// A value of the word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Word(pub(super) u64);
+
+const WAITERS: u64 = robust::WAITERS as u64;
+const MARK: u64 = robust::OWNER_DIED as u64;
+const THREAD: u64 = robust::THREAD as u64;
+const SLOT_SHIFT: u32 = 52;
+const PID_SHIFT: u32 = 32;
+const OWNER: u64 = u64::MAX << PID_SHIFT;
+
+impl Word {
+    pub(super) const FREE: Word = Word(0);
+
+    /// What a thread with this `claim` (thread and pid) puts into a word as participant `me`.
+    #[inline]
+    pub(super) fn held(claim: u64, me: Participant) -> Self {
+        Word(claim | u64::from(me.get()) << SLOT_SHIFT)
+    }
+
+    #[inline]
+    pub(super) fn is_free(self) -> bool {
+        self.0 & (THREAD | MARK) == 0
+    }
+
+    #[inline]
+    pub(super) fn is_marked(self) -> bool {
+        self.0 & MARK != 0
+    }
+
+    #[inline]
+    pub(super) fn has_waiters(self) -> bool {
+        self.0 & WAITERS != 0
+    }
+
+    /// Whether the thread with this `claim` holds the word.
+    #[inline]
+    pub(super) fn is_held_by(self, claim: u64) -> bool {
+        const SLOT: u64 = u64::MAX << SLOT_SHIFT;
+        self.0 & !(WAITERS | SLOT) == claim
+    }
+
+    /// The same word, announcing a sleeper.
+    #[inline]
+    pub(super) fn with_waiters(self) -> Self {
+        Word(self.0 | WAITERS)
+    }
+
+    /// The same word, announcing a sleeper if `other` does.
+    #[inline]
+    pub(super) fn with_waiters_of(self, other: Word) -> Self {
+        Word(self.0 | other.0 & WAITERS)
+    }
+
+    /// The marked word that the holder's death makes of this one.
+    pub(super) fn marked(self) -> Self {
+        Word(self.0 & (OWNER | WAITERS) | MARK)
+    }
+
+    /// Who holds the word, or whom it was taken from.
+    pub(super) fn owner(self) -> Owner {
+        Owner {
+            slot: (self.0 >> SLOT_SHIFT) as u16,
+            pid: (self.0 >> PID_SHIFT) as u32 & robust::PID_BITS,
+        }
+    }
+
+    /// The half that the kernel compares before it lets a thread sleep.
+    pub(super) fn low(self) -> u32 {
+        self.0 as u32
+    }
+}
+
+/// A holder as its word names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Owner {
+    /// The roster slot as read from shared memory.
+    slot: u16,
+    /// The process id, or its low 20 bits if the word was all there was to read.
+    pid: u32,
+}
+
+impl Owner {
+    /// The participant, unless the slot is none that a participant can have.
+    pub(crate) fn participant(self) -> Option<Participant> {
+        Participant::new(self.slot)
+    }
+
+    pub(crate) fn pid(self) -> u32 {
+        self.pid
+    }
+
+    /// Completes the pid by a whole one that was noted beside the word, if the two belong together.
+    pub(super) fn with_noted_pid(self, noted: u32) -> Self {
+        let belongs = noted & robust::PID_BITS == self.pid;
+        Owner {
+            pid: if belongs { noted } else { self.pid },
+            ..self
+        }
+    }
+
+    /// The marked word that names this owner.
+    pub(super) fn marked(self) -> Word {
+        let pid = u64::from(self.pid & robust::PID_BITS);
+        Word(u64::from(self.slot) << SLOT_SHIFT | pid << PID_SHIFT | MARK)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    const CLAIM: u64 = 0xABCDE << PID_SHIFT | 4711;
+
+    fn held() -> Word {
+        Word::held(CLAIM, Participant::LAST)
+    }
+
+    #[test]
+    fn a_held_word_names_thread_process_and_slot() {
+        assert!(held().is_held_by(CLAIM) && held().with_waiters().is_held_by(CLAIM));
+        assert!(!held().is_held_by(CLAIM + 1) && !held().is_free() && !held().is_marked());
+        assert_eq!(held().owner().participant(), Some(Participant::LAST));
+        assert_eq!(held().owner().pid(), 0xABCDE);
+    }
+
+    #[test]
+    fn a_marked_word_keeps_owner_and_waiters_and_loses_the_thread() {
+        let marked = held().with_waiters().marked();
+        assert!(marked.is_marked() && marked.has_waiters() && !marked.is_free());
+        assert!(!marked.is_held_by(CLAIM));
+        assert_eq!(marked.owner(), held().owner());
+        assert_eq!(marked.owner().marked().with_waiters(), marked);
+        assert_eq!(marked.low() & robust::THREAD, 0);
+    }
+
+    #[test]
+    fn a_pid_beyond_20_bits_comes_from_the_note_if_it_fits() {
+        let owner = held().owner();
+        assert_eq!(owner.with_noted_pid(0x3ABCDE).pid(), 0x3ABCDE);
+        assert_eq!(owner.with_noted_pid(0x3ABCDF).pid(), 0xABCDE);
+    }
+
+    #[test]
+    fn slots_out_of_range_are_nobody() {
+        assert_eq!(Word(4095 << SLOT_SHIFT | 1).owner().participant(), None);
+        assert_eq!(Word(1).owner().participant(), None);
+    }
+}
