@@ -1,0 +1,8 @@
+//! What a contender is held against: the smallest correct structures of our own, without crash safety, names or types.
+
+pub mod plain_ring;
+pub mod raw;
+pub mod records;
+
+pub use plain_ring::{PlainRing, Words};
+pub use records::{Record, Records};

@@ -1,0 +1,149 @@
+//! Bare hardware and kernel: one cache line, one futex, one counter.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::harness::backoff::Backoff;
+use crate::harness::clock::{busy_wait, nanos, ticks};
+use crate::harness::crew::{Crew, Meeting, Report};
+use crate::harness::shared::Shared;
+use crate::harness::stats::Percentiles;
+use crate::harness::workload::rate;
+
+/// Two words on lines of their own.
+#[derive(Debug)]
+#[repr(C, align(256))]
+struct Line<T>(T);
+
+/// One line there, one line back, spinning: nanoseconds per round trip.
+pub fn line_round_trip(rounds: u64) -> Percentiles {
+    let shared = Shared::new(4096);
+    // SAFETY: atomics are valid for any bytes.
+    let (there, back): (&Line<AtomicU64>, &Line<AtomicU64>) =
+        unsafe { (shared.at(0), shared.at(1024)) };
+    let ask = |round: u64| {
+        there.0.store(round, Ordering::Release);
+        spin_until(&back.0, round);
+    };
+    let answer = |round: u64| {
+        spin_until(&there.0, round);
+        back.0.store(round, Ordering::Release);
+    };
+    ping_pong(rounds, Duration::ZERO, ask, answer)
+}
+
+/// Two processes that sleep in the kernel until the other one wakes them: nanoseconds per round trip.
+pub fn futex_round_trip(rounds: u64, gap: Duration) -> Percentiles {
+    let shared = Shared::new(4096);
+    // SAFETY: atomics are valid for any bytes.
+    let (there, back): (&Line<AtomicU32>, &Line<AtomicU32>) =
+        unsafe { (shared.at(0), shared.at(1024)) };
+    let ask = |round: u64| {
+        post(&there.0, round as u32);
+        sleep_until(&back.0, round as u32);
+    };
+    let answer = |round: u64| {
+        sleep_until(&there.0, round as u32);
+        post(&back.0, round as u32);
+    };
+    ping_pong(rounds, gap, ask, answer)
+}
+
+/// `workers` processes that add to one counter: additions per second.
+pub fn fetch_add(workers: usize, each: u64) -> f64 {
+    let shared = Shared::new(4096);
+    // SAFETY: an atomic is valid for any bytes.
+    let counter: &Line<AtomicU64> = unsafe { shared.at(0) };
+    let add = |meeting: &Meeting| {
+        meeting.meet();
+        let begin = ticks();
+        for _ in 0..each {
+            counter.0.fetch_add(1, Ordering::SeqCst);
+        }
+        Report {
+            begin,
+            end: ticks(),
+            count: each,
+            ..Report::default()
+        }
+    };
+    let mut crew = Crew::new();
+    (0..workers).for_each(|_| crew.hire(add));
+    let reports = crew.run();
+    let total: u64 = reports.iter().map(|report| report.count).sum();
+    assert_eq!(
+        counter.0.load(Ordering::Relaxed),
+        total,
+        "additions were lost"
+    );
+    rate(&reports, total)
+}
+
+fn ping_pong(rounds: u64, gap: Duration, ask: impl Fn(u64), answer: impl Fn(u64)) -> Percentiles {
+    let mut crew = Crew::new();
+    crew.hire(|meeting| {
+        meeting.meet();
+        let mut observed = Vec::with_capacity(rounds as usize);
+        for round in 1..=rounds {
+            if !gap.is_zero() {
+                busy_wait(gap);
+            }
+            let begin = ticks();
+            ask(round);
+            observed.push(nanos(ticks() - begin));
+        }
+        let found = Percentiles::of(&mut observed[rounds as usize / 10..]);
+        let values = [
+            found.p50, found.p99, found.p999, found.max, 0.0, 0.0, 0.0, 0.0,
+        ];
+        Report {
+            values,
+            ..Report::default()
+        }
+    });
+    crew.hire(|meeting| {
+        meeting.meet();
+        (1..=rounds).for_each(answer);
+        Report::default()
+    });
+    let [p50, p99, p999, max, ..] = crew.run()[0].values;
+    Percentiles {
+        p50,
+        p99,
+        p999,
+        max,
+    }
+}
+
+fn spin_until(word: &AtomicU64, wanted: u64) {
+    let mut backoff = Backoff::new();
+    while word.load(Ordering::Acquire) != wanted {
+        backoff.wait();
+    }
+}
+
+fn post(word: &AtomicU32, value: u32) {
+    word.store(value, Ordering::SeqCst);
+    // SAFETY: the word outlives the call; waking touches no memory of ours.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, 1) };
+}
+
+fn sleep_until(word: &AtomicU32, wanted: u32) {
+    loop {
+        let seen = word.load(Ordering::Acquire);
+        if seen == wanted {
+            return;
+        }
+        let forever = std::ptr::null::<libc::timespec>();
+        // SAFETY: the word outlives the call; the kernel only reads it.
+        unsafe {
+            libc::syscall(
+                libc::SYS_futex,
+                word.as_ptr(),
+                libc::FUTEX_WAIT,
+                seen,
+                forever,
+            )
+        };
+    }
+}

@@ -1,0 +1,36 @@
+//! The one way in which everything here is measured: real processes, pinned, started together, several rounds, and
+//! the machine's own limits beside every figure.
+//!
+//! A bench is a list of rows; a row is a list of contenders that are run in turn, round after round, so that whatever
+//! the machine does to one of them it does to all. What counts is the ratio within a round.
+
+#![allow(dead_code, reason = "every bench uses its own part of the harness")]
+#![allow(
+    unused_imports,
+    reason = "every bench uses its own part of the harness"
+)]
+
+mod backoff;
+pub mod baseline;
+mod clock;
+mod crew;
+mod machine;
+mod options;
+mod payload;
+mod probe;
+mod report;
+mod shared;
+mod stats;
+mod workload;
+
+pub use backoff::Backoff;
+pub use clock::{busy_wait, nanos, ticks};
+pub use crew::{Crew, Meeting, Report};
+pub use machine::{cpus, pin, prefer};
+pub use options::Options;
+pub use payload::Payload;
+pub use probe::Probe;
+pub use report::{Bench, Contender, Goal, Unit, contender};
+pub use shared::Shared;
+pub use stats::{Percentiles, Summary, human};
+pub use workload::{Batch, END, Endpoint, Pace, Shape, pair, round_trip, sized, stream};

@@ -1,0 +1,248 @@
+//! Rows of contenders, run in turn, printed with their ratios and the machine's limits.
+
+use super::machine;
+use super::options::Options;
+use super::probe::{Probe, Usual};
+use super::stats::{Summary, human};
+
+/// What a figure counts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Unit {
+    /// Operations per second: more is better.
+    PerSecond,
+    /// Nanoseconds per operation: less is better.
+    Nanos,
+    /// Bytes: less is better.
+    Bytes,
+}
+
+impl Unit {
+    fn show(self, value: f64) -> String {
+        match self {
+            Unit::PerSecond => format!("{}/s", human(value)),
+            Unit::Nanos if value >= 1e6 => format!("{:.2} ms", value / 1e6),
+            Unit::Nanos if value >= 1e4 => format!("{:.1} us", value / 1e3),
+            Unit::Nanos => format!("{value:.*} ns", usize::from(value < 1e2)),
+            Unit::Bytes => format!("{value:.0} B"),
+        }
+    }
+}
+
+/// What the first contender's figure must be, as a multiple of the second's.
+#[derive(Clone, Copy, Debug)]
+pub struct Goal {
+    must: Option<f64>,
+    aim: Option<f64>,
+}
+
+impl Goal {
+    /// Recorded, nothing asked.
+    pub const NONE: Goal = Goal {
+        must: None,
+        aim: None,
+    };
+
+    /// A limit that must be kept.
+    pub const fn must(ratio: f64) -> Self {
+        Self {
+            must: Some(ratio),
+            aim: None,
+        }
+    }
+
+    /// A limit that would be better.
+    pub const fn aim(self, ratio: f64) -> Self {
+        Self {
+            aim: Some(ratio),
+            ..self
+        }
+    }
+
+    fn verdict(self, unit: Unit, ratio: f64) -> &'static str {
+        let kept = |limit: f64| match unit {
+            Unit::PerSecond => ratio >= limit,
+            Unit::Nanos | Unit::Bytes => ratio <= limit,
+        };
+        match (self.must.map(kept), self.aim.map(kept)) {
+            (Some(false), _) => "MISSED",
+            (_, Some(true)) => "aim",
+            (Some(true), _) => "ok",
+            _ => "",
+        }
+    }
+}
+
+/// One implementation in a row: its name, and one run of it.
+pub struct Contender<'a> {
+    name: &'a str,
+    run: Box<dyn FnMut() -> f64 + 'a>,
+}
+
+impl std::fmt::Debug for Contender<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Contender")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Names a contender.
+pub fn contender<'a>(name: &'a str, run: impl FnMut() -> f64 + 'a) -> Contender<'a> {
+    Contender {
+        name,
+        run: Box::new(run),
+    }
+}
+
+/// A run of a whole bench.
+#[derive(Debug)]
+pub struct Bench {
+    /// What the command line asks.
+    pub options: Options,
+    section: String,
+    usual: Usual,
+    missed: Vec<String>,
+    rows: usize,
+}
+
+impl Bench {
+    /// Reads the command line, prints the machine.
+    pub fn start(name: &str) -> Self {
+        let options = Options::parse();
+        println!("{name}: {}, {} rounds", machine::describe(), options.rounds);
+        let (priority, usual) = (machine::prefer(), Usual::find());
+        println!(
+            "priority {priority}; median (min - max); ratios are medians of the ratios within a round"
+        );
+        println!(
+            "line, futex: raw round trips between the two processors, measured in the same rounds"
+        );
+        println!(
+            "the line usually takes {:.0} ns here; runs beside another figure are repeated",
+            usual.line()
+        );
+        Self {
+            options,
+            section: String::new(),
+            usual,
+            missed: Vec::new(),
+            rows: 0,
+        }
+    }
+
+    /// Starts a group of rows.
+    pub fn section(&mut self, title: &str) {
+        self.section = title.to_owned();
+    }
+
+    /// Prints a remark under the section's rows.
+    pub fn note(&self, text: &str) {
+        if self.options.wants(&self.section, "") {
+            println!("    {text}");
+        }
+    }
+
+    /// Runs all contenders in turn, round after round; the goal binds the first against the second.
+    pub fn row(&mut self, name: &str, unit: Unit, goal: Goal, mut contenders: Vec<Contender<'_>>) {
+        if !self.options.wants(&self.section, name) {
+            return;
+        }
+        self.rows += 1;
+        let mut runs = vec![Vec::new(); contenders.len()];
+        let (mut probes, mut unsteady) = (Vec::new(), 0);
+        for _ in 0..self.options.rounds {
+            probes.push(Probe::take());
+            for (contender, runs) in contenders.iter_mut().zip(&mut runs) {
+                let (figure, steady) = self.usual.steady(&mut contender.run);
+                runs.push(figure);
+                unsteady += usize::from(!steady);
+            }
+        }
+        let names: Vec<&str> = contenders.iter().map(|contender| contender.name).collect();
+        self.print(name, unit, goal, &names, &runs, &probes);
+        if unsteady > 0 {
+            println!("  ({unsteady} runs beside an unusual line)");
+        }
+    }
+
+    fn print(
+        &mut self,
+        row: &str,
+        unit: Unit,
+        goal: Goal,
+        names: &[&str],
+        runs: &[Vec<f64>],
+        probes: &[Probe],
+    ) {
+        let median =
+            |of: fn(&Probe) -> f64| Summary::of(&probes.iter().map(of).collect::<Vec<_>>()).median;
+        let (line, futex) = (median(|probe| probe.line), median(|probe| probe.futex));
+        println!(
+            "\n{} / {row}   [line {line:.0} ns, futex {:.1} us]",
+            self.section,
+            futex / 1e3
+        );
+        for (place, (name, figures)) in names.iter().zip(runs).enumerate() {
+            let own = Summary::of(figures);
+            let spread = format!("({} - {})", unit.show(own.min), unit.show(own.max));
+            let mut text = format!("  {name:<34} {:>12} {spread:<27}", unit.show(own.median));
+            if place == 0 && runs.len() > 1 {
+                text += &self.against(row, unit, goal, names[1], figures, &runs[1]);
+            } else if place > 1 {
+                let ratio = ratio(&runs[0], figures);
+                text += &format!("  {:.2} x = {} / this", ratio.median, names[0]);
+            }
+            println!("{}", text.trim_end());
+        }
+    }
+
+    fn against(
+        &mut self,
+        row: &str,
+        unit: Unit,
+        goal: Goal,
+        base: &str,
+        ours: &[f64],
+        theirs: &[f64],
+    ) -> String {
+        let ratio = ratio(ours, theirs);
+        let verdict = goal.verdict(unit, ratio.median);
+        if verdict == "MISSED" {
+            self.missed.push(format!(
+                "{} / {row}: {:.2} x {base}",
+                self.section, ratio.median
+            ));
+        }
+        let sign = if unit == Unit::PerSecond { ">=" } else { "<=" };
+        let limit = |word: &str, limit: Option<f64>| {
+            limit.map_or(String::new(), |l| format!(", {word} {sign} {l}"))
+        };
+        format!(
+            "  {:.2} x {base} ({:.2}-{:.2}{}{}) {verdict}",
+            ratio.median,
+            ratio.min,
+            ratio.max,
+            limit("must", goal.must),
+            limit("aim", goal.aim)
+        )
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        machine::restore();
+        println!("\n{} rows, {} missed", self.rows, self.missed.len());
+        self.missed
+            .iter()
+            .for_each(|row| println!("  missed: {row}"));
+    }
+}
+
+fn ratio(ours: &[f64], theirs: &[f64]) -> Summary {
+    let ratios: Vec<f64> = ours
+        .iter()
+        .zip(theirs)
+        .map(|(our, their)| our / their)
+        .collect();
+    Summary::of(&ratios)
+}
