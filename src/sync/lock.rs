@@ -11,7 +11,7 @@
 
 use super::word::{Owner, Word};
 use crate::sys::atomic::{
-    AtomicU32, AtomicU64,
+    AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 use crate::sys::backoff::Spin;
@@ -29,9 +29,7 @@ use std::time::Duration;
 pub(crate) struct RawLock {
     /// See [`Word`].
     word: AtomicU64,
-    /// The holder's whole pid; for messages only, and trusted only where it agrees with the word.
-    pid: AtomicU32,
-    reserved: [u32; 3],
+    reserved: [u64; 2],
     /// The links of the holder's robust list, [`LINK_OFFSET`](crate::sys::robust::LINK_OFFSET) behind the word.
     node: Node,
     spare: [u64; 3],
@@ -61,8 +59,7 @@ impl RawLock {
     pub(super) fn new() -> Self {
         RawLock {
             word: AtomicU64::new(0),
-            pid: AtomicU32::new(0),
-            reserved: [0; 3],
+            reserved: [0; 2],
             node: Node::default(),
             spare: [0; 3],
         }
@@ -83,25 +80,30 @@ impl RawLock {
         deadline: Deadline,
     ) -> Result<(), Refused> {
         let list = ThreadList::here();
-        let mine = Word::held(list.claim(), me);
-        list.announce(&self.node);
-        if self.exchange(Word::FREE, mine) {
-            self.taken(list);
+        if list.begin(&self.node) && self.exchange(Word::FREE, Word::held(list.claim(), me)) {
             return Ok(());
         }
-        self.lock_contended(mine, list, oracle, deadline)
+        self.lock_contended(me, oracle, deadline)
     }
 
     #[cold]
     fn lock_contended(
         &self,
-        mine: Word,
-        list: ThreadList,
+        me: Participant,
         oracle: &dyn Oracle,
         deadline: Deadline,
     ) -> Result<(), Refused> {
-        let wait = Waiting::new(mine, list, oracle, deadline, OnMark::Refuse);
+        let wait = Waiting::new(self.begin(), me, oracle, deadline, OnMark::Refuse);
         self.acquire(wait).map(|_| ())
+    }
+
+    /// Names the lock as pending, whatever else this thread holds.
+    fn begin(&self) -> ThreadList {
+        let list = ThreadList::here();
+        if list.is_pending(&self.node) {
+            return list;
+        }
+        ThreadList::begin_behind(&self.node)
     }
 
     /// Takes the lock marked or not; if it was marked, returns who held it last.
@@ -111,21 +113,17 @@ impl RawLock {
         oracle: &impl Oracle,
         deadline: Deadline,
     ) -> Result<Option<Owner>, Refused> {
-        let list = ThreadList::here();
-        let mine = Word::held(list.claim(), me);
-        list.announce(&self.node);
-        self.acquire(Waiting::new(mine, list, oracle, deadline, OnMark::Take))
+        let wait = Waiting::new(self.begin(), me, oracle, deadline, OnMark::Take);
+        self.acquire(wait)
     }
 
     /// Gives the lock up. Does nothing if the calling thread does not hold it, as after a fork.
     #[inline]
     pub(crate) fn unlock(&self) {
         let list = ThreadList::here();
-        if !self.load().is_held_by(list.claim()) {
+        if !list.is_pending(&self.node) && !self.begin_release(list) {
             return;
         }
-        list.announce(&self.node);
-        list.unlink(&self.node);
         let order = if seeded("lock-missing-release") {
             Relaxed
         } else {
@@ -139,17 +137,22 @@ impl RawLock {
         list.finish();
     }
 
+    /// Makes the lock pending again; `false` if this thread does not hold it.
+    #[cold]
+    fn begin_release(&self, list: ThreadList) -> bool {
+        let held = self.load().is_held_by(list.claim());
+        if held {
+            list.begin_release(&self.node);
+        }
+        held
+    }
+
     /// Gives the lock up marked, in the name of `origin` or else of the holder itself.
     #[cold]
     pub(crate) fn unlock_marked(&self, origin: Option<Owner>) {
         let list = ThreadList::here();
-        if !self.load().is_held_by(list.claim()) {
+        if !list.is_pending(&self.node) && !self.begin_release(list) {
             return;
-        }
-        list.announce(&self.node);
-        list.unlink(&self.node);
-        if let Some(origin) = origin {
-            self.note(origin.pid());
         }
         loop {
             let seen = self.load();
@@ -191,7 +194,7 @@ impl RawLock {
     /// Whoever is named by the word, if the lock is held or marked.
     pub(crate) fn owner(&self) -> Option<Owner> {
         let seen = self.load();
-        (!seen.is_free()).then(|| self.owner_in(seen))
+        (!seen.is_free()).then(|| seen.owner())
     }
 
     /// The waiting room: returns with the lock, or with nothing held and nothing pending.
@@ -206,13 +209,13 @@ impl RawLock {
             }
             if seen.is_free() {
                 if self.exchange(seen, wait.claim()) {
-                    self.taken(wait.list);
                     return Ok(None);
                 }
                 continue;
             }
             if seen.is_held_by(wait.list.claim()) {
-                return self.leave(&wait, Refused::Deadlock);
+                wait.list.finish_held(&self.node);
+                return Err(Refused::Deadlock);
             }
             if wait.spin.once() {
                 continue;
@@ -230,18 +233,18 @@ impl RawLock {
 
     /// Takes or refuses the marked lock; `None` if it changed meanwhile.
     fn meet_mark(&self, wait: &Waiting<'_>, seen: Word) -> Option<Result<Option<Owner>, Refused>> {
-        let owner = self.owner_in(seen);
+        let owner = seen.owner();
         if wait.on_mark == OnMark::Refuse {
             if wait.slept {
                 self.wake_all(); // the mark woke one sleeper, and all must hear of it
             }
             return Some(self.leave(wait, Refused::Marked(owner)));
         }
-        self.exchange(seen, wait.claim().with_waiters_of(seen))
-            .then(|| {
-                self.taken(wait.list);
-                Ok(Some(owner))
-            })
+        let taken = self.exchange(seen, wait.claim().with_waiters_of(seen));
+        taken.then(|| {
+            self.node.reset();
+            Ok(Some(owner))
+        })
     }
 
     /// Announces a sleeper and sleeps for one slice, unless the word changes first.
@@ -282,14 +285,6 @@ impl RawLock {
             .is_ok()
     }
 
-    /// What follows a claim that succeeded.
-    #[inline]
-    fn taken(&self, list: ThreadList) {
-        list.link(&self.node);
-        self.note(list.pid());
-        list.finish();
-    }
-
     /// Does for a dead holder what the kernel would have done; `false` if the word changed meanwhile.
     #[cold]
     fn mark(&self, seen: Word) -> bool {
@@ -302,16 +297,6 @@ impl RawLock {
             self.wake_all();
         }
         marked.is_ok()
-    }
-
-    #[inline]
-    fn note(&self, pid: u32) {
-        step("lock.note_pid");
-        self.pid.store(pid, Relaxed); // a note for messages: checked against the word wherever it is read
-    }
-
-    fn owner_in(&self, seen: Word) -> Owner {
-        seen.owner().with_noted_pid(self.pid.load(Relaxed))
     }
 
     #[inline]
@@ -349,8 +334,8 @@ struct Waiting<'a> {
 
 impl<'a> Waiting<'a> {
     fn new(
-        mine: Word,
         list: ThreadList,
+        me: Participant,
         oracle: &'a dyn Oracle,
         deadline: Deadline,
         on_mark: OnMark,
@@ -361,7 +346,7 @@ impl<'a> Waiting<'a> {
             Spin::new()
         };
         Waiting {
-            mine,
+            mine: Word::held(list.claim(), me),
             list,
             oracle,
             deadline,

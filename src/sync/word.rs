@@ -93,7 +93,7 @@ impl Word {
 pub(crate) struct Owner {
     /// The roster slot as read from shared memory.
     slot: u16,
-    /// The process id, or its low 20 bits if the word was all there was to read.
+    /// The low 20 bits of the process id.
     pid: u32,
 }
 
@@ -103,17 +103,11 @@ impl Owner {
         Participant::new(self.slot)
     }
 
-    pub(crate) fn pid(self) -> u32 {
-        self.pid
-    }
-
-    /// Completes the pid by a whole one that was noted beside the word, if the two belong together.
-    pub(super) fn with_noted_pid(self, noted: u32) -> Self {
-        let belongs = noted & robust::PID_BITS == self.pid;
-        Owner {
-            pid: if belongs { noted } else { self.pid },
-            ..self
-        }
+    /// The process id, if `whole` agrees with what the word has of it; else the low 20 bits, which are all of it on
+    /// most machines.
+    pub(crate) fn pid(self, whole: Option<u32>) -> u32 {
+        let agrees = |whole: &u32| whole & robust::PID_BITS == self.pid;
+        whole.filter(agrees).unwrap_or(self.pid)
     }
 
     /// The marked word that names this owner.
@@ -138,7 +132,7 @@ mod tests {
         assert!(held().is_held_by(CLAIM) && held().with_waiters().is_held_by(CLAIM));
         assert!(!held().is_held_by(CLAIM + 1) && !held().is_free() && !held().is_marked());
         assert_eq!(held().owner().participant(), Some(Participant::LAST));
-        assert_eq!(held().owner().pid(), 0xABCDE);
+        assert_eq!(held().owner().pid(None), 0xABCDE);
     }
 
     #[test]
@@ -152,10 +146,10 @@ mod tests {
     }
 
     #[test]
-    fn a_pid_beyond_20_bits_comes_from_the_note_if_it_fits() {
+    fn a_pid_beyond_20_bits_is_completed_by_one_that_agrees() {
         let owner = held().owner();
-        assert_eq!(owner.with_noted_pid(0x3ABCDE).pid(), 0x3ABCDE);
-        assert_eq!(owner.with_noted_pid(0x3ABCDF).pid(), 0xABCDE);
+        assert_eq!(owner.pid(Some(0x3ABCDE)), 0x3ABCDE);
+        assert_eq!(owner.pid(Some(0x3ABCDF)), 0xABCDE);
     }
 
     #[test]

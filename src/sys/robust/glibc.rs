@@ -1,6 +1,6 @@
 //! The C library's side: its list head for this thread, and the self-test of the shared dialect.
 
-use super::list::{Head, Node};
+use super::list::{Head, Node, ThreadList};
 use super::{LINK_OFFSET, THREAD};
 use crate::sys::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::OnceLock;
@@ -54,6 +54,16 @@ struct Line {
     word: AtomicU32,
     gap: [u32; 5],
     node: Node,
+}
+
+impl Line {
+    fn new() -> Box<Self> {
+        Box::new(Line {
+            word: AtomicU32::new(0),
+            gap: [0; 5],
+            node: Node::unlinked(),
+        })
+    }
 }
 
 impl Mutex {
@@ -136,23 +146,17 @@ fn self_test(head: &Head) -> bool {
 /// With `older` held: links ours, then `newer`; takes out `older` from the end and ours from the middle.
 fn ours_between(head: &Head, older: &mut Mutex, newer: &mut Mutex) -> bool {
     let before = older.next();
-    let line = Box::new(Line {
-        word: AtomicU32::new(0),
-        gap: [0; 5],
-        node: Node::unlinked(),
-    });
+    let line = Line::new();
     let ours = (&raw const line.word).addr() as u64 + LINK_OFFSET as u64;
-    let list = super::ThreadList::on(head);
-    list.announce(&line.node);
-    let announced = head.pending.load(Relaxed) == ours;
-    list.link(&line.node);
+    let list = ThreadList::on(head);
+    let mut agreed = list.begin(&line.node) && head.pending.load(Relaxed) == ours;
+    list.settle();
     list.finish();
-    let mut agreed = announced && head.first.load(Relaxed) == ours && older.prev() == ours;
+    agreed &= head.first.load(Relaxed) == ours && older.prev() == ours;
     let locked = newer.lock();
     agreed &= locked && newer.next() == ours && line.node.links() == (newer.link(), older.link());
     agreed &= older.unlock() && line.node.links() == (newer.link(), before);
-    list.announce(&line.node);
-    list.unlink(&line.node);
+    list.begin_release(&line.node);
     list.finish();
     agreed &= locked && newer.next() == before;
     if locked {
@@ -170,21 +174,44 @@ const _: () = assert!(std::mem::offset_of!(Line, node) + 8 == LINK_OFFSET);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::robust::ThreadList;
+    use crate::sys::robust::UNLISTED;
 
     #[test]
     fn the_dialect_is_understood_on_this_c_library() {
-        assert_eq!(ThreadList::here().is_listed(), cfg!(target_env = "gnu"));
+        assert_eq!(head().is_some(), cfg!(target_env = "gnu"));
     }
 
     #[test]
-    fn every_thread_has_a_list_and_a_claim_of_its_own() {
-        let here = ThreadList::here();
-        let there = std::thread::spawn(|| ThreadList::here().claim())
-            .join()
-            .unwrap();
+    fn every_thread_has_a_claim_of_its_own() {
+        let here = ThreadList::arrived();
+        let there = std::thread::spawn(|| ThreadList::arrived().claim());
+        let there = there.join().unwrap();
         assert_ne!(here.claim(), there);
         assert_eq!(here.claim() >> 32, there >> 32);
-        assert_eq!(here.claim() as u32 & THREAD, thread_id());
+        assert_eq!(here.claim() as u32 & THREAD & !UNLISTED, thread_id());
+    }
+
+    /// Mutexes of the C library and words of ours come and go in any order on one list.
+    #[test]
+    fn words_and_mutexes_share_the_list() {
+        let Some(head) = head() else { return };
+        let before = head.first.load(Relaxed);
+        let list = ThreadList::arrived();
+        let lines: Vec<_> = (0..3).map(|_| Line::new()).collect();
+        let mut mutex = Mutex::new().unwrap();
+        assert!(list.begin(&lines[0].node));
+        ThreadList::begin_behind(&lines[1].node);
+        assert!(mutex.lock());
+        assert_eq!(head.pending.load(Relaxed), 0, "displaced by the mutex");
+        assert!(list.begin(&lines[2].node));
+        assert!(!list.is_pending(&lines[1].node));
+        list.begin_release(&lines[1].node); // was neither pending nor linked
+        list.finish();
+        list.begin_release(&lines[0].node);
+        list.finish();
+        assert!(mutex.unlock());
+        list.begin_release(&lines[2].node);
+        list.finish();
+        assert_eq!(head.first.load(Relaxed), before);
     }
 }

@@ -41,28 +41,58 @@ impl ThreadList {
         claim
     }
 
-    pub(crate) fn pid(self) -> u32 {
-        self.claim() as u32
+    pub(crate) fn begin(self, node: &Node) -> bool {
+        let idle = PENDING.with(Cell::get) == 0;
+        if idle {
+            announce(node);
+        }
+        idle
     }
 
-    pub(crate) fn announce(self, node: &Node) {
-        step("robust.announce");
-        PENDING.with(|pending| pending.set(address(node)));
+    pub(crate) fn begin_behind(node: &Node) -> Self {
+        settle();
+        announce(node);
+        ThreadList
     }
 
-    pub(crate) fn link(self, node: &Node) {
-        step("robust.link");
-        LINKED.with(|linked| linked.borrow_mut().push(address(node)));
+    pub(crate) fn is_pending(self, node: &Node) -> bool {
+        PENDING.with(Cell::get) == address(node)
     }
 
-    pub(crate) fn unlink(self, node: &Node) {
-        step("robust.unlink");
+    pub(crate) fn begin_release(self, node: &Node) {
+        settle();
+        announce(node);
         LINKED.with(|linked| linked.borrow_mut().retain(|&at| at != address(node)));
+    }
+
+    pub(crate) fn finish_held(self, node: &Node) {
+        if LINKED.with(|linked| linked.borrow().contains(&address(node))) {
+            self.finish();
+        }
     }
 
     pub(crate) fn finish(self) {
         step("robust.finish");
         PENDING.with(|pending| pending.set(0));
+    }
+}
+
+impl Node {
+    pub(crate) fn reset(&self) {
+        step("robust.reset");
+    }
+}
+
+fn announce(node: &Node) {
+    step("robust.announce");
+    PENDING.with(|pending| pending.set(address(node)));
+}
+
+fn settle() {
+    let pending = PENDING.with(Cell::get);
+    if pending != 0 {
+        step("robust.link");
+        LINKED.with(|linked| linked.borrow_mut().push(pending));
     }
 }
 
