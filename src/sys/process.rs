@@ -136,7 +136,7 @@ pub(crate) fn signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<bool> {
         return Ok(true);
     }
     match io::Error::last_os_error() {
-        gone if gone.raw_os_error() == Some(libc::ESRCH) => Ok(false),
+        gone if matches!(gone.raw_os_error(), Some(libc::ESRCH | libc::EBADF)) => Ok(false),
         cause => Err(cause),
     }
 }
@@ -231,14 +231,29 @@ pub(crate) fn thread_count() -> io::Result<usize> {
     Ok(std::fs::read_dir("/proc/self/task")?.count())
 }
 
-/// Takes a child under its descriptor. Its pid cannot be another process's: nobody but us reaps it.
+/// Takes a child under its descriptor. Its pid cannot be another process's unless something else reaps our children.
 fn adopt(pid: i32) -> io::Result<Spawned> {
-    match open_pidfd(pid) {
-        Ok(pidfd) => Ok(Spawned { pid, pidfd }),
-        Err(cause) => {
-            abandon(pid);
-            Err(cause)
+    let pidfd = open_pidfd(pid).or_else(|cause| match cause.raw_os_error() {
+        Some(libc::ESRCH) => ended_already(),
+        _ => Err(cause),
+    });
+    if pidfd.is_err() {
+        abandon(pid);
+    }
+    Ok(Spawned { pid, pidfd: pidfd? })
+}
+
+/// Stands for a child that ended and was reaped, by an ignored `SIGCHLD` for instance, before we could look: always
+/// readable as a pidfd would be, and good for nothing else.
+#[cold]
+fn ended_already() -> io::Result<OwnedFd> {
+    // SAFETY: eventfd takes two integers; a descriptor that it returns is new and ours.
+    unsafe {
+        let fd = libc::eventfd(1, libc::EFD_CLOEXEC);
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
         }
+        Ok(OwnedFd::from_raw_fd(fd))
     }
 }
 
