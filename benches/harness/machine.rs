@@ -34,7 +34,7 @@ pub fn pin(cpu: usize) {
 
 /// Asks for the highest ordinary priority, so that other programs disturb less; returns what was granted.
 ///
-/// Where the scheduler shares the processors among sessions first, the session is asked for too.
+/// Where the scheduler shares the processors among groups first (`autogroup`), the group is asked for too.
 pub fn prefer() -> i32 {
     let _ = fs::write("/proc/self/autogroup", "-20");
     // SAFETY: no memory is passed.
@@ -44,7 +44,7 @@ pub fn prefer() -> i32 {
     }
 }
 
-/// Gives the session back what [`prefer`] asked for it.
+/// Gives the group back what [`prefer`] asked for it.
 pub fn restore() {
     let _ = fs::write("/proc/self/autogroup", "0");
 }
