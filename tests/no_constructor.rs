@@ -1,6 +1,6 @@
 //! Without the feature `constructor`, a program has to call `init`: forgetting it is an error and no fork bomb.
 //!
-//! Run with `cargo test --no-default-features --test no_constructor`; with the feature there is nothing to see.
+//! Run with `cargo test -p multiproc --no-default-features --test no_constructor`; with the feature there is nothing to see.
 
 use multiproc::{ErrorKind, Process};
 

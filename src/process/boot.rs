@@ -262,3 +262,48 @@ fn name_thread(name: &str) {
     let bytes: Vec<u8> = name.bytes().filter(|&b| b != 0).collect();
     process::name_thread(&CString::new(bytes).expect("no NUL is left"));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::entry;
+    use crate::sys::image::BuildId;
+
+    fn order(entry: u64, build: BuildId) -> Order {
+        Order {
+            nonce: 1,
+            entry,
+            build,
+            parent_pid: 1,
+            parent_name: String::new(),
+            leash: None,
+            daemon: false,
+            name: String::new(),
+            lineage: String::new(),
+            inherited: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn another_build_is_refused() {
+        let entry = entry::name_of::<_, (), _>(|| ()).unwrap();
+        assert!(prepare(&order(entry, *Image::own().unwrap().id())).is_ok());
+        let other = order(entry, BuildId::from_bytes([0; BuildId::LEN]));
+        assert_eq!(prepare(&other).unwrap_err().kind(), ErrorKind::WrongVersion);
+    }
+
+    #[test]
+    fn an_entry_outside_of_the_code_is_refused() {
+        let wrong = order(u64::MAX / 2, *Image::own().unwrap().id());
+        assert_eq!(prepare(&wrong).unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+
+    #[test]
+    fn the_variable_says_where_and_which() {
+        let (_, value) = variable(17, 0xff);
+        assert_eq!(parse(&value), Some((17, 0xff)));
+        for stray in ["", ":", "17", "17:", ":ff", "x:ff", "17:xyz", "17:ff:1"] {
+            assert_eq!(parse(stray), None, "{stray}");
+        }
+    }
+}

@@ -272,3 +272,85 @@ fn garbled() -> Error {
     let text = "the result that a process left is not well-formed; something wrote over it";
     Error::new(ErrorKind::Corrupt, text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order() -> Order {
+        Order {
+            nonce: 0x0123_4567_89ab_cdef,
+            entry: 4711,
+            build: BuildId::from_bytes([3; BuildId::LEN]),
+            parent_pid: 12,
+            parent_name: "MainProcess".into(),
+            leash: Some(5),
+            daemon: true,
+            name: "wörker".into(),
+            lineage: "1:2".into(),
+            inherited: vec![(u64::MAX, 7), (1, 8)],
+        }
+    }
+
+    fn recognise(launch: &Launch, nonce: u64) -> Option<(Launch, Order, Packed)> {
+        let copy = launch.file.try_clone().unwrap();
+        Launch::recognise(copy.into(), nonce)
+    }
+
+    #[test]
+    fn an_order_arrives_as_it_was_given() {
+        let plain = Order {
+            leash: None,
+            daemon: false,
+            inherited: Vec::new(),
+            ..order()
+        };
+        for order in [order(), plain] {
+            let launch = Launch::create(&order, b"arguments").unwrap();
+            let (_, got, args) = recognise(&launch, order.nonce).unwrap();
+            assert_eq!(got, order);
+            assert_eq!(args.bytes(), b"arguments");
+            assert!(args.bytes().as_ptr().addr().is_multiple_of(16));
+        }
+    }
+
+    #[test]
+    fn only_the_right_nonce_opens_a_block() {
+        let launch = Launch::create(&order(), &[]).unwrap();
+        assert!(recognise(&launch, 1).is_none());
+        let other = tempfile::tempfile().unwrap();
+        assert!(Launch::recognise(other.into(), 0).is_none());
+    }
+
+    #[test]
+    fn a_block_cut_short_is_none() {
+        let bytes = order().encode(0);
+        for len in HEAD..bytes.len() {
+            assert!(Order::decode(&bytes[..len]).is_none(), "{len} bytes");
+        }
+    }
+
+    #[test]
+    fn the_result_counts_once_it_is_committed() {
+        let launch = Launch::create(&order(), b"args").unwrap();
+        let (child, ..) = recognise(&launch, order().nonce).unwrap();
+        assert_eq!(launch.outcome().unwrap(), None);
+        assert!(!launch.is_attached());
+        child.note(Progress::Started);
+        assert!(!launch.is_attached());
+        child.note(Progress::Attached);
+        assert!(launch.is_attached());
+        let report = Report::Returned(vec![7; 10_000]);
+        child.commit(&report).unwrap();
+        assert_eq!(launch.outcome().unwrap(), Some(report));
+    }
+
+    #[test]
+    fn a_result_longer_than_its_block_is_refused() {
+        let launch = Launch::create(&order(), &[]).unwrap();
+        launch.put_word(OUTCOME_AT, 1 << 56 | 1 << 40).unwrap();
+        assert_eq!(launch.outcome().unwrap_err().kind(), ErrorKind::Corrupt);
+        launch.put_word(OUTCOME_AT, 9 << 56).unwrap();
+        assert_eq!(launch.outcome().unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+}
