@@ -47,6 +47,24 @@ impl Packed {
         packed
     }
 
+    /// Memory for a message of `len` bytes that `fill` reads from elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// What `fill` says.
+    pub(crate) fn filled<E>(
+        len: usize,
+        fill: impl FnOnce(&mut [u8]) -> Result<(), E>,
+    ) -> Result<Self, E> {
+        let grain = Grain {
+            _bytes: [MaybeUninit::new(0); 16],
+        };
+        let mut grains = vec![grain; len.div_ceil(16)];
+        // SAFETY: the grains are at least that many bytes, and all of them were written just now.
+        fill(unsafe { std::slice::from_raw_parts_mut(grains.as_mut_ptr().cast(), len) })?;
+        Ok(Packed { grains, len })
+    }
+
     /// Checks the bytes and makes the value they stand for; handles in it are attached.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use super::failure::Failure;
 use super::family;
 use super::handed::Handed;
 use super::launch::Launch;
+use crate::message::Packed;
 use crate::sys::clock::Deadline;
 use crate::sys::process::{self, Spawned};
 use crate::{Error, ErrorKind, ExitStatus, Result};
@@ -157,8 +158,8 @@ impl Child {
             .map_err(|cause| Error::os(format_args!("cannot signal {self}"), cause))
     }
 
-    /// The bytes that the entry returned, once it has ended; `None` at the deadline.
-    pub(super) fn result(&self, deadline: Deadline) -> Result<Option<Vec<u8>>> {
+    /// What the entry returned, once it has ended; `None` at the deadline.
+    pub(super) fn result(&self, deadline: Deadline) -> Result<Option<Packed>> {
         let Some(status) = self.wait_until(deadline)? else {
             return Ok(None);
         };

@@ -193,9 +193,8 @@ where
         Err(error) => return Report::of_error(&error),
     };
     launch.note(Progress::Attached);
-    let packed = entry.call(args).and_then(|value| Packed::new(&value));
-    match packed {
-        Ok(packed) => Report::Returned(packed.bytes().to_vec()),
+    match entry.call(args).and_then(|value| Packed::new(&value)) {
+        Ok(packed) => Report::Returned(packed),
         Err(error) => Report::of_error(&error),
     }
 }

@@ -114,7 +114,7 @@ fn become_copy<R: Message>(
     launch.note(Progress::Attached);
     let report = match tether {
         Ok(_tether) => boot::catch(&order.name, launch, || match Packed::new(&body()) {
-            Ok(packed) => Report::Returned(packed.bytes().to_vec()),
+            Ok(packed) => Report::Returned(packed),
             Err(error) => Report::of_error(&error),
         }),
         Err(cause) => Report::of_error(&Error::os("cannot tie the process to its parent", cause)),

@@ -32,6 +32,7 @@ use crate::{Error, ErrorKind, Result};
 
 const MAGIC: u64 = u64::from_ne_bytes(*b"mpLAUNCH");
 const HEAD: usize = 128;
+const ARGS_LEN_AT: usize = 96;
 const PROGRESS_AT: u64 = 104;
 const OUTCOME_AT: u64 = 112;
 const DAEMON: u32 = 1;
@@ -76,13 +77,14 @@ impl Launch {
         let fd = shm::anonymous("multiproc-launch")?;
         let file = File::from(above_stdio(fd)?);
         let mut bytes = order.encode(args.len());
-        let texts_end = bytes.len();
-        bytes.resize(texts_end.next_multiple_of(16), 0);
-        bytes.extend_from_slice(args);
+        bytes.resize(bytes.len().next_multiple_of(16), 0);
+        let args_at = bytes.len() as u64;
         step("launch.order");
-        file.write_all_at(&bytes, 0).map_err(unwritable)?;
+        file.write_all_at(&bytes, 0)
+            .and_then(|()| file.write_all_at(args, args_at))
+            .map_err(unwritable)?;
         shm::seal_against_shrinking(file.as_fd())?;
-        let end = bytes.len() as u64;
+        let end = args_at + args.len() as u64;
         Ok(Launch { file, end })
     }
 
@@ -95,12 +97,13 @@ impl Launch {
         if field(0) != MAGIC || field(8) != nonce {
             return None;
         }
-        let len = usize::try_from(file.metadata().ok()?.len()).ok()?;
-        let mut bytes = vec![0; len];
+        let end = file.metadata().ok()?.len();
+        let args_len = usize::try_from(field(ARGS_LEN_AT)).ok()?;
+        let args_at = end.checked_sub(args_len as u64)?;
+        let mut bytes = vec![0; usize::try_from(args_at).ok()?];
         file.read_exact_at(&mut bytes, 0).ok()?;
-        let (order, args_at) = Order::decode(&bytes)?;
-        let args = Packed::copy_of(bytes.get(args_at..)?);
-        let end = len as u64;
+        let order = Order::decode(&bytes)?;
+        let args = Packed::filled(args_len, |room| file.read_exact_at(room, args_at)).ok()?;
         Some((Launch { file, end }, order, args))
     }
 
@@ -149,11 +152,9 @@ impl Launch {
         if len > available.saturating_sub(self.end) {
             return Err(garbled());
         }
-        let mut bytes = vec![0; len as usize];
-        self.file
-            .read_exact_at(&mut bytes, self.end)
-            .map_err(unreadable)?;
-        Report::decode(tag, bytes).ok_or_else(garbled).map(Some)
+        let bytes = Packed::filled(len as usize, |room| self.file.read_exact_at(room, self.end));
+        let report = Report::decode(tag, bytes.map_err(unreadable)?);
+        report.ok_or_else(garbled).map(Some)
     }
 
     fn word(&self, at: u64) -> std::io::Result<u64> {
@@ -198,8 +199,7 @@ impl Order {
         bytes
     }
 
-    /// The order, and where the arguments begin.
-    fn decode(bytes: &[u8]) -> Option<(Self, usize)> {
+    fn decode(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader(bytes.get(16..)?);
         let entry = reader.long()?;
         let build = BuildId::from_bytes(reader.take(BuildId::LEN)?.try_into().ok()?);
@@ -207,7 +207,6 @@ impl Order {
         let (flags, _) = (reader.half()?, reader.half()?);
         let texts = [reader.half()?, reader.half()?, reader.half()?];
         let objects = reader.half()?;
-        let args_len = reader.long()? as usize;
         let mut reader = Reader(bytes.get(HEAD..)?);
         let inherited = (0..objects)
             .map(|_| Some((reader.long()?, reader.long()? as i64 as RawFd)))
@@ -215,8 +214,7 @@ impl Order {
         let mut text = |len: u32| String::from_utf8(reader.take(len as usize)?.to_vec()).ok();
         let (name, lineage) = (text(texts[0])?, text(texts[1])?);
         let parent_name = text(texts[2])?;
-        let args_at = (bytes.len() - reader.0.len()).next_multiple_of(16);
-        let order = Order {
+        Some(Order {
             nonce: u64::from_ne_bytes(bytes.get(8..16)?.try_into().ok()?),
             entry,
             build,
@@ -227,8 +225,7 @@ impl Order {
             name,
             lineage,
             inherited,
-        };
-        (bytes.len().checked_sub(args_at)? == args_len).then_some((order, args_at))
+        })
     }
 }
 
@@ -334,15 +331,18 @@ mod tests {
     fn the_result_counts_once_it_is_committed() {
         let launch = Launch::create(&order(), b"args").unwrap();
         let (child, ..) = recognise(&launch, order().nonce).unwrap();
-        assert_eq!(launch.outcome().unwrap(), None);
+        assert!(launch.outcome().unwrap().is_none());
         assert!(!launch.is_attached());
         child.note(Progress::Started);
         assert!(!launch.is_attached());
         child.note(Progress::Attached);
         assert!(launch.is_attached());
-        let report = Report::Returned(vec![7; 10_000]);
+        let report = Report::Returned(Packed::copy_of(&[7; 10_000]));
         child.commit(&report).unwrap();
-        assert_eq!(launch.outcome().unwrap(), Some(report));
+        match launch.outcome().unwrap() {
+            Some(Report::Returned(value)) => assert_eq!(value.bytes(), [7; 10_000]),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! What a child leaves behind for `join`, as bytes.
 
+use std::borrow::Cow;
+
 use super::failure::{Failure, Panic};
+use crate::message::Packed;
 use crate::{Error, ErrorKind};
 
 /// How an entry function ended.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub(super) enum Report {
-    /// With a value; its archived bytes.
-    Returned(Vec<u8>),
+    /// With a value.
+    Returned(Packed),
     /// With an error.
     Failed { kind: ErrorKind, text: String },
     /// With a panic.
@@ -45,12 +48,12 @@ impl Report {
     }
 
     /// A tag that is never 0, and the bytes that go with it.
-    pub(super) fn encode(&self) -> (u8, Vec<u8>) {
+    pub(super) fn encode(&self) -> (u8, Cow<'_, [u8]>) {
         match self {
-            Report::Returned(bytes) => (1, bytes.clone()),
+            Report::Returned(value) => (1, value.bytes().into()),
             Report::Failed { kind, text } => {
                 let code = KINDS.iter().position(|k| k == kind).unwrap_or(0) as u8;
-                (2, [&[code], text.as_bytes()].concat())
+                (2, [&[code], text.as_bytes()].concat().into())
             }
             Report::Panicked(panic) => {
                 let none = String::new();
@@ -64,14 +67,15 @@ impl Report {
                     bytes.extend((part.len() as u64).to_ne_bytes());
                     bytes.extend(part.as_bytes());
                 }
-                (3, bytes)
+                (3, bytes.into())
             }
         }
     }
 
-    pub(super) fn decode(tag: u8, bytes: Vec<u8>) -> Option<Self> {
+    pub(super) fn decode(tag: u8, packed: Packed) -> Option<Self> {
+        let bytes = packed.bytes();
         match tag {
-            1 => Some(Report::Returned(bytes)),
+            1 => Some(Report::Returned(packed)),
             2 => {
                 let (&code, text) = bytes.split_first()?;
                 Some(Report::Failed {
@@ -80,7 +84,7 @@ impl Report {
                 })
             }
             3 => {
-                let mut rest = bytes.as_slice();
+                let mut rest = bytes;
                 let mut part = || {
                     let (len, after) = rest.split_first_chunk::<8>()?;
                     let (text, after) = after.split_at_checked(u64::from_ne_bytes(*len) as usize)?;
@@ -98,9 +102,9 @@ impl Report {
     }
 
     /// The failure that `join` reports; a value is none.
-    pub(super) fn into_value(self) -> Result<Vec<u8>, Failure> {
+    pub(super) fn into_value(self) -> Result<Packed, Failure> {
         match self {
-            Report::Returned(bytes) => Ok(bytes),
+            Report::Returned(value) => Ok(value),
             Report::Failed { kind, text } => Err(Failure::Failed { kind, text }),
             Report::Panicked(panic) => Err(Failure::Panicked(panic)),
         }
@@ -141,10 +145,17 @@ const KINDS: &[ErrorKind] = &[
 mod tests {
     use super::*;
 
-    fn round(report: &Report) -> Report {
+    fn through_bytes(report: &Report) -> String {
         let (tag, bytes) = report.encode();
         assert_ne!(tag, 0, "0 means that there is no report");
-        Report::decode(tag, bytes).unwrap()
+        told(&Report::decode(tag, Packed::copy_of(&bytes)).unwrap())
+    }
+
+    fn told(report: &Report) -> String {
+        match report {
+            Report::Returned(value) => format!("{:?}", value.bytes()),
+            other => format!("{other:?}"),
+        }
     }
 
     #[test]
@@ -157,26 +168,27 @@ mod tests {
             })
         };
         for report in [
-            Report::Returned(vec![]),
-            Report::Returned(vec![1, 2, 3]),
+            Report::Returned(Packed::copy_of(&[])),
+            Report::Returned(Packed::copy_of(&[1, 2, 3])),
             panic(Some("src/main.rs:3:5"), None),
             panic(None, Some("0: main")),
         ] {
-            assert_eq!(round(&report), report);
+            assert_eq!(through_bytes(&report), told(&report));
         }
         for &kind in KINDS {
             let text = "why".to_string();
             let report = Report::Failed { kind, text };
-            assert_eq!(round(&report), report);
+            assert_eq!(through_bytes(&report), told(&report));
         }
     }
 
     #[test]
     fn garbage_is_no_report() {
-        assert_eq!(Report::decode(0, vec![]), None);
-        assert_eq!(Report::decode(2, vec![]), None);
-        assert_eq!(Report::decode(2, vec![255]), None);
-        assert_eq!(Report::decode(3, vec![255; 16]), None);
+        let decode = |tag, bytes: &[u8]| Report::decode(tag, Packed::copy_of(bytes));
+        assert!(decode(0, &[]).is_none());
+        assert!(decode(2, &[]).is_none());
+        assert!(decode(2, &[255]).is_none());
+        assert!(decode(3, &[255; 16]).is_none());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::builder::Builder;
 use super::child::Child;
 use super::entry::Entry;
-use crate::message::{Message, Packed};
+use crate::message::Message;
 use crate::sys::clock::Deadline;
 use crate::{Error, ErrorKind, ExitStatus, Result};
 
@@ -158,10 +158,8 @@ impl<R: Message> Process<R> {
     }
 
     fn value(&self, deadline: Deadline) -> Result<Option<R>> {
-        let bytes = self.child.result(deadline)?;
-        bytes
-            .map(|bytes| Packed::copy_of(&bytes).unpack())
-            .transpose()
+        let packed = self.child.result(deadline)?;
+        packed.map(|packed| packed.unpack()).transpose()
     }
 
     #[cold]
