@@ -13,8 +13,9 @@ use super::word::{Owner, Word};
 use crate::sys::atomic::{
     AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
+    spin_loop,
 };
-use crate::sys::backoff::Spin;
+use crate::sys::backoff;
 use crate::sys::clock::{Deadline, now_ns};
 use crate::sys::futex::{self, Wake};
 use crate::sys::identity::{Oracle, Participant};
@@ -200,7 +201,7 @@ impl RawLock {
     /// The waiting room: returns with the lock, or with nothing held and nothing pending.
     fn acquire(&self, mut wait: Waiting<'_>) -> Result<Option<Owner>, Refused> {
         loop {
-            let seen = self.load();
+            let seen = self.spin(&mut wait);
             if seen.is_marked() {
                 match self.meet_mark(&wait, seen) {
                     Some(outcome) => return outcome,
@@ -217,9 +218,6 @@ impl RawLock {
                 wait.list.finish_held(&self.node);
                 return Err(Refused::Deadlock);
             }
-            if wait.spin.once() {
-                continue;
-            }
             if !wait.owner_lives(seen) {
                 self.mark(seen);
                 continue;
@@ -228,6 +226,19 @@ impl RawLock {
                 return self.leave(&wait, Refused::TimedOut);
             }
             self.sleep(&mut wait, seen);
+        }
+    }
+
+    /// Looks again and again while somebody holds the lock and nobody sleeps, but not for long.
+    fn spin(&self, wait: &mut Waiting<'_>) -> Word {
+        loop {
+            let seen = self.load();
+            let is_held = !seen.is_free() && !seen.is_marked();
+            if !is_held || seen.has_waiters() || wait.looks_left == 0 {
+                return seen;
+            }
+            wait.looks_left -= 1;
+            spin_loop();
         }
     }
 
@@ -263,7 +274,7 @@ impl RawLock {
         step("lock.sleep");
         wait.woken = futex::wait_low(&self.word, seen.with_waiters().low(), until);
         wait.slept = true;
-        wait.spin = Spin::new();
+        wait.looks_left = looks();
     }
 
     /// Ends a wait without the lock, passing on a wake-up that was meant for somebody who takes it.
@@ -324,7 +335,7 @@ struct Waiting<'a> {
     oracle: &'a dyn Oracle,
     deadline: Deadline,
     on_mark: OnMark,
-    spin: Spin,
+    looks_left: u32,
     slept: bool,
     woken: Wake,
     /// When the first sleep began; 0 before.
@@ -340,18 +351,14 @@ impl<'a> Waiting<'a> {
         deadline: Deadline,
         on_mark: OnMark,
     ) -> Self {
-        let spin = if deadline == Deadline::NOW {
-            Spin::with_budget(0)
-        } else {
-            Spin::new()
-        };
+        let patient = deadline != Deadline::NOW;
         Waiting {
             mine: Word::held(list.claim(), me),
             list,
             oracle,
             deadline,
             on_mark,
-            spin,
+            looks_left: if patient { looks() } else { 0 },
             slept: false,
             woken: Wake::Changed,
             since: 0,
@@ -392,6 +399,12 @@ impl<'a> Waiting<'a> {
         let slice = (waited / 4).clamp(SHORTEST_SLICE, LONGEST_SLICE);
         self.deadline.min_slice(slice)
     }
+}
+
+/// How often to look at a held lock before sleeping: some microseconds, the price of a sleep and its wake-up.
+fn looks() -> u32 {
+    const LOOKS: u32 = 100;
+    if backoff::is_worthwhile() { LOOKS } else { 0 }
 }
 
 const SHORTEST_SLICE: Duration = Duration::from_millis(2);

@@ -61,6 +61,11 @@ impl Spin {
     }
 }
 
+/// Whether the one waited for can run while the caller spins.
+pub(crate) fn is_worthwhile() -> bool {
+    machine::pauses_in(1024) > 0
+}
+
 #[cfg(not(loom))]
 mod machine {
     use crate::sys::atomic::spin_loop;
@@ -80,7 +85,7 @@ mod machine {
     /// The best of a few short runs: a run that was preempted would claim that a pause takes milliseconds.
     fn measure() -> u32 {
         const PAUSES: u64 = 64;
-        if processors() < 2 {
+        if !has_two_processors() {
             return 0;
         }
         let run = || {
@@ -92,17 +97,12 @@ mod machine {
         (PAUSES * 1024 / best).clamp(1, 1024) as u32
     }
 
-    /// The processors this process may run on; 2 when the kernel does not say.
-    pub(super) fn processors() -> u32 {
-        // SAFETY: an all-zero cpu_set_t is an empty set.
-        let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-        // SAFETY: `set` is writable and its size is given; 0 means the calling thread.
-        let done = unsafe { libc::sched_getaffinity(0, size_of_val(&set), &raw mut set) };
-        if done != 0 {
-            return 2; // EINVAL: more processors than the set has bits
-        }
-        // SAFETY: `set` was filled in by the kernel.
-        unsafe { libc::CPU_COUNT(&set) as u32 }
+    /// Whether the machine has a second processor that is on.
+    ///
+    /// The own affinity does not answer this: a process pinned to one processor still waits for peers on others.
+    pub(super) fn has_two_processors() -> bool {
+        let online = std::fs::read_to_string("/sys/devices/system/cpu/online");
+        online.map_or(true, |list| list.contains(['-', ',']))
     }
 }
 
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn one_processor_never_spins() {
-        let expect_spin = machine::processors() > 1;
+        let expect_spin = machine::has_two_processors();
         assert_eq!(Spin::new().once(), expect_spin);
     }
 }
