@@ -18,9 +18,26 @@ fn main() {
     assert_eq!(error.kind(), ErrorKind::NotInitialised);
     assert!(error.to_string().contains("multiproc::init()"), "{error}");
 
+    if std::env::var_os("LEAVE_EARLY").is_some() {
+        std::process::exit(7);
+    }
+
     multiproc::init();
     let process = Process::spawn(answer, (41,)).unwrap();
     assert_eq!(process.join().unwrap(), 42);
-    // Before `init` the child had gone through the error above, and after it nothing.
+
+    // A child whose `main` goes another way before that line says so.
+    let process = Process::builder()
+        .env("LEAVE_EARLY", "1")
+        .spawn(answer, (41,))
+        .unwrap();
+    let error = process.join().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Exited);
+    assert!(
+        error
+            .to_string()
+            .contains("code 7 before it reached multiproc::init()"),
+        "{error}"
+    );
     println!("ok: init() runs children");
 }

@@ -3,6 +3,7 @@
 use std::ffi::CString;
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::os::fd::AsFd;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Mutex, PoisonError};
 
@@ -14,7 +15,7 @@ use super::report::Report;
 use crate::message::Packed;
 use crate::sys::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::sys::image::Image;
-use crate::sys::leash::Tether;
+use crate::sys::leash;
 use crate::sys::process;
 use crate::{Error, ErrorKind, Result};
 
@@ -127,7 +128,7 @@ fn serve(launch: Launch, order: &Order, args: Packed) -> i32 {
     current::become_child(order);
     name_thread(&order.name);
     let report = match prepare(order) {
-        Ok((trampoline, _tether)) => {
+        Ok(trampoline) => {
             launch.note(Progress::Started);
             run(&launch, order, trampoline, args)
         }
@@ -137,8 +138,8 @@ fn serve(launch: Launch, order: &Order, args: Packed) -> i32 {
 }
 
 /// Ties the child to its parent, takes over what it inherits, and finds its entry.
-fn prepare(order: &Order) -> Result<(Trampoline, Option<Tether>)> {
-    let tether = order.leash.map(tie).transpose()?;
+fn prepare(order: &Order) -> Result<Trampoline> {
+    order.leash.map_or(Ok(()), tie)?;
     let image = Image::own().map_err(|cause| Error::os("cannot examine the own image", cause))?;
     if image.id() != &order.build {
         let text = "the child runs another build of the program than its parent";
@@ -146,18 +147,17 @@ fn prepare(order: &Order) -> Result<(Trampoline, Option<Tether>)> {
     }
     // SAFETY: the build is the same, and there `name_of` made the offset from a `Trampoline`.
     let trampoline = unsafe { image.function_at(order.entry) };
-    let trampoline = trampoline.ok_or_else(|| {
+    trampoline.ok_or_else(|| {
         let text = "the entry function does not lie in the code of the program";
         Error::new(ErrorKind::Corrupt, text)
-    })?;
-    Ok((trampoline, tether))
+    })
 }
 
 /// Makes this process end with its parent.
-pub(super) fn tie(leash: i32) -> Result<Tether> {
+fn tie(fd: i32) -> Result<()> {
     // SAFETY: the order says that the parent put the leash there for this process; only here is it taken.
-    let tied = unsafe { process::take_inherited(leash) }
-        .and_then(|leash| Tether::tie(std::os::fd::AsFd::as_fd(&leash)));
+    let tied =
+        unsafe { process::take_inherited(fd) }.and_then(|inherited| leash::tie(inherited.as_fd()));
     tied.map_err(|cause| Error::os("cannot tie the process to its parent", cause))
 }
 

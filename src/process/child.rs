@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::failure::Failure;
 use super::family;
 use super::handed::Handed;
-use super::launch::Launch;
+use super::launch::{Launch, Progress};
 use crate::message::Packed;
 use crate::sys::clock::Deadline;
 use crate::sys::process::{self, Spawned};
@@ -165,11 +165,24 @@ impl Child {
         };
         let outcome = match self.inner.launch.outcome()? {
             Some(report) => report.into_value(),
+            None if !self.inner.launch.has(Progress::Started) => return Err(self.not_begun(status)),
             None => Err(Failure::Ended(status)),
         };
         outcome
             .map(Some)
             .map_err(|failure| failure.into_error(self.name(), self.pid()))
+    }
+
+    /// The program ended in its own ways before it could become a child.
+    #[cold]
+    fn not_begun(&self, status: ExitStatus) -> Error {
+        let hint = match status {
+            ExitStatus::Exited(_) => "before it reached multiproc::init(); call that first in main",
+            ExitStatus::Signaled(_) => "before it began",
+        };
+        let verb = if status.code().is_some() { "" } else { "was " };
+        let failure = Failure::Ended(status);
+        Error::new(failure.kind(), format!("{self} {verb}{status} {hint}")).with_source(failure)
     }
 
     /// How it ended; `None` at the deadline. Whoever sees the end first reaps it and lets the survivors know.
@@ -202,7 +215,7 @@ impl Child {
     /// Gives up what was kept alive for the child, once the child holds it itself.
     pub(super) fn release_handed(&self) {
         let mut end = self.lock();
-        if end.handed.is_kept() && self.inner.launch.is_attached() {
+        if end.handed.is_kept() && self.inner.launch.has(Progress::Attached) {
             let released = end.handed.release();
             drop(end);
             drop(released); // may end in repairs of its own, so not under the lock

@@ -65,7 +65,7 @@ impl Failure {
         std::error::Error::source(error)?.downcast_ref()
     }
 
-    fn kind(&self) -> ErrorKind {
+    pub(super) fn kind(&self) -> ErrorKind {
         match self {
             Failure::Failed { .. } => ErrorKind::Failed,
             Failure::Panicked(_) => ErrorKind::Panicked,

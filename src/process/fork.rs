@@ -13,8 +13,7 @@ use super::spawn::Process;
 use crate::message::{Message, Packed};
 use crate::sys::identity::random_u64;
 use crate::sys::image::BuildId;
-use crate::sys::leash::Tether;
-use crate::sys::process;
+use crate::sys::{leash, process};
 use crate::{Error, ErrorKind, Result};
 
 /// Runs a closure in a copy of the calling process, made by `fork`.
@@ -64,14 +63,14 @@ pub unsafe fn fork<R: Message>(body: impl FnOnce() -> R) -> Result<Process<R>> {
     family::tidy();
     let order = order();
     let launch = Launch::create(&order, &[])?;
-    let leash = family::leash()?;
+    let held = family::leash()?;
     // What is buffered now would be written by both.
     let _ = std::io::stdout().flush();
     // SAFETY: there is one thread, as counted above; the rest is the caller's promise.
     let Some(spawned) = (unsafe { process::fork() }).map_err(failed)? else {
-        let tether = Tether::tie(leash.read_end());
-        drop(leash);
-        become_copy(&order, &launch, tether, body);
+        let tied = leash::tie(held.read_end());
+        drop(held); // the write end as well: only the original's death must count
+        become_copy(&order, &launch, tied, body);
     };
     let child = Child::new(Start {
         spawned,
@@ -106,14 +105,14 @@ fn order() -> Order {
 fn become_copy<R: Message>(
     order: &Order,
     launch: &Launch,
-    tether: std::io::Result<Tether>,
+    tied: std::io::Result<()>,
     body: impl FnOnce() -> R,
 ) -> ! {
     current::become_child(order);
     family::disown();
     launch.note(Progress::Attached);
-    let report = match tether {
-        Ok(_tether) => boot::catch(&order.name, launch, || match Packed::new(&body()) {
+    let report = match tied {
+        Ok(()) => boot::catch(&order.name, launch, || match Packed::new(&body()) {
             Ok(packed) => Report::Returned(packed),
             Err(error) => Report::of_error(&error),
         }),

@@ -58,6 +58,7 @@ pub(super) struct Order {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub(super) enum Progress {
+    /// It has recognised itself as a child.
     Started = 1,
     /// The arguments are the child's own now: nothing has to be kept alive for it any more.
     Attached = 2,
@@ -126,10 +127,10 @@ impl Launch {
         let _ = self.put_word(PROGRESS_AT, progress as u64);
     }
 
-    /// Whether the child has taken its arguments over.
-    pub(super) fn is_attached(&self) -> bool {
+    /// Whether the child has come so far.
+    pub(super) fn has(&self, progress: Progress) -> bool {
         self.word(PROGRESS_AT)
-            .is_ok_and(|p| p >= Progress::Attached as u64)
+            .is_ok_and(|word| word >= progress as u64)
     }
 
     /// Leaves the result: first its bytes, then the one word that makes them count.
@@ -332,11 +333,13 @@ mod tests {
         let launch = Launch::create(&order(), b"args").unwrap();
         let (child, ..) = recognise(&launch, order().nonce).unwrap();
         assert!(launch.outcome().unwrap().is_none());
-        assert!(!launch.is_attached());
+        assert!(!launch.has(Progress::Attached));
+        assert!(!launch.has(Progress::Started));
         child.note(Progress::Started);
-        assert!(!launch.is_attached());
+        assert!(launch.has(Progress::Started));
+        assert!(!launch.has(Progress::Attached));
         child.note(Progress::Attached);
-        assert!(launch.is_attached());
+        assert!(launch.has(Progress::Attached));
         let report = Report::Returned(Packed::copy_of(&[7; 10_000]));
         child.commit(&report).unwrap();
         match launch.outcome().unwrap() {

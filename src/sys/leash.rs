@@ -3,10 +3,13 @@
 //! The leash is a pipe. Its write end exists in the parent alone, so the kernel closes it when the parent ends, by
 //! `SIGKILL` too. A child asks for `SIGKILL` when that happens: `F_SETSIG` and `O_ASYNC` on the read end, no thread
 //! and no polling. `PR_SET_PDEATHSIG` would follow the *thread* that spawned the child instead of the process.
+//!
+//! A copy that the parent makes of itself with `fork`, without `exec`, holds the write end as well: the children then live
+//! as long as the last of the two. Copies made by this library let go of it.
 
 use std::fs::OpenOptions;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 
 /// `fcntl` command: which signal reports readiness; the libc package has it for some targets only.
@@ -39,41 +42,34 @@ impl Leash {
     }
 }
 
-/// The child's side: the calling process is killed when the holder of the other end is gone.
-#[derive(Debug)]
-pub(crate) struct Tether {
-    _read: OwnedFd,
-}
-
-impl Tether {
-    /// Ties this process to the leash; never returns if its holder is gone already.
-    ///
-    /// The end is re-opened first: the signal belongs to the open file description, which an inherited descriptor
-    /// shares with the parent and all siblings.
-    pub(crate) fn tie(inherited: BorrowedFd<'_>) -> io::Result<Self> {
-        let path = format!("/proc/self/fd/{}", inherited.as_raw_fd());
-        let read: OwnedFd = OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_NONBLOCK)
-            .open(path)?
-            .into();
-        let fd = read.as_raw_fd();
-        // SAFETY: fcntl with integer arguments on a descriptor that we own; getpid cannot fail.
-        unsafe {
-            check(libc::fcntl(fd, libc::F_SETOWN, libc::getpid()))?;
-            check(libc::fcntl(fd, F_SETSIG, libc::SIGKILL))?;
-            check(libc::fcntl(
-                fd,
-                libc::F_SETFL,
-                libc::O_NONBLOCK | libc::O_ASYNC,
-            ))?;
-        }
-        // Armed first and looked at second: whichever side of the look the holder ends on, it is noticed.
-        if hung_up(fd) {
-            super::process::kill_self();
-        }
-        Ok(Tether { _read: read })
+/// The child's side: ties the calling process to the leash for the rest of its life, so that it is killed when the holder
+/// of the other end is gone. Never returns if that is so already.
+///
+/// The end is re-opened first: the signal belongs to the open file description, which an inherited descriptor shares with
+/// the parent and all siblings.
+pub(crate) fn tie(inherited: BorrowedFd<'_>) -> io::Result<()> {
+    let path = format!("/proc/self/fd/{}", inherited.as_raw_fd());
+    let read = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)?;
+    let fd = read.as_raw_fd();
+    // SAFETY: fcntl with integer arguments on a descriptor that we own; getpid cannot fail.
+    unsafe {
+        check(libc::fcntl(fd, libc::F_SETOWN, libc::getpid()))?;
+        check(libc::fcntl(fd, F_SETSIG, libc::SIGKILL))?;
+        check(libc::fcntl(
+            fd,
+            libc::F_SETFL,
+            libc::O_NONBLOCK | libc::O_ASYNC,
+        ))?;
     }
+    // Armed first and looked at second: whichever side of the look the holder ends on, it is noticed.
+    if hung_up(fd) {
+        super::process::kill_self();
+    }
+    let _ = read.into_raw_fd(); // open until the end, exit handlers included
+    Ok(())
 }
 
 fn hung_up(fd: libc::c_int) -> bool {
