@@ -98,7 +98,7 @@ pub(crate) struct Geometry {
 
 impl Geometry {
     /// Refuses a segment of another kind or element type.
-    fn check(&self, expect: &Expect) -> Result<()> {
+    pub(crate) fn check(&self, expect: &Expect) -> Result<()> {
         if self.kind == expect.kind && self.fingerprint == expect.fingerprint {
             return Ok(());
         }
@@ -163,15 +163,27 @@ impl Draft {
     }
 
     /// Lets the object begin to exist, under `name` if it was made to be named.
-    pub(crate) fn publish(self, name: Option<&Name>) -> Result<Segment> {
-        match (self.unnamed, name) {
-            (None, None) => Ok(self.segment),
-            (Some(file), Some(name)) => file.link_as(name.as_str()).map(|()| self.segment),
+    #[cfg(test)]
+    pub(crate) fn publish(mut self, name: Option<&Name>) -> Result<Segment> {
+        self.link(name)?;
+        Ok(self.into_segment())
+    }
+
+    /// Lets the object begin to exist, under `name` if it was made to be named.
+    pub(crate) fn link(&mut self, name: Option<&Name>) -> Result<()> {
+        match (self.unnamed.take(), name) {
+            (None, None) => Ok(()),
+            (Some(file), Some(name)) => file.link_as(name.as_str()),
             _ => Err(Error::new(
                 ErrorKind::InvalidInput,
                 "an anonymous object cannot get a name, and a named one needs it",
             )),
         }
+    }
+
+    /// The segment, once it has been linked.
+    pub(crate) fn into_segment(self) -> Segment {
+        self.segment
     }
 }
 

@@ -7,7 +7,7 @@ use crate::sys::shm::{TmpFile, open_existing};
 use std::fmt;
 use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -139,9 +139,9 @@ impl Directory {
     }
 
     /// Whether `name` still is the file `fd`: a waiter may find that it opened one that was removed meanwhile.
-    pub(crate) fn names(&self, name: &Name, file: &OwnedFd) -> bool {
+    pub(crate) fn names(&self, name: &Name, file: BorrowedFd<'_>) -> bool {
         let named = fs::symlink_metadata(self.path_of(name)).map(|meta| (meta.dev(), meta.ino()));
-        let open = fd::metadata(file.as_fd()).map(|meta| (meta.dev(), meta.ino()));
+        let open = fd::metadata(file).map(|meta| (meta.dev(), meta.ino()));
         matches!((named, open), (Ok(named), Ok(open)) if named == open)
     }
 
@@ -178,6 +178,7 @@ impl Directory {
 mod tests {
     use super::*;
     use std::fs::Permissions;
+    use std::os::fd::AsFd;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     #[test]
@@ -236,10 +237,10 @@ mod tests {
         assert_eq!(dir.list().unwrap(), [a.clone(), b]);
         assert_eq!(dir.unfinished().unwrap(), [dir.path().join(".new-0")]);
         let file = dir.open(&a).unwrap();
-        assert!(dir.names(&a, &file));
+        assert!(dir.names(&a, file.as_fd()));
         assert!(dir.remove(&a).unwrap());
         assert!(!dir.remove(&a).unwrap());
-        assert!(!dir.names(&a, &file));
+        assert!(!dir.names(&a, file.as_fd()));
         assert_eq!(dir.open(&a).unwrap_err().kind(), ErrorKind::NotFound);
     }
 }

@@ -69,8 +69,16 @@ impl Seat {
     /// as this child does: late, never wrong.
     fn renew_in_child(&self) {
         self.who.store(0, Ordering::Relaxed);
-        let shared = !replace_description(self.fd);
-        self.shared.store(shared, Ordering::Relaxed);
+        self.shared.store(true, Ordering::Relaxed);
+        self.renew();
+    }
+
+    /// Tries again what the hook could not do; `true` if the descriptor is this process's own.
+    pub(crate) fn renew(&self) -> bool {
+        if self.shared.load(Ordering::Relaxed) && replace_description(self.fd) {
+            self.shared.store(false, Ordering::Relaxed);
+        }
+        !self.shared.load(Ordering::Relaxed)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Floor 1: the only room with `libc`. Facts of the kernel and the processor, no policy.
 
+#[cfg(all(test, not(loom)))]
+pub(crate) mod actor;
 #[cfg(not(loom))]
 pub(crate) mod atfork;
 pub(crate) mod atomic;
