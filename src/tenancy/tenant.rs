@@ -1,0 +1,510 @@
+//! One process's tenancy of one segment: the mapping, the seat in its roster, and the duty to leave it clean.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::segment::name::{Directory, Name};
+use crate::segment::{Draft, Expect, Segment, Spec};
+use crate::sys::atfork::{ForkMutex, Seat};
+use crate::sys::clock::{Deadline, now_ns};
+use crate::sys::fd;
+use crate::sys::identity::{self, Oracle, Participant};
+use crate::tenancy::handle::{self, RawHandle};
+use crate::tenancy::handover;
+use crate::tenancy::locks::Held;
+use crate::tenancy::naming::{self, Fate};
+use crate::tenancy::registry;
+use crate::tenancy::roster::{Member, Roster, cannot_lock};
+use crate::tenancy::sweep::{self, Repair};
+use std::fmt;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// [`Spec::mode`]: the named object stays when its last member has left.
+pub(crate) const MODE_PERSIST: u32 = 4;
+
+/// Roles of one object that its nouns tell apart, such as producer and consumer.
+const ROLES: usize = 8;
+
+/// How long a joiner waits for somebody who is removing the object, or has been stopped while doing so.
+const REMOVAL_PATIENCE: Duration = Duration::from_millis(100);
+
+/// A segment that this process has open, and its seat there. One per process and segment; shared by all handles.
+///
+/// Dropping it leaves the roster, and removes a named object if nobody else is left.
+pub(crate) struct Tenant {
+    seat: Box<Seat>, // before the segment, whose descriptor it watches
+    segment: Arc<Segment>,
+    repair: Arc<dyn Repair>,
+    /// Where the file has its name; `None` for anonymous segments.
+    home: Option<(Directory, Name)>,
+    inode: u64,
+    /// How many handles of this process have taken each role.
+    roles: ForkMutex<[u32; ROLES]>,
+    /// Threads of one process share the locks of its description: only one at a time may use them.
+    desk: ForkMutex<()>,
+}
+
+impl Tenant {
+    /// Makes a new object, lets `init` fill in its body, and moves in; under `name` if one is given.
+    ///
+    /// The object is complete, and its creator alive in the eyes of others, before anybody can see it. What a crash
+    /// left under the same name is replaced.
+    ///
+    /// # Errors
+    ///
+    /// `AlreadyExists` if an object of that name lives, or stays on purpose; `NoSpace`; what `init` returns.
+    pub(crate) fn create(
+        name: Option<&Name>,
+        spec: &Spec,
+        init: impl Fn(&Segment) -> Result<()>,
+        repair: Arc<dyn Repair>,
+    ) -> Result<Arc<Self>> {
+        match name {
+            Some(name) => Self::create_in(&Directory::of_user()?, name, spec, init, repair),
+            None => Self::settle(Draft::anonymous(spec)?, None, &init, repair),
+        }
+    }
+
+    /// [`create`](Tenant::create) in a directory of the caller's choice.
+    pub(crate) fn create_in(
+        directory: &Directory,
+        name: &Name,
+        spec: &Spec,
+        init: impl Fn(&Segment) -> Result<()>,
+        repair: Arc<dyn Repair>,
+    ) -> Result<Arc<Self>> {
+        let created = |repair| {
+            let draft = Draft::named(directory, spec)?;
+            let home = Some((directory.clone(), name.clone()));
+            Self::settle(draft, home, &init, repair)
+        };
+        match created(Arc::clone(&repair)) {
+            Err(taken) if taken.kind() == ErrorKind::AlreadyExists => {
+                match naming::remove_abandoned(directory, name) {
+                    Ok(Fate::Removed | Fate::Absent) => created(repair),
+                    _ => Err(taken),
+                }
+            }
+            done => done,
+        }
+    }
+
+    fn settle(
+        mut draft: Draft,
+        home: Option<(Directory, Name)>,
+        init: &impl Fn(&Segment) -> Result<()>,
+        repair: Arc<dyn Repair>,
+    ) -> Result<Arc<Self>> {
+        init(draft.segment())?;
+        // SAFETY: the draft, and then the tenant, keep the descriptor open for longer than the seat, which on an error
+        // is dropped before the draft, being declared after it.
+        let seat = unsafe { Seat::new(draft.segment().fd()) };
+        let inode = fd::inode(draft.segment().fd())?;
+        let who = Roster::of(draft.segment()).join_first(draft.segment().fd())?;
+        seat.take(Some(who));
+        draft.link(home.as_ref().map(|(_, name)| name))?;
+        let tenant = Self::new(seat, draft.into_segment(), inode, home, repair);
+        Ok(registry::enter(tenant))
+    }
+
+    /// A tenant that has not moved in yet.
+    fn visitor(
+        segment: Segment,
+        home: Option<(Directory, Name)>,
+        repair: Arc<dyn Repair>,
+    ) -> Result<Tenant> {
+        let inode = fd::inode(segment.fd())?;
+        // SAFETY: the tenant keeps the descriptor open for longer than the seat, which it declares first.
+        let seat = unsafe { Seat::new(segment.fd()) };
+        Ok(Self::new(seat, segment, inode, home, repair))
+    }
+
+    fn new(
+        seat: Box<Seat>,
+        segment: Segment,
+        inode: u64,
+        home: Option<(Directory, Name)>,
+        repair: Arc<dyn Repair>,
+    ) -> Tenant {
+        Tenant {
+            seat,
+            segment: Arc::new(segment),
+            repair,
+            home,
+            inode,
+            roles: ForkMutex::new([0; ROLES], || [0; ROLES]),
+            desk: ForkMutex::new((), || ()),
+        }
+    }
+
+    /// Moves into the object `name`. What a crash left there is taken over: its data stay, its dead are cleaned up.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`, `PermissionDenied`, `Corrupt`, `WrongVersion`, `WrongType`; `Timeout` if a stopped process is
+    /// about to remove it.
+    pub(crate) fn open(name: &Name, expect: &Expect, repair: Arc<dyn Repair>) -> Result<Arc<Self>> {
+        Self::open_in(&Directory::of_user()?, name, expect, repair)
+    }
+
+    /// [`open`](Tenant::open) in a directory of the caller's choice.
+    pub(crate) fn open_in(
+        directory: &Directory,
+        name: &Name,
+        expect: &Expect,
+        repair: Arc<dyn Repair>,
+    ) -> Result<Arc<Self>> {
+        loop {
+            let segment = Segment::open(directory.open(name)?, Some(expect))?;
+            if let Some(known) = registry::find(segment.id()) {
+                return Ok(known);
+            }
+            let home = Some((directory.clone(), name.clone()));
+            let tenant = Self::visitor(segment, home, Arc::clone(&repair))?;
+            match tenant.move_in(true) {
+                Ok(()) => return Ok(registry::enter(tenant)),
+                // Removed since it was opened: look what the name means now. Each round, somebody else has made progress.
+                Err(removed) if removed.kind() == ErrorKind::Gone => continue,
+                Err(other) => return Err(other),
+            }
+        }
+    }
+
+    /// Moves into the object `name`, which is made if there is none.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`](Tenant::open) but `NotFound`, and those of [`create`](Tenant::create) but `AlreadyExists`.
+    pub(crate) fn open_or_create(
+        name: &Name,
+        spec: &Spec,
+        init: impl Fn(&Segment) -> Result<()>,
+        repair: Arc<dyn Repair>,
+    ) -> Result<Arc<Self>> {
+        Self::open_or_create_in(&Directory::of_user()?, name, spec, init, repair)
+    }
+
+    /// [`open_or_create`](Tenant::open_or_create) in a directory of the caller's choice.
+    pub(crate) fn open_or_create_in(
+        directory: &Directory,
+        name: &Name,
+        spec: &Spec,
+        init: impl Fn(&Segment) -> Result<()>,
+        repair: Arc<dyn Repair>,
+    ) -> Result<Arc<Self>> {
+        loop {
+            match Self::open_in(directory, name, &Expect::from(spec), Arc::clone(&repair)) {
+                Err(absent) if absent.kind() == ErrorKind::NotFound => {}
+                done => return done,
+            }
+            match Self::create_in(directory, name, spec, &init, Arc::clone(&repair)) {
+                Err(late) if late.kind() == ErrorKind::AlreadyExists => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// Moves into the object that a handle names.
+    ///
+    /// # Errors
+    ///
+    /// `Gone` if nobody holds it any more, `PermissionDenied` if its holder may not be asked, `WrongType`.
+    pub(crate) fn attach(
+        handle: &RawHandle,
+        expect: &Expect,
+        repair: Arc<dyn Repair>,
+    ) -> Result<Arc<Self>> {
+        if let Some(known) = registry::find(handle.segment) {
+            known.segment.geometry().check(expect)?;
+            return Ok(known);
+        }
+        let segment = handle::find(handle)?;
+        segment.geometry().check(expect)?;
+        let home = naming::home_of(segment.fd());
+        let tenant = Self::visitor(segment, home, repair)?;
+        tenant.move_in(false)?;
+        Ok(registry::enter(tenant))
+    }
+
+    /// Removes the name of an object; who has it open keeps it.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`, `PermissionDenied`.
+    pub(crate) fn remove(name: &Name) -> Result<()> {
+        Self::remove_in(&Directory::of_user()?, name)
+    }
+
+    /// [`remove`](Tenant::remove) in a directory of the caller's choice.
+    pub(crate) fn remove_in(directory: &Directory, name: &Name) -> Result<()> {
+        naming::remove(directory, name)
+    }
+
+    /// Moves into a segment beside the tenant that this process may have there already.
+    #[cfg(test)]
+    pub(super) fn visit(
+        segment: Segment,
+        home: Option<(Directory, Name)>,
+        repair: Arc<dyn Repair>,
+    ) -> Result<Tenant> {
+        let tenant = Self::visitor(segment, home, repair)?;
+        tenant.move_in(false)?;
+        Ok(tenant)
+    }
+
+    /// Joins the roster of a segment that others can see.
+    fn move_in(&self, by_name: bool) -> Result<()> {
+        let _desk = self.desk.lock();
+        let deadline = Deadline::after(REMOVAL_PATIENCE);
+        loop {
+            if let Some(_gate) = Held::gate(self.fd()).map_err(cannot_lock)? {
+                if !self.segment.header().is_live() || by_name && !naming::has_name(self.fd()) {
+                    return Err(Error::new(ErrorKind::Gone, "the object was removed"));
+                }
+                let who = self.roster().join(self.fd(), &self.undertaker())?;
+                self.seat.take(Some(who));
+                return Ok(());
+            }
+            if deadline.expired() {
+                let text = "the object is being removed by a process that does not go on";
+                return Err(Error::new(ErrorKind::Timeout, text));
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// The slot of this process in the segment; after a fork, the child's first use takes one of its own.
+    ///
+    /// # Panics
+    ///
+    /// If a forked child finds no room: [`seat`](Tenant::seat) returns an error instead.
+    #[inline]
+    pub(crate) fn me(&self) -> Participant {
+        match self.seat.who() {
+            Some(me) => me,
+            None => self
+                .rejoin()
+                .unwrap_or_else(|error| panic!("after fork: {error}")),
+        }
+    }
+
+    /// The slot of this process in the segment, or why a forked child could not get one.
+    #[inline]
+    pub(crate) fn seat(&self) -> Result<Participant> {
+        self.seat.who().map_or_else(|| self.rejoin(), Ok)
+    }
+
+    /// Whether this process is the participant `who`; a guard that a fork copied into a child is not the child's.
+    #[inline]
+    pub(crate) fn is_me(&self, who: Participant) -> bool {
+        self.seat.who() == Some(who)
+    }
+
+    /// In a child that was forked without exec: takes a slot of its own.
+    #[cold]
+    fn rejoin(&self) -> Result<Participant> {
+        let _desk = self.desk.lock();
+        if let Some(me) = self.seat.who() {
+            return Ok(me); // another thread was faster
+        }
+        if !self.seat.renew() {
+            let text = "the forked process could not re-open a shared object (no descriptor is free, or no /proc)";
+            return Err(Error::new(ErrorKind::Os, text));
+        }
+        let who = self.roster().join(self.fd(), &self.undertaker())?;
+        self.roster().set_roles(who, bits(&self.roles.lock()));
+        self.seat.take(Some(who));
+        Ok(who)
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.segment.fd()
+    }
+
+    /// What is done about a dead member of this object.
+    fn undertaker(&self) -> impl Fn(Participant) {
+        |dead| self.repair.repair(&self.segment, dead)
+    }
+
+    /// The roster of the segment.
+    pub(crate) fn roster(&self) -> Roster<'_> {
+        Roster::of(&self.segment)
+    }
+
+    /// The segment.
+    #[inline]
+    pub(crate) fn segment(&self) -> &Arc<Segment> {
+        &self.segment
+    }
+
+    /// The object's geometry, in private memory.
+    #[inline]
+    pub(crate) fn params(&self) -> &[u64; 8] {
+        self.segment.params()
+    }
+
+    /// The members that live, this process included.
+    pub(crate) fn members(&self) -> Vec<Member> {
+        let roster = self.roster();
+        let living = roster.occupied().filter(|&who| self.is_alive(who));
+        living.filter_map(|who| roster.member(who)).collect()
+    }
+
+    /// Cleans up after every dead member now, and says how many there were.
+    pub(crate) fn sweep(&self) -> usize {
+        let Ok(me) = self.seat() else { return 0 };
+        let _desk = self.desk.lock();
+        sweep::sweep(self.roster(), self.fd(), Some(me), &self.undertaker())
+    }
+
+    /// Sweeps if nobody in any process has done so for `period`, and says how many dead it found.
+    ///
+    /// For sleepers: however many there are and however often they wake, the probing costs one of them at most one
+    /// hundredth of its time.
+    pub(crate) fn vigil(&self, period: Duration) -> usize {
+        if !sweep::vigil(self.roster(), period) {
+            return 0;
+        }
+        let start = now_ns();
+        let buried = self.sweep();
+        sweep::postpone(self.roster(), now_ns() - start);
+        buried
+    }
+
+    /// Takes `role` (0 to 7) for one more handle of this process.
+    pub(crate) fn take_role(&self, role: usize) {
+        let me = self.me();
+        let mut roles = self.roles.lock();
+        roles[role] += 1;
+        self.roster().set_roles(me, bits(&roles));
+    }
+
+    /// Gives `role` back for one handle of this process.
+    pub(crate) fn drop_role(&self, role: usize) {
+        let mut roles = self.roles.lock();
+        roles[role] = roles[role].saturating_sub(1);
+        // A child that has not joined since its fork has no slot to write to.
+        if let Some(me) = self.seat.who() {
+            self.roster().set_roles(me, bits(&roles));
+        }
+    }
+
+    /// How many handles of this process have taken `role`.
+    pub(crate) fn own_role(&self, role: usize) -> u32 {
+        self.roles.lock()[role]
+    }
+
+    /// How many living processes have taken `role`, this one included.
+    pub(crate) fn count_live_with(&self, role: usize) -> usize {
+        let roster = self.roster();
+        let holders = roster
+            .occupied()
+            .filter(|&who| roster.roles(who) & 1 << role != 0);
+        holders.filter(|&who| self.is_alive(who)).count()
+    }
+
+    /// The handle of the object at `offset` with `generation`, both 0 for a segment with one object.
+    ///
+    /// Notes the object for a launch that is being prepared on this thread (see [`handover`]).
+    pub(crate) fn handle(self: &Arc<Self>, offset: u32, generation: u16) -> RawHandle {
+        handover::note(self);
+        RawHandle {
+            segment: self.segment.id(),
+            inode: self.inode,
+            pid: identity::current_pid(),
+            fd: self.fd().as_raw_fd(),
+            offset,
+            kind: self.segment.geometry().kind.number(),
+            generation,
+        }
+    }
+
+    /// A descriptor for a child to inherit: of a description of its own, so that it carries none of our locks.
+    pub(crate) fn loan(&self) -> Result<OwnedFd> {
+        fd::reopen(self.fd())
+    }
+}
+
+impl Drop for Tenant {
+    fn drop(&mut self) {
+        registry::leave(self);
+        if self.seat.is_shared_with_parent() {
+            return; // its locks are the parent's
+        }
+        let me = self.seat.who();
+        if let Some(me) = me {
+            self.repair.leave(&self.segment, me);
+            self.roster().vacate(me);
+        }
+        // While its own byte is locked the last one out needs one attempt only.
+        if self.remove_if_last() == Removal::Done {
+            return; // with everything unlocked
+        }
+        if let Some(me) = me {
+            let _ = identity::unlock_own(self.fd(), me);
+        }
+        self.remove_after_others();
+    }
+}
+
+impl Tenant {
+    /// Of several that leave at once each may have been in the others' way: the last to unlock gets through now.
+    fn remove_after_others(&self) {
+        for _ in 0..REMOVAL_TRIES {
+            let others_live = || self.roster().occupied().any(|who| self.is_alive(who));
+            if self.remove_if_last() != Removal::Occupied || others_live() {
+                return;
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// Removes a named object if nobody else is there.
+    fn remove_if_last(&self) -> Removal {
+        let stays = self.segment.geometry().mode & MODE_PERSIST != 0;
+        let Some((directory, name)) = self.home.as_ref().filter(|_| !stays) else {
+            return Removal::NotOurs;
+        };
+        match Held::everything(self.fd()) {
+            Ok(Some(_alone)) => {
+                naming::bury(&self.segment, directory, name);
+                Removal::Done
+            }
+            Ok(None) => Removal::Occupied,
+            Err(_) => Removal::NotOurs,
+        }
+    }
+}
+
+/// What became of an attempt to remove the object.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Removal {
+    Done,
+    /// Somebody lives there, joins, or cleans up.
+    Occupied,
+    /// The object has no name, or keeps it.
+    NotOurs,
+}
+
+/// More are of no use: who is in the way this long has been stopped, and the object is left to `gc`.
+const REMOVAL_TRIES: usize = 100;
+
+impl Oracle for Tenant {
+    fn is_alive(&self, who: Participant) -> bool {
+        self.is_me(who) || identity::is_alive(self.fd(), who)
+    }
+}
+
+impl fmt::Debug for Tenant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tenant")
+            .field("segment", &self.segment)
+            .field("seat", &self.seat)
+            .finish_non_exhaustive()
+    }
+}
+
+fn bits(roles: &[u32; ROLES]) -> u32 {
+    let taken = roles.iter().enumerate().filter(|&(_, &count)| count > 0);
+    taken.map(|(role, _)| 1 << role).sum()
+}
