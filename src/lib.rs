@@ -33,6 +33,30 @@ pub use message::{Bytes, Encode, InvalidMessage, Message, WriteError};
 pub use process::{ExitStatus, Process, active_children, current_process, init, parent_process};
 #[cfg(not(loom))]
 pub use rkyv;
+#[cfg(not(loom))]
+pub use tenancy::inspect::{GcReport, MemberInfo, ObjectInfo, objects};
+
+/// Removes the named objects that no living process has open, and cleans up after the dead in those that live.
+///
+/// Never touches an object that is in use, however quickly it was created or opened: who creates one is its member
+/// before its name appears. Objects that were made to persist stay, and files that are not objects are only reported.
+///
+/// # Examples
+///
+/// ```
+/// let report = multiproc::gc()?;
+/// println!("{} removed, {} in use", report.removed.len(), report.living);
+/// # multiproc::Result::Ok(())
+/// ```
+///
+/// # Errors
+///
+/// [`PermissionDenied`](ErrorKind::PermissionDenied) if the directory of named objects (`$MULTIPROC_DIR`, or
+/// `/dev/shm/multiproc-<uid>`) belongs to another user or is open to others.
+#[cfg(not(loom))]
+pub fn gc() -> Result<GcReport> {
+    tenancy::inspect::gc(|_| None)
+}
 
 /// What [`message!`] expands to; not part of the public face.
 #[cfg(not(loom))]

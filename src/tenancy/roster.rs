@@ -237,6 +237,7 @@ impl<'a> Roster<'a> {
             .zip(name)
             .chain(slot.scratch.iter().zip([0; 4]))
         {
+            // no step: all of it is one write before the state below
             word.store(value, Ordering::Relaxed);
         }
         step("roster.join.live");

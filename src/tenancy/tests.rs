@@ -8,7 +8,7 @@ use crate::segment::layout::Offset;
 use crate::segment::name::{Directory, Name};
 use crate::segment::{Expect, Kind, Segment, Spec};
 use crate::sys::actor::Actor;
-use crate::sys::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
+use crate::sys::atomic::{AtomicU32, Ordering::SeqCst};
 use crate::sys::fd;
 use crate::sys::identity::{Oracle, Participant};
 use std::fs;
@@ -43,6 +43,15 @@ fn anonymous() -> Arc<Tenant> {
 fn word(tenant: &Tenant, index: u64) -> &AtomicU32 {
     let body = Offset::<AtomicU32>::new(tenant.segment().body().0);
     tenant.segment().at(body.nth(index))
+}
+
+fn set(word: &AtomicU32, value: u32) {
+    // no step: a word of the tests
+    word.store(value, SeqCst);
+}
+
+fn get(word: &AtomicU32) -> u32 {
+    word.load(SeqCst)
 }
 
 /// Notes whom it was asked to repair.
@@ -98,13 +107,13 @@ fn holdings() -> (usize, usize) {
 fn handles_find_their_object_in_another_process() {
     alone(|| {
         let tenant = anonymous();
-        word(&tenant, 0).store(7, SeqCst);
+        set(word(&tenant, 0), 7);
         let mut other = Actor::start(|line| {
             // Not from the inherited table of tenants: as a process that knows nothing but the bytes.
             super::registry::forget_all();
             let raw = RawHandle::from_bytes(&line.receive());
             let found = Tenant::attach(&raw, &Expect::from(&spec()), nothing()).unwrap();
-            word(&found, 0).fetch_add(1, SeqCst);
+            set(word(&found, 0), 8);
             line.say(found.me().get() as u8);
             line.hear();
             line.send(&found.handle(0, 0).to_bytes());
@@ -113,7 +122,7 @@ fn handles_find_their_object_in_another_process() {
         let mine = tenant.handle(0, 0);
         other.send(&mine.to_bytes());
         assert_ne!(other.hear(), 0);
-        assert_eq!(word(&tenant, 0).load(SeqCst), 8);
+        assert_eq!(get(word(&tenant, 0)), 8);
         other.say(1);
         let theirs = RawHandle::from_bytes(&other.receive());
         assert_ne!((mine.pid, mine.segment), (theirs.pid, 0));
@@ -123,7 +132,7 @@ fn handles_find_their_object_in_another_process() {
         drop((again, tenant));
         // A third process holds it; the sender named in the handle does not any more.
         let late = Tenant::attach(&mine, &Expect::from(&spec()), nothing()).unwrap();
-        assert_eq!(word(&late, 0).load(SeqCst), 8);
+        assert_eq!(get(word(&late, 0)), 8);
         drop(late);
         other.kill();
         let gone = Tenant::attach(&theirs, &Expect::from(&spec()), nothing()).unwrap_err();

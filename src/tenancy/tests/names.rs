@@ -122,12 +122,12 @@ fn persistent_objects_stay_with_their_data() {
         ..spec()
     };
     let first = place.create_as("state", &spec).unwrap();
-    word(&first, 0).store(9, SeqCst);
+    set(word(&first, 0), 9);
     drop(first);
     assert_eq!(place.gc().persistent, 1);
     let kept = place.create_as("state", &spec).unwrap_err();
     assert_eq!(kept.kind(), ErrorKind::AlreadyExists);
-    assert_eq!(word(&place.open("state").unwrap(), 0).load(SeqCst), 9);
+    assert_eq!(get(word(&place.open("state").unwrap(), 0)), 9);
     Tenant::remove_in(&place.directory, &Name::parse("state").unwrap()).unwrap();
     assert!(place.names().is_empty());
 }
@@ -138,7 +138,7 @@ fn what_a_crash_left_is_opened_with_its_data_or_replaced_or_collected() {
     let crash = || {
         let mut victim = Actor::start(|line| {
             let theirs = place.create("jobs").unwrap();
-            word(&theirs, 0).store(5, SeqCst);
+            set(word(&theirs, 0), 5);
             line.say(1);
             line.hear();
         });
@@ -150,12 +150,12 @@ fn what_a_crash_left_is_opened_with_its_data_or_replaced_or_collected() {
     let info = objects_in(&place.directory).unwrap().remove(0);
     assert_eq!((info.members.len(), info.dead, &*info.kind), (0, 1, "test"));
     let opened = place.open("jobs").unwrap();
-    assert_eq!(word(&opened, 0).load(SeqCst), 5);
+    assert_eq!(get(word(&opened, 0)), 5);
     drop(opened);
     assert!(place.names().is_empty());
     crash();
     let replaced = place.create("jobs").unwrap();
-    assert_eq!(word(&replaced, 0).load(SeqCst), 0);
+    assert_eq!(get(word(&replaced, 0)), 0);
     drop(replaced);
     crash();
     assert_eq!(place.gc().removed, ["jobs"]);
