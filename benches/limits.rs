@@ -116,11 +116,7 @@ fn latency(bench: &mut Bench) {
             PlainRing::<Words<1>>::new(1024),
             PlainRing::<Words<1>>::new(1024),
         );
-        let pace = Pace {
-            rounds: 10_000,
-            gap: Duration::ZERO,
-        };
-        round_trip(pace, |_, _| (&there, &back)).p50
+        round_trip(Pace::spinning(10_000), |_, _| (&there, &back)).p50
     })];
     bench.row("spinning", Unit::Nanos, Goal::NONE, spinning);
 }

@@ -1,4 +1,6 @@
 //! Real processes that work together: forked, pinned, started at once, their results brought home.
+//!
+//! Peers that cannot cross a process border work as threads, pinned and started in the same way.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -27,7 +29,7 @@ pub struct Report {
 }
 
 /// Where workers wait for each other.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[repr(C)]
 pub struct Meeting {
     parties: AtomicU32,
@@ -59,7 +61,7 @@ impl Meeting {
     }
 }
 
-type Work<'a> = Box<dyn FnOnce(&Meeting) -> Report + 'a>;
+type Work<'a> = Box<dyn FnOnce(&Meeting) -> Report + Send + 'a>;
 
 /// A set of workers, each a process of its own; worker `i` runs on processor `i % 2`.
 #[derive(Default)]
@@ -85,7 +87,7 @@ impl<'a> Crew<'a> {
     }
 
     /// Adds a worker.
-    pub fn hire(&mut self, work: impl FnOnce(&Meeting) -> Report + 'a) {
+    pub fn hire(&mut self, work: impl FnOnce(&Meeting) -> Report + Send + 'a) {
         self.workers.push(Box::new(work));
     }
 
@@ -117,6 +119,34 @@ impl<'a> Crew<'a> {
         (0..count)
             .map(|worker| unsafe { *shared.at::<Report>(seat(worker)) })
             .collect()
+    }
+
+    /// As [`run`](Self::run), with threads of the calling process.
+    ///
+    /// # Panics
+    ///
+    /// When a worker panics.
+    pub fn run_as_threads(self) -> Vec<Report> {
+        let meeting = Meeting::default();
+        meeting
+            .parties
+            .store(self.workers.len() as u32, Ordering::Relaxed);
+        let start = |(worker, work): (usize, Work<'a>)| {
+            let meeting = &meeting;
+            move || {
+                let cpus = machine::cpus();
+                machine::pin(cpus[worker % cpus.len()]);
+                work(meeting)
+            }
+        };
+        std::thread::scope(|scope| {
+            let works: Vec<_> = self.workers.into_iter().enumerate().map(start).collect();
+            let threads: Vec<_> = works.into_iter().map(|work| scope.spawn(work)).collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().expect("a worker failed"))
+                .collect()
+        })
     }
 }
 

@@ -33,4 +33,4 @@ pub use probe::Probe;
 pub use report::{Bench, Contender, Goal, Unit, contender};
 pub use shared::Shared;
 pub use stats::{Percentiles, Summary, human};
-pub use workload::{Batch, END, Endpoint, Pace, Shape, pair, round_trip, sized, stream};
+pub use workload::{Batch, END, Endpoint, Pace, Shape, pair, rate, round_trip, sized, stream};

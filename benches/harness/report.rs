@@ -190,7 +190,7 @@ impl Bench {
                 text += &self.against(row, unit, goal, names[1], figures, &runs[1]);
             } else if place > 1 {
                 let ratio = ratio(&runs[0], figures);
-                text += &format!("  {:.2} x = {} / this", ratio.median, names[0]);
+                text += &format!("  {} x = {} / this", human(ratio.median), names[0]);
             }
             println!("{}", text.trim_end());
         }

@@ -64,18 +64,18 @@ impl Percentiles {
     }
 }
 
-/// Three significant digits with a suffix: 1.23 k, 45.6 M.
+/// Three significant digits with a suffix: 0.00123, 4.56, 78.9 k, 12.3 M.
 pub fn human(value: f64) -> String {
     let scales = [(1e9, " G"), (1e6, " M"), (1e3, " k"), (1.0, "")];
     let scale = scales.iter().find(|(unit, _)| value.abs() >= *unit);
     let (unit, suffix) = scale.copied().unwrap_or((1.0, ""));
     let scaled = value / unit;
-    let digits = if scaled.abs() < 9.995 {
-        2
-    } else if scaled.abs() < 99.95 {
-        1
-    } else {
-        0
+    let digits = match scaled.abs() {
+        0.0 => 0,
+        small if small < 1.0 => (2 - small.log10().floor() as i32) as usize,
+        small if small < 9.995 => 2,
+        middle if middle < 99.95 => 1,
+        _ => 0,
     };
     format!("{scaled:.digits$}{suffix}")
 }

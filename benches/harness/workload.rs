@@ -69,6 +69,8 @@ pub struct Shape {
     pub batch: u64,
     /// Messages of each producer before the clock starts: enough to touch all memory of the transport.
     pub warm: u64,
+    /// Whether the workers are threads of one process, for peers that cannot cross its border.
+    pub threads: bool,
 }
 
 impl Shape {
@@ -87,6 +89,7 @@ impl Shape {
             consumers,
             batch: 1,
             warm: 4096,
+            threads: false,
         }
     }
 
@@ -98,6 +101,14 @@ impl Shape {
     /// The same with `warm` messages before the clock starts.
     pub const fn warmed(self, warm: u64) -> Self {
         Self { warm, ..self }
+    }
+
+    /// The same among threads.
+    pub const fn threaded(self) -> Self {
+        Self {
+            threads: true,
+            ..self
+        }
     }
 
     /// `2p2c`.
@@ -115,7 +126,7 @@ impl Shape {
 pub fn stream<E: Endpoint>(
     shape: Shape,
     messages: u64,
-    open: impl Fn(usize, &Meeting) -> E,
+    open: impl Fn(usize, &Meeting) -> E + Sync,
 ) -> f64 {
     let each = (messages / shape.producers as u64)
         .max(1)
@@ -140,7 +151,11 @@ pub fn stream<E: Endpoint>(
             report
         });
     }
-    let reports = crew.run();
+    let reports = if shape.threads {
+        crew.run_as_threads()
+    } else {
+        crew.run()
+    };
     let (sent, received) = reports.split_at(shape.producers);
     verify(sent, received);
     rate(&reports, each * shape.producers as u64)
@@ -242,6 +257,35 @@ pub struct Pace {
     pub rounds: u64,
     /// How long to wait before each, so that the other side falls asleep; zero: it stays awake.
     pub gap: Duration,
+    /// Whether the two players are threads of one process.
+    pub threads: bool,
+}
+
+impl Pace {
+    /// Without a break: nobody who waits by spinning falls asleep.
+    pub const fn spinning(rounds: u64) -> Self {
+        Self {
+            rounds,
+            gap: Duration::ZERO,
+            threads: false,
+        }
+    }
+
+    /// With so long a break before each ball that the other side has fallen asleep.
+    pub const fn asleep(rounds: u64) -> Self {
+        Self {
+            gap: Duration::from_micros(200),
+            ..Self::spinning(rounds)
+        }
+    }
+
+    /// The same between threads.
+    pub const fn threaded(self) -> Self {
+        Self {
+            threads: true,
+            ..self
+        }
+    }
 }
 
 /// One message there, one back: nanoseconds per round trip. `open` gives each side the end it sends by and the end it
@@ -252,7 +296,7 @@ pub struct Pace {
 /// When an answer is not the one to the question.
 pub fn round_trip<E: Endpoint>(
     pace: Pace,
-    open: impl Fn(usize, &Meeting) -> (E, E),
+    open: impl Fn(usize, &Meeting) -> (E, E) + Sync,
 ) -> Percentiles {
     let open = &open;
     let mut crew = Crew::new();
@@ -273,7 +317,12 @@ pub fn round_trip<E: Endpoint>(
         meeting.meet();
         Report::default()
     });
-    let [p50, p99, p999, max, ..] = crew.run()[0].values;
+    let reports = if pace.threads {
+        crew.run_as_threads()
+    } else {
+        crew.run()
+    };
+    let [p50, p99, p999, max, ..] = reports[0].values;
     Percentiles {
         p50,
         p99,
@@ -308,7 +357,7 @@ fn ask<E: Endpoint>(pace: Pace, there: &mut E, back: &mut E) -> Report {
 }
 
 /// One process that sends to itself: nanoseconds for one send and one receive, warm.
-pub fn pair<E: Endpoint>(pairs: u64, open: impl Fn(usize, &Meeting) -> E) -> f64 {
+pub fn pair<E: Endpoint>(pairs: u64, open: impl Fn(usize, &Meeting) -> E + Sync) -> f64 {
     let mut crew = Crew::new();
     crew.hire(|meeting| {
         let mut end = open(0, meeting);

@@ -79,7 +79,12 @@ pub fn fetch_add(workers: usize, each: u64) -> f64 {
     rate(&reports, total)
 }
 
-fn ping_pong(rounds: u64, gap: Duration, ask: impl Fn(u64), answer: impl Fn(u64)) -> Percentiles {
+fn ping_pong(
+    rounds: u64,
+    gap: Duration,
+    ask: impl Fn(u64) + Sync,
+    answer: impl Fn(u64) + Send + Sync,
+) -> Percentiles {
     let mut crew = Crew::new();
     crew.hire(|meeting| {
         meeting.meet();

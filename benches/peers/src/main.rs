@@ -1,3 +1,25 @@
-//! Side-by-side measurements.
+//! multiproc and its peers side by side, in one run: `cargo run --release -p multiproc-peers`.
+//!
+//! Peers marked † work between threads of one process: they cannot cross its border, and are shown as what staying
+//! inside costs. Every contender has the waiting that its users get; the plain ring and the peers that cannot wait
+//! pause 64 times and then yield.
 
-fn main() {}
+#[path = "../../harness/mod.rs"]
+mod harness;
+
+mod ipc;
+mod locks;
+mod python;
+mod starts;
+mod streams;
+mod threads;
+
+use harness::Bench;
+
+fn main() {
+    procspawn::init();
+    let mut bench = Bench::start("peers");
+    streams::rows(&mut bench);
+    locks::rows(&mut bench);
+    starts::rows(&mut bench);
+}

@@ -1,0 +1,148 @@
+//! A critical section that counts, under each lock.
+
+use std::cell::UnsafeCell;
+use std::sync::Mutex;
+
+use crate::harness::{
+    Bench, Contender, Crew, Goal, Meeting, Report, Shared, Unit, contender, rate, sized, ticks,
+};
+
+/// All rows about locks.
+pub fn rows(bench: &mut Bench) {
+    bench.section("lock");
+    let span = bench.options.span;
+    let alone = |run: fn(usize, u64) -> f64| {
+        let mut rate = sized(span, move |each| run(1, each));
+        move || 1e9 / rate()
+    };
+    let contenders = vec![
+        contender("pthread robust", alone(robust)),
+        contender("pthread", alone(pthread)),
+        contender("std Mutex †", alone(std_mutex)),
+        contender("parking_lot Mutex †", alone(parking_lot_mutex)),
+    ];
+    bench.row("uncontended", Unit::Nanos, Goal::NONE, contenders);
+    for workers in [2, 4] {
+        let together = |run: fn(usize, u64) -> f64| sized(span, move |each| run(workers, each));
+        let contenders: Vec<Contender<'_>> = vec![
+            contender("pthread robust", together(robust)),
+            contender("pthread", together(pthread)),
+            contender("std Mutex †", together(std_mutex)),
+            contender("parking_lot Mutex †", together(parking_lot_mutex)),
+        ];
+        let name = format!("{workers} processes on one counter");
+        bench.row(&name, Unit::PerSecond, Goal::NONE, contenders);
+    }
+}
+
+/// Has `workers` workers call `add` `each` times; returns calls per second, after checking the counter.
+fn count(
+    workers: usize,
+    each: u64,
+    threads: bool,
+    add: impl Fn() + Sync,
+    counter: impl Fn() -> u64,
+) -> f64 {
+    let add = &add;
+    let work = move |meeting: &Meeting| {
+        add();
+        meeting.meet();
+        let begin = ticks();
+        (0..each).for_each(|_| add());
+        Report {
+            begin,
+            end: ticks(),
+            count: each,
+            ..Report::default()
+        }
+    };
+    let mut crew = Crew::new();
+    (0..workers).for_each(|_| crew.hire(work));
+    let reports = if threads {
+        crew.run_as_threads()
+    } else {
+        crew.run()
+    };
+    let total = workers as u64 * each;
+    assert_eq!(counter(), total + workers as u64, "additions were lost");
+    rate(&reports, total)
+}
+
+fn std_mutex(workers: usize, each: u64) -> f64 {
+    let counter = Mutex::new(0);
+    let add = || *counter.lock().expect("nobody panicked") += 1;
+    count(workers, each, true, add, || {
+        *counter.lock().expect("nobody panicked")
+    })
+}
+
+fn parking_lot_mutex(workers: usize, each: u64) -> f64 {
+    let counter = parking_lot::Mutex::new(0);
+    count(
+        workers,
+        each,
+        true,
+        || *counter.lock() += 1,
+        || *counter.lock(),
+    )
+}
+
+/// A pthread mutex and the counter under it, in shared memory.
+#[repr(C)]
+struct Counter {
+    mutex: UnsafeCell<libc::pthread_mutex_t>,
+    count: UnsafeCell<u64>,
+}
+
+// SAFETY: the mutex synchronises by itself, and the count is only touched under it.
+unsafe impl Sync for Counter {}
+
+impl Counter {
+    fn init(&self, robust: bool) {
+        // SAFETY: an all-zero attribute object is overwritten by its initialiser before use.
+        let mut attributes: libc::pthread_mutexattr_t = unsafe { std::mem::zeroed() };
+        let attributes = &raw mut attributes;
+        // SAFETY: the attribute object is initialised first, and the mutex is not in use yet.
+        unsafe {
+            libc::pthread_mutexattr_init(attributes);
+            libc::pthread_mutexattr_setpshared(attributes, libc::PTHREAD_PROCESS_SHARED);
+            if robust {
+                libc::pthread_mutexattr_setrobust(attributes, libc::PTHREAD_MUTEX_ROBUST);
+            }
+            libc::pthread_mutex_init(self.mutex.get(), attributes);
+        }
+    }
+
+    #[inline]
+    fn add(&self) {
+        // SAFETY: the mutex was initialised; the count is touched between lock and unlock only.
+        unsafe {
+            libc::pthread_mutex_lock(self.mutex.get());
+            *self.count.get() += 1;
+            libc::pthread_mutex_unlock(self.mutex.get());
+        }
+    }
+}
+
+fn robust(workers: usize, each: u64) -> f64 {
+    shared_pthread(true, workers, each)
+}
+
+fn pthread(workers: usize, each: u64) -> f64 {
+    shared_pthread(false, workers, each)
+}
+
+fn shared_pthread(robust: bool, workers: usize, each: u64) -> f64 {
+    let shared = Shared::new(4096);
+    // SAFETY: zeroed memory is a valid counter, initialised before anybody uses it.
+    let counter: &Counter = unsafe { shared.at(0) };
+    counter.init(robust);
+    // SAFETY: read after all workers have ended.
+    count(
+        workers,
+        each,
+        false,
+        || counter.add(),
+        || unsafe { *counter.count.get() },
+    )
+}
