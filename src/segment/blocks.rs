@@ -347,9 +347,11 @@ impl Blocks {
 
     /// Settles the blocks that `dead` owned: those to which something refers stay, the others are freed. Returns how
     /// many were freed.
+    ///
+    /// Any number of survivors may do this at once. None of them owns the block, so none may take its memory away: a
+    /// freed block keeps what it has until it is used again.
     pub(crate) fn sweep(
         &self,
-        me: Participant,
         dead: Participant,
         referenced: &mut dyn FnMut(BlockRef) -> bool,
     ) -> Result<u32> {
@@ -360,7 +362,7 @@ impl Blocks {
                     class: class as u8,
                     index,
                 };
-                freed += u32::from(self.settle(me, dead, block, referenced)?);
+                freed += u32::from(self.settle(dead, block, referenced)?);
             }
         }
         Ok(freed)
@@ -368,7 +370,6 @@ impl Blocks {
 
     fn settle(
         &self,
-        me: Participant,
         dead: Participant,
         block: BlockRef,
         referenced: &mut dyn FnMut(BlockRef) -> bool,
@@ -380,17 +381,13 @@ impl Blocks {
             return Ok(false);
         }
         let keep = referenced(block);
-        // Not freed at once but inherited: only an owner may take the memory away, and only one sweeper becomes it.
-        let next = match keep {
-            true => seen.next(LINKED, 0),
-            false => seen.owned_by(me),
-        };
+        let next = seen.next(if keep { LINKED } else { FREE }, 0);
         step("blocks.sweep.cas");
         // From the exact dead word: a consumer that has taken the message meanwhile keeps the block.
         let won = word
             .compare_exchange(seen.0, next.0, AcqRel, Relaxed)
             .is_ok();
-        Ok(won && !keep && self.free(me, block))
+        Ok(won && !keep)
     }
 
     /// How many blocks are not free, and the memory in pages that all blocks keep.

@@ -9,6 +9,7 @@ pub(crate) mod header;
 pub(crate) mod kind;
 pub(crate) mod layout;
 pub(crate) mod name;
+mod table;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::fd;
@@ -21,6 +22,9 @@ use name::{Directory, Name};
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
+pub(crate) use table::{Table, copy, narrow};
+#[cfg(test)]
+pub(crate) use table::{peek, poke};
 
 /// [`Spec::mode`]: ask for huge pages.
 pub(crate) const MODE_HUGE: u32 = 1;

@@ -124,11 +124,7 @@ fn sweeping_frees_what_nothing_refers_to() {
     let large = blocks.alloc(dead(), 8 * MIB).unwrap();
     let sent = blocks.alloc(dead(), MIB).unwrap();
     let living = blocks.alloc(ME, MIB).unwrap();
-    let sweep = || {
-        blocks
-            .sweep(ME, dead(), &mut |block| block == sent)
-            .unwrap()
-    };
+    let sweep = || blocks.sweep(dead(), &mut |block| block == sent).unwrap();
     assert_eq!(sweep(), 2);
     assert_eq!(sweep(), 0);
     assert_eq!(blocks.usage().unwrap().0, 2);
@@ -142,7 +138,7 @@ fn a_message_taken_during_the_sweep_keeps_its_block() {
     let blocks = blocks();
     let sent = blocks.alloc(dead(), MIB).unwrap();
     let take_then_say_no = &mut |block| !blocks.own(ME, block).unwrap();
-    assert_eq!(blocks.sweep(ME, dead(), take_then_say_no).unwrap(), 0);
+    assert_eq!(blocks.sweep(dead(), take_then_say_no).unwrap(), 0);
     assert!(blocks.free(ME, sent));
 }
 
@@ -200,7 +196,7 @@ fn a_death_at_any_step_leaves_every_block_usable() {
                 assert!(blocks.own(dead(), second.unwrap()).unwrap());
             },
             |blocks| {
-                blocks.sweep(ME, dead(), &mut |_| false).unwrap();
+                blocks.sweep(dead(), &mut |_| false).unwrap();
                 assert_eq!(blocks.usage().unwrap().0, 1);
                 for _ in 0..3 {
                     touch(blocks, len);

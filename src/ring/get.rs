@@ -1,0 +1,199 @@
+//! Getting: take the next message, read in place, acknowledge or give back.
+
+use super::protocol::{self, Memory as _, Nothing};
+use super::ring::{IN_SLOT, Ring, SPILLED, TakeError, Taken};
+use super::wait::{Patience, Peers, Role, Watch};
+use super::word::{Position, State, Word};
+use crate::segment::narrow;
+use crate::sys::atomic::Ordering::{Relaxed, SeqCst};
+use crate::sys::clock::{Deadline, now_ns};
+use crate::sys::identity::Participant;
+use crate::sys::step::step;
+use std::ptr::NonNull;
+
+impl Ring {
+    /// Takes the next message, waiting until `deadline`; [`Deadline::NOW`] tries once.
+    ///
+    /// # Errors
+    ///
+    /// [`TakeError`]; nothing is held then.
+    #[inline]
+    pub(crate) fn take(
+        &self,
+        me: Participant,
+        peers: &dyn Peers,
+        deadline: Deadline,
+    ) -> Result<Taken, TakeError> {
+        if !self.may_have_returns()
+            && let Ok((at, word)) = protocol::try_take(self, me)
+        {
+            return Ok(self.taken(at, word, me));
+        }
+        self.take_slow(me, peers, deadline)
+    }
+
+    #[inline]
+    fn may_have_returns(&self) -> bool {
+        // A stale answer is put right at the next call, or before the caller sleeps.
+        self.control().returns.load(Relaxed) != self.local.seen_returns.load(Relaxed)
+    }
+
+    /// One look everywhere: messages given back first, then the head.
+    fn look(&self, me: Participant) -> Result<Taken, Nothing> {
+        if let Some(again) = self.take_returned(me) {
+            return Ok(again);
+        }
+        protocol::try_take(self, me).map(|(at, word)| self.taken(at, word, me))
+    }
+
+    #[inline]
+    pub(super) fn taken(&self, position: Position, word: Word, me: Participant) -> Taken {
+        let mut taken = Taken {
+            position,
+            word,
+            record: IN_SLOT,
+            meta: 0,
+            block: 0,
+        };
+        if let Some(metas) = &self.metas {
+            // Written before the word was published, read after it was acquired.
+            taken.meta = metas.row(position.index()).load(Relaxed);
+            if taken.meta & SPILLED != 0 {
+                self.adopt_block(&mut taken, me);
+            }
+        } else {
+            taken.meta = self.geometry.inline() as u64;
+        }
+        taken
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_slow(
+        &self,
+        me: Participant,
+        peers: &dyn Peers,
+        deadline: Deadline,
+    ) -> Result<Taken, TakeError> {
+        let mut patience = Patience::new(deadline);
+        loop {
+            // Looked up before the ring is found empty: whoever claims later sees the closing and withdraws.
+            let closed = protocol::is_closed(self);
+            let nothing = match self.look(me) {
+                Ok(taken) => return Ok(taken),
+                Err(nothing) => nothing,
+            };
+            if closed && nothing == Nothing::Empty {
+                return Err(TakeError::Closed);
+            }
+            if patience.spin() {
+                continue;
+            }
+            match nothing {
+                Nothing::InFlight(_, word)
+                    if self.may_probe(deadline) && self.repair_if_dead(word, peers) =>
+                {
+                    continue;
+                }
+                Nothing::Empty if self.deserted(Role::Producer, peers) => {
+                    return self.look(me).map_err(|_| TakeError::Disconnected);
+                }
+                _ => {}
+            }
+            if deadline.expired() {
+                return self.last_look(me, peers);
+            }
+            if let Some(taken) = self.sleep_until_put(me, peers, &mut patience, deadline) {
+                return Ok(taken);
+            }
+        }
+    }
+
+    /// Before a poll gives up: who only ever polls must find what the dead held as well.
+    fn last_look(&self, me: Participant, peers: &dyn Peers) -> Result<Taken, TakeError> {
+        const BETWEEN_WATCHES: u64 = 10_000_000;
+        let (now, last) = (now_ns(), self.local.last_watch.load(Relaxed));
+        if now.saturating_sub(last) < BETWEEN_WATCHES {
+            return Err(TakeError::Empty);
+        }
+        self.watch(me, peers);
+        self.look(me).map_err(|_| TakeError::Empty)
+    }
+
+    /// One slice at the gate of consumers; a message, when the last look before sleeping found one.
+    fn sleep_until_put(
+        &self,
+        me: Participant,
+        peers: &dyn Peers,
+        patience: &mut Patience,
+        deadline: Deadline,
+    ) -> Option<Taken> {
+        let ticket = self.control().not_empty.arm();
+        let watch = match self.look(me) {
+            Ok(taken) => return Some(taken),
+            Err(Nothing::InFlight(..)) => Watch::InFlight,
+            Err(Nothing::Empty) => self.watch(me, peers),
+        };
+        if !protocol::is_closed(self) && !self.may_have_returns() {
+            self.doze(
+                &self.control().not_empty,
+                ticket,
+                watch,
+                patience,
+                peers,
+                deadline,
+            );
+        }
+        None
+    }
+
+    /// The bytes of a message in hand.
+    #[inline]
+    pub(crate) fn payload(&self, taken: &Taken) -> NonNull<[u8]> {
+        if let Some(block) = taken.spilled() {
+            return self.block_bytes(block, taken.len());
+        }
+        let room = if taken.record == IN_SLOT {
+            self.slots
+                .bytes(taken.position.index(), self.geometry.payload_at())
+        } else {
+            self.record_room(taken.record)
+        };
+        narrow(room, taken.len())
+    }
+
+    /// Acknowledges: the message is done with and will never be seen again.
+    #[inline]
+    pub(crate) fn ack(&self, taken: Taken) {
+        if taken.record == IN_SLOT {
+            protocol::free(self, taken.position);
+            self.control().not_full.wake();
+        } else {
+            self.free_record(taken.record, taken.word);
+        }
+        if let (Some(block), Some(me)) = (taken.spilled(), taken.word.owner()) {
+            self.release_block(me, block);
+        }
+        self.control().all_done.wake_all();
+    }
+
+    /// Gives the message back, for anybody to take again, out of order.
+    #[cold]
+    pub(crate) fn give_back(&self, taken: Taken) {
+        let word = if taken.record == IN_SLOT {
+            self.slots.row(taken.position.index())
+        } else {
+            &self.records.row(taken.record).word
+        };
+        step("queue.give-back");
+        // Release: pairs with `retake`; from the exact word that makes us its holder.
+        let again = taken.word.unowned(State::Returned).0;
+        if word
+            .compare_exchange(taken.word.0, again, SeqCst, Relaxed)
+            .is_ok()
+        {
+            self.control().redelivered.fetch_add(1, Relaxed);
+        }
+        protocol::announce_return(self);
+    }
+}

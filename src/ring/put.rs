@@ -1,0 +1,175 @@
+//! Putting: claim a slot, write in place, commit or abort.
+
+use super::protocol::{self, Memory as _};
+use super::ring::{Claim, ClaimError, Ring, SPILLED};
+use super::wait::{Patience, Peers, Role, Watch};
+use super::word::{Position, State};
+use crate::segment::blocks::BlockRef;
+use crate::sys::atomic::Ordering::{Relaxed, SeqCst};
+use crate::sys::atomic::fence;
+use crate::sys::clock::Deadline;
+use crate::sys::identity::Participant;
+use crate::sys::step::step;
+use std::ptr::NonNull;
+
+impl Ring {
+    /// Claims a slot, waiting for room until `deadline`; [`Deadline::NOW`] tries once.
+    ///
+    /// # Errors
+    ///
+    /// [`ClaimError`]; nothing is held then.
+    #[inline]
+    pub(crate) fn claim(
+        &self,
+        me: Participant,
+        peers: &dyn Peers,
+        deadline: Deadline,
+    ) -> Result<Claim, ClaimError> {
+        match protocol::try_claim(self, me) {
+            Ok(at) => self.claimed(at),
+            Err(_) => self.claim_slow(me, peers, deadline),
+        }
+    }
+
+    /// The claim stands: refuse it in a closed ring, else wake a sleeper before the message is written, so that a
+    /// writer killed in between leaves no published message that nobody was woken for.
+    #[inline]
+    fn claimed(&self, at: Position) -> Result<Claim, ClaimError> {
+        if protocol::is_closed(self) {
+            self.abort(Claim(at));
+            return Err(ClaimError::Closed);
+        }
+        self.control().not_empty.wake();
+        if at.index() & 63 == 0 {
+            self.sample_length();
+        }
+        Ok(Claim(at))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn claim_slow(
+        &self,
+        me: Participant,
+        peers: &dyn Peers,
+        deadline: Deadline,
+    ) -> Result<Claim, ClaimError> {
+        let mut patience = Patience::new(deadline);
+        let mut slept = false;
+        loop {
+            if protocol::is_closed(self) {
+                return Err(ClaimError::Closed);
+            }
+            match protocol::try_claim(self, me) {
+                Ok(at) => return self.claimed(at),
+                Err(in_the_way) if patience.spin() => _ = in_the_way,
+                Err(in_the_way) => {
+                    if deadline != Deadline::NOW {
+                        self.note_full(&mut slept);
+                    }
+                    if self.may_probe(deadline) && self.repair_if_dead(in_the_way, peers) {
+                        continue;
+                    }
+                    if self.deserted(Role::Consumer, peers) {
+                        return Err(ClaimError::Disconnected);
+                    }
+                    if deadline.expired() {
+                        return Err(ClaimError::Full);
+                    }
+                    if let Some(at) = self.sleep_until_freed(me, peers, &mut patience, deadline) {
+                        return self.claimed(at);
+                    }
+                }
+            }
+        }
+    }
+
+    /// One slice at the gate of producers; a claim, when the last look before sleeping found room.
+    fn sleep_until_freed(
+        &self,
+        me: Participant,
+        peers: &dyn Peers,
+        patience: &mut Patience,
+        deadline: Deadline,
+    ) -> Option<Position> {
+        let gate = &self.control().not_full;
+        let ticket = gate.arm();
+        let in_the_way = match protocol::try_claim(self, me) {
+            Ok(at) => return Some(at),
+            Err(word) => word,
+        };
+        if !protocol::is_closed(self) {
+            let held = in_the_way.state() != State::Full;
+            let watch = if held {
+                Watch::Held
+            } else {
+                self.watch(me, peers)
+            };
+            self.doze(
+                &self.control().not_full,
+                ticket,
+                watch,
+                patience,
+                peers,
+                deadline,
+            );
+        }
+        None
+    }
+
+    fn note_full(&self, slept: &mut bool) {
+        if !std::mem::replace(slept, true) {
+            step("queue.count-blocked");
+            // Counts only; nothing is published by them.
+            self.control().blocked.fetch_add(1, Relaxed);
+            self.sample_length();
+        }
+    }
+
+    /// The bytes of a claimed slot.
+    #[inline]
+    pub(crate) fn room(&self, claim: &Claim) -> NonNull<[u8]> {
+        self.slots
+            .bytes(claim.0.index(), self.geometry.payload_at())
+    }
+
+    /// Publishes `len` bytes that were written to the claim's room.
+    #[inline]
+    pub(crate) fn commit(&self, claim: Claim, len: usize) {
+        if let Some(metas) = &self.metas {
+            step("queue.length");
+            // Published by the Release store of the word.
+            metas.row(claim.0.index()).store(len as u64, Relaxed);
+        }
+        protocol::publish(self, claim.0);
+    }
+
+    /// Publishes `len` bytes that were written to a block of `me`.
+    pub(crate) fn commit_block(&self, claim: Claim, block: BlockRef, len: usize) {
+        let (Some(metas), Some(refs)) = (&self.metas, &self.refs) else {
+            unreachable!("fixed messages have no blocks");
+        };
+        step("queue.reference");
+        // Both are published by the Release store of the word.
+        refs.row(claim.0.index()).store(block.to_bits(), Relaxed);
+        metas
+            .row(claim.0.index())
+            .store(len as u64 | SPILLED, Relaxed);
+        protocol::publish(self, claim.0);
+    }
+
+    /// Wakes a consumer after a commit that came long after its claim (a claim in the user's hands): such a consumer
+    /// may have gone to sleep behind the unpublished message.
+    pub(crate) fn commit_was_late(&self) {
+        fence(SeqCst); // the commit above, before the look at the gate below
+        self.control().not_empty.wake();
+    }
+
+    /// Gives a claim back: nothing was sent.
+    #[cold]
+    pub(crate) fn abort(&self, claim: Claim) {
+        protocol::abandon(self, claim.0);
+        self.control().not_full.wake();
+        self.control().all_done.wake_all();
+    }
+}

@@ -1,0 +1,375 @@
+//! The ring as the floors above see it: what it is made of, set-up, state and statistics.
+
+use super::control::Control;
+use super::gate::Ticket;
+use super::geometry::{Geometry, Shape};
+use super::lease::RecordHead;
+use super::protocol::{self, Memory};
+use super::wait::{Patience, Peers, Role, Watch};
+use super::word::{Position, State, Word};
+use crate::segment::blocks::{BlockRef, Blocks};
+use crate::segment::{Segment, Table};
+use crate::sys::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use crate::sys::atomic::{AtomicU32, AtomicU64};
+use crate::sys::clock::{Deadline, now_ns};
+use crate::sys::identity::Participant;
+use crate::sys::step::step;
+use std::sync::Arc;
+
+/// A bounded queue of messages in a segment.
+///
+/// Shared by all threads of a process; every call names the participant for whom it acts.
+#[derive(Debug)]
+pub(crate) struct Ring {
+    pub(super) geometry: Geometry,
+    control: Table<Control>,
+    pub(super) slots: Table<AtomicU64>,
+    /// `{spilled:1 | length:63}` of each message (variable messages only).
+    pub(super) metas: Option<Table<AtomicU64>>,
+    /// The block of each spilled message, in place of its bytes.
+    pub(super) refs: Option<Table<AtomicU64>>,
+    pub(super) records: Table<RecordHead>,
+    pub(super) records_at: u64,
+    pub(super) blocks: Option<Blocks>,
+    pub(super) local: Local,
+}
+
+/// What this process remembers for itself; wrong values here cost time, never a message.
+#[derive(Debug, Default)]
+pub(super) struct Local {
+    /// The value of `returns` up to which everything given back was looked for.
+    pub(super) seen_returns: AtomicU32,
+    /// Where the search for messages given back goes on.
+    pub(super) search_from: AtomicU32,
+    /// Where the search for a free lease record goes on.
+    pub(super) record_from: AtomicU32,
+    /// When the members were last watched.
+    pub(super) last_watch: AtomicU64,
+    /// When a holder in the way was last asked for by somebody who only polls.
+    last_probe: AtomicU64,
+    /// When a living holder of each role was last seen.
+    role_seen: [AtomicU64; 2],
+}
+
+/// A claimed position: write to its [`room`](Ring::room), then commit or abort.
+#[derive(Clone, Copy, Debug)]
+#[must_use = "a claim that is neither committed nor aborted blocks the queue until its owner dies"]
+pub(crate) struct Claim(pub(super) Position);
+
+impl Claim {
+    /// The identity of the message that will be published here.
+    pub(crate) fn id(&self) -> u64 {
+        self.0.0
+    }
+}
+
+/// A message in somebody's hands: in its slot, or in a lease record.
+#[derive(Clone, Copy, Debug)]
+#[must_use = "a message that is neither acknowledged nor given back stays taken until its holder dies"]
+pub(crate) struct Taken {
+    pub(super) position: Position,
+    pub(super) word: Word,
+    /// The lease record, or [`IN_SLOT`].
+    pub(super) record: u32,
+    pub(super) meta: u64,
+    pub(super) block: u64,
+}
+
+pub(super) const IN_SLOT: u32 = u32::MAX;
+pub(super) const SPILLED: u64 = 1 << 63;
+
+impl Taken {
+    /// The message's identity: unique in this queue, the same at every delivery.
+    #[inline]
+    pub(crate) fn id(&self) -> u64 {
+        self.position.0
+    }
+
+    /// Which delivery this is, from 1.
+    #[inline]
+    pub(crate) fn deliveries(&self) -> u32 {
+        self.word.count()
+    }
+
+    /// Whether the message was moved out of its slot.
+    #[inline]
+    pub(crate) fn is_detached(&self) -> bool {
+        self.record != IN_SLOT
+    }
+
+    #[inline]
+    pub(super) fn spilled(&self) -> Option<BlockRef> {
+        if self.meta & SPILLED != 0 {
+            BlockRef::from_bits(self.block)
+        } else {
+            None
+        }
+    }
+
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        (self.meta & !SPILLED) as usize
+    }
+}
+
+/// Why a claim failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ClaimError {
+    /// No slot became free before the deadline.
+    Full,
+    /// The ring is closed.
+    Closed,
+    /// Consumer roles were taken, and every holder of one is gone.
+    Disconnected,
+}
+
+/// Why a take failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TakeError {
+    /// Nothing came before the deadline.
+    Empty,
+    /// The ring is closed and drained.
+    Closed,
+    /// Producer roles were taken, every holder of one is gone, and the ring is drained.
+    Disconnected,
+}
+
+/// Counts since the ring was made.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct RawStats {
+    /// Positions claimed.
+    pub(crate) puts: u64,
+    /// Positions taken.
+    pub(crate) gets: u64,
+    /// How often a producer waited for room.
+    pub(crate) blocked: u64,
+    /// How often a message was offered again.
+    pub(crate) redelivered: u64,
+    /// The greatest length seen.
+    pub(crate) high_water: u64,
+}
+
+impl Memory for Ring {
+    #[inline]
+    fn control(&self) -> &Control {
+        self.control.row(0)
+    }
+
+    #[inline]
+    fn word(&self, index: u32) -> &AtomicU64 {
+        self.slots.row(index)
+    }
+
+    #[inline]
+    fn capacity(&self) -> u32 {
+        self.geometry.capacity
+    }
+}
+
+/// Set-up.
+impl Ring {
+    /// The ring of `geometry` whose control block and slots are the segment's body, and its lease records the
+    /// reserve. Zeroed memory is an empty ring, so there is nothing to initialise.
+    pub(crate) fn attach(segment: &Arc<Segment>, geometry: Geometry) -> Self {
+        let (body, _) = segment.body();
+        let slots_at = body + geometry.slots_at();
+        let (stride, count) = (geometry.stride(), geometry.capacity);
+        let variable = matches!(geometry.shape, Shape::Variable { .. });
+        let beside = |at: u64| variable.then(|| Table::new(segment, slots_at + at, stride, count));
+        let (records_at, _) = segment.reserve();
+        Ring {
+            geometry,
+            control: Table::new(segment, body, size_of::<Control>(), 1),
+            slots: Table::new(segment, slots_at, stride, count),
+            metas: beside(8),
+            refs: beside(16),
+            records: Table::new(
+                segment,
+                records_at,
+                geometry.record_stride(),
+                geometry.records(),
+            ),
+            records_at,
+            blocks: variable.then(|| Blocks::new(Arc::clone(segment))),
+            local: Local::default(),
+        }
+    }
+
+    /// The segment in which the ring lies.
+    pub(crate) fn segment(&self) -> &Arc<Segment> {
+        self.slots.segment()
+    }
+
+    /// Its geometry.
+    pub(crate) fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    /// The blocks of long messages; `None` when every message has the same size.
+    #[inline]
+    pub(crate) fn blocks(&self) -> Option<&Blocks> {
+        self.blocks.as_ref()
+    }
+}
+
+/// Waiting.
+impl Ring {
+    /// Whether to ask the kernel for a holder that is in the way: always before a sleep, now and then in a poll.
+    pub(super) fn may_probe(&self, deadline: Deadline) -> bool {
+        const BETWEEN_PROBES: u64 = 100_000;
+        if deadline != Deadline::NOW {
+            return true;
+        }
+        let now = now_ns();
+        // Private bookkeeping of one process; a lost update costs one probe.
+        let due = now.saturating_sub(self.local.last_probe.load(Relaxed)) >= BETWEEN_PROBES;
+        if due {
+            // no step: private to this process
+            self.local.last_probe.store(now, Relaxed);
+        }
+        due
+    }
+
+    pub(super) fn doze(
+        &self,
+        gate: &super::gate::Gate,
+        ticket: Ticket,
+        watch: Watch,
+        patience: &mut Patience,
+        peers: &dyn Peers,
+        deadline: Deadline,
+    ) {
+        let slice = patience.slice(watch, peers.population(), deadline);
+        if gate.wait(ticket, slice) {
+            patience.stirred();
+        }
+    }
+
+    /// Looks whether anything is in other hands, and repairs what is in dead ones.
+    pub(super) fn watch(&self, me: Participant, peers: &dyn Peers) -> Watch {
+        // no step: private to this process
+        self.local.last_watch.store(now_ns(), Relaxed);
+        if self.repair_what_the_dead_hold(me, peers) {
+            Watch::Held
+        } else {
+            Watch::Idle
+        }
+    }
+
+    /// Whether `role` was ever taken and no living member holds it now.
+    pub(super) fn deserted(&self, role: Role, peers: &dyn Peers) -> bool {
+        const FRESH: u64 = 1_000_000;
+        // Pairs with the fetch_or in `announce_role`.
+        if self.control().roles.load(Acquire) & role.bit() == 0 {
+            return false;
+        }
+        let seen = &self.local.role_seen[role as usize];
+        let now = now_ns();
+        if now.saturating_sub(seen.load(Relaxed)) < FRESH {
+            return false;
+        }
+        let somebody = peers.any_with(role);
+        if somebody {
+            // no step: private to this process
+            seen.store(now, Relaxed);
+        }
+        !somebody
+    }
+}
+
+/// State and statistics.
+impl Ring {
+    /// Ends the ring for everybody: puts fail at once, takes fail once it is drained.
+    pub(crate) fn close(&self) {
+        protocol::close(self);
+    }
+
+    /// Whether it was closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        protocol::is_closed(self)
+    }
+
+    /// Messages put and not yet taken; exact while nobody moves.
+    pub(crate) fn len(&self) -> usize {
+        protocol::length(self) as usize
+    }
+
+    /// Remembers that `role` is in use, so that its desertion means something.
+    pub(crate) fn announce_role(&self, role: Role) {
+        step("queue.announce-role");
+        // Pairs with the load in `deserted`.
+        self.control().roles.fetch_or(role.bit(), SeqCst);
+    }
+
+    /// Wakes everybody to look again: a holder of a role left, or the dead were repaired.
+    pub(crate) fn stir(&self) {
+        self.control().not_empty.wake_all();
+        self.control().not_full.wake_all();
+        self.control().all_done.wake_all();
+    }
+
+    /// Waits until every message is acknowledged or among the dead letters; false when the deadline came first.
+    pub(crate) fn wait_all_done(
+        &self,
+        me: Participant,
+        peers: &dyn Peers,
+        deadline: Deadline,
+    ) -> bool {
+        let mut patience = Patience::new(deadline);
+        loop {
+            let ticket = self.control().all_done.arm();
+            if !self.anything_open() {
+                return true;
+            }
+            if deadline.expired() {
+                return false;
+            }
+            let watch = self.watch(me, peers);
+            self.doze(
+                &self.control().all_done,
+                ticket,
+                watch,
+                &mut patience,
+                peers,
+                deadline,
+            );
+        }
+    }
+
+    /// Whether any message is neither acknowledged nor a dead letter.
+    fn anything_open(&self) -> bool {
+        // Pairs with the stores of those states; SeqCst because it is the look after arming.
+        let slot = |i| Word(self.slots.row(i).load(SeqCst)).state();
+        (0..self.geometry.capacity).any(|i| slot(i) != State::Free)
+            || self
+                .open_records()
+                .any(|(_, word)| word.state() != State::Dead)
+    }
+
+    /// Counts since the ring was made.
+    pub(crate) fn stats(&self) -> RawStats {
+        self.sample_length();
+        let control = self.control();
+        // Counts; each by itself, no order between them.
+        let ordinal =
+            |hint: &AtomicU64| Position(hint.load(Relaxed)).ordinal(self.geometry.capacity);
+        RawStats {
+            puts: ordinal(&control.tail),
+            gets: ordinal(&control.head),
+            blocked: control.blocked.load(Relaxed),
+            redelivered: control.redelivered.load(Relaxed),
+            high_water: control.high_water.load(Relaxed),
+        }
+    }
+
+    #[cold]
+    pub(super) fn sample_length(&self) {
+        let length = protocol::length(self);
+        let high = &self.control().high_water;
+        // A statistic: the load only spares the line a needless write.
+        if high.load(Relaxed) < length {
+            step("queue.high-water");
+            high.fetch_max(length, Release);
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Rows of equal stride in a segment, reached by index without a pointer in anybody's hands.
+
+use super::Segment;
+use super::layout::Layout;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+/// `count` rows of `stride` bytes, each beginning with a `T`, and the bytes behind it.
+///
+/// Base, stride and count are kept privately, so nothing that a peer writes can lead outside the segment.
+pub(crate) struct Table<T> {
+    base: NonNull<u8>,
+    stride: usize,
+    count: u32,
+    segment: Arc<Segment>,
+    rows: PhantomData<T>,
+}
+
+// SAFETY: a table hands out shared references to `T: Layout` (atomics) and raw byte ranges; the mapping is kept
+// alive by the `Arc`, and `Segment` is Send and Sync.
+unsafe impl<T: Layout> Send for Table<T> {}
+// SAFETY: as above.
+unsafe impl<T: Layout> Sync for Table<T> {}
+
+impl<T: Layout> Table<T> {
+    /// The table of `count` rows at `offset`.
+    ///
+    /// # Panics
+    ///
+    /// When the rows do not fit the segment, or the stride does not keep `T` aligned: a mistake of the caller's plan,
+    /// found at attach and never at use.
+    pub(crate) fn new(segment: &Arc<Segment>, offset: u64, stride: usize, count: u32) -> Self {
+        assert!(stride >= size_of::<T>() && stride.is_multiple_of(align_of::<T>()));
+        let rows = segment.bytes(offset, stride as u64 * u64::from(count));
+        let base = rows.expect("the plan fits the segment").cast::<u8>();
+        assert!(base.as_ptr().cast::<T>().is_aligned());
+        Table {
+            base,
+            stride,
+            count,
+            segment: Arc::clone(segment),
+            rows: PhantomData,
+        }
+    }
+
+    /// Row `index`.
+    ///
+    /// # Panics
+    ///
+    /// When `index` is not below the count given at construction.
+    #[inline]
+    pub(crate) fn row(&self, index: u32) -> &T {
+        // SAFETY: `start` is inside the mapping that `self.segment` keeps alive and aligned for `T` (both asserted in
+        // `new`); `T: Layout` is valid for any bytes and is only ever accessed through atomics.
+        unsafe { self.start(index).cast::<T>().as_ref() }
+    }
+
+    /// The bytes of row `index` from `skip` to its end.
+    ///
+    /// # Panics
+    ///
+    /// When `index` is not below the count, or `skip` is beyond the stride.
+    #[inline]
+    pub(crate) fn bytes(&self, index: u32, skip: usize) -> NonNull<[u8]> {
+        assert!(skip <= self.stride);
+        // SAFETY: `skip` is at most the stride, so the result is inside the row or one past its end.
+        let first = unsafe { self.start(index).add(skip) };
+        NonNull::slice_from_raw_parts(first, self.stride - skip)
+    }
+
+    #[inline]
+    fn start(&self, index: u32) -> NonNull<u8> {
+        assert!(index < self.count);
+        // SAFETY: `index < count` and `count * stride` bytes lie in the mapping (checked in `new`).
+        unsafe { self.base.add(self.stride * index as usize) }
+    }
+
+    /// The segment in which the rows lie.
+    pub(crate) fn segment(&self) -> &Arc<Segment> {
+        &self.segment
+    }
+}
+
+impl<T> std::fmt::Debug for Table<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Table({} x {} B)", self.count, self.stride)
+    }
+}
+
+/// The first `len` bytes of `bytes`, or all of them when there are not so many.
+#[inline]
+pub(crate) fn narrow(bytes: NonNull<[u8]>, len: usize) -> NonNull<[u8]> {
+    NonNull::slice_from_raw_parts(bytes.cast(), len.min(bytes.len()))
+}
+
+/// Copies all of `source` to the beginning of `target`.
+///
+/// # Panics
+///
+/// When `target` is shorter.
+///
+/// # Safety
+///
+/// Both ranges are mapped and do not overlap; nobody writes `source`, and nobody else touches `target`, meanwhile.
+pub(crate) unsafe fn copy(source: NonNull<[u8]>, target: NonNull<[u8]>) {
+    assert!(source.len() <= target.len());
+    let (from, to) = (source.cast::<u8>(), target.cast::<u8>());
+    // SAFETY: the caller's promise, and the lengths were compared.
+    unsafe { to.copy_from_nonoverlapping(from, source.len()) }
+}
+
+/// Writes `bytes` to the beginning of `room`.
+///
+/// # Safety
+///
+/// The room is mapped and nobody else's.
+#[cfg(test)]
+pub(crate) unsafe fn poke(room: NonNull<[u8]>, bytes: &[u8]) {
+    assert!(bytes.len() <= room.len());
+    // SAFETY: the caller's promise, and the lengths were compared.
+    unsafe {
+        room.cast::<u8>()
+            .copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len())
+    }
+}
+
+/// A copy of `bytes`.
+///
+/// # Safety
+///
+/// The bytes are mapped and nobody writes them meanwhile.
+#[cfg(test)]
+pub(crate) unsafe fn peek(bytes: NonNull<[u8]>) -> Vec<u8> {
+    // SAFETY: the caller's promise.
+    unsafe { bytes.as_ref() }.to_vec()
+}
