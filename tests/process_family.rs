@@ -9,7 +9,7 @@ use std::process::ChildStdout;
 use std::time::Duration;
 
 use multiproc::process::{self, Stdio};
-use multiproc::{ErrorKind, ExitStatus, Process, active_children};
+use multiproc::{ErrorKind, ExitStatus, Message, Process, active_children};
 
 /// Longer than anything here takes; a test that waits so long has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -316,10 +316,14 @@ fn a_status_taken_by_somebody_else_is_made_up_for() {
 
 // Copies of single-threaded processes.
 
+fn fork<R: Message>(body: impl FnOnce() -> R) -> multiproc::Result<Process<R>> {
+    // SAFETY: no shared object is in use in these tests.
+    unsafe { process::fork(body) }
+}
+
 #[test]
 fn a_process_with_threads_is_not_forked() {
-    // SAFETY: no shared object is in use.
-    let error = unsafe { process::fork(|| 1_u8) }.unwrap_err();
+    let error = fork(|| 1_u8).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Threads); // this harness has at least two
 }
 
@@ -327,16 +331,13 @@ fn a_process_with_threads_is_not_forked() {
 fn a_fork_runs_a_closure_with_all_it_captured() {
     fn forks() -> multiproc::Result<(u64, String, String, i32)> {
         let table: Vec<u64> = (1..=100).collect();
-        // SAFETY: no shared object is in use, here and below.
-        let sum = unsafe { process::fork(|| table.iter().sum::<u64>()) }?;
-        let name = unsafe { process::fork(|| multiproc::current_process().name().to_owned()) }?;
-        let panics = unsafe {
-            process::fork(|| {
-                let nothing: Option<u8> = table.get(1000).map(|&n| n as u8);
-                nothing.expect("there is no such row")
-            })
-        }?;
-        let killed = unsafe { process::fork(forever) }?;
+        let sum = fork(|| table.iter().sum::<u64>())?;
+        let name = fork(|| multiproc::current_process().name().to_owned())?;
+        let panics = fork(|| {
+            let nothing: Option<u8> = table.get(1000).map(|&n| n as u8);
+            nothing.expect("there is no such row")
+        })?;
+        let killed = fork(forever)?;
         killed.kill()?;
         let told = killed.child().wait()?.exitcode();
         let panic = panics.join().unwrap_err().to_string();
@@ -355,8 +356,7 @@ fn a_fork_runs_a_closure_with_all_it_captured() {
 #[test]
 fn a_fork_ends_with_its_parent() {
     fn parent() -> multiproc::Result<()> {
-        // SAFETY: no shared object is in use.
-        let _copy = unsafe { process::fork(say_and_stay) }?;
+        let _copy = fork(say_and_stay)?;
         say_and_stay();
         Ok(())
     }
@@ -371,14 +371,11 @@ fn a_fork_ends_with_its_parent() {
 fn a_fork_has_children_of_its_own() {
     fn forks() -> multiproc::Result<(usize, u64)> {
         let older = Process::spawn(forever, ())?;
-        // SAFETY: no shared object is in use.
-        let copy = unsafe {
-            process::fork(|| {
-                let adopted = active_children().len();
-                let own = Process::spawn(|| 11_u64, ()).and_then(|own| own.join());
-                (adopted as u64, own.unwrap_or(0))
-            })
-        }?;
+        let copy = fork(|| {
+            let adopted = active_children().len();
+            let own = Process::spawn(|| 11_u64, ()).and_then(|own| own.join());
+            (adopted as u64, own.unwrap_or(0))
+        })?;
         let (adopted, own) = copy.join()?;
         older.kill()?;
         Ok((adopted as usize, own))
