@@ -3,10 +3,11 @@
 use std::ffi::CString;
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, RawFd};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Mutex, PoisonError};
 
+use super::arrival::{self, Arrival};
 use super::current;
 use super::entry::Trampoline;
 use super::failure::Panic;
@@ -93,7 +94,7 @@ pub(super) fn enter() {
 }
 
 /// The variable for a child that inherits the launch block as `fd`.
-pub(super) fn variable(fd: i32, nonce: u64) -> (&'static str, String) {
+pub(super) fn variable(fd: RawFd, nonce: u64) -> (&'static str, String) {
     (VARIABLE, format!("{fd}:{nonce:016x}"))
 }
 
@@ -102,14 +103,14 @@ pub(super) fn is_reserved(name: &std::ffi::OsStr) -> bool {
     name == VARIABLE
 }
 
-fn parse(value: &str) -> Option<(i32, u64)> {
+fn parse(value: &str) -> Option<(RawFd, u64)> {
     let (fd, nonce) = value.split_once(':')?;
     Some((fd.parse().ok()?, u64::from_str_radix(nonce, 16).ok()?))
 }
 
 /// Takes the launch block, if the descriptor is one with this nonce. Otherwise the variable is a stray one, perhaps
 /// inherited from some ancestor, and means nothing.
-fn recognise(fd: i32, nonce: u64) -> Option<(Launch, Order, Packed)> {
+fn recognise(fd: RawFd, nonce: u64) -> Option<(Launch, Order, Packed)> {
     if fd < process::FIRST_FREE_FD || process::is_privileged() {
         return None;
     }
@@ -154,16 +155,18 @@ fn prepare(order: &Order) -> Result<Trampoline> {
 }
 
 /// Makes this process end with its parent.
-fn tie(fd: i32) -> Result<()> {
-    // SAFETY: the order says that the parent put the leash there for this process; only here is it taken.
-    let tied =
-        unsafe { process::take_inherited(fd) }.and_then(|inherited| leash::tie(inherited.as_fd()));
-    tied.map_err(|cause| Error::os("cannot tie the process to its parent", cause))
+fn tie(fd: RawFd) -> Result<()> {
+    let inherited = arrival::take(fd)?;
+    leash::tie(inherited.as_fd())
+        .map_err(|cause| Error::os("cannot tie the process to its parent", cause))
 }
 
 /// Calls the entry; a panic becomes a report.
 fn run(launch: &Launch, order: &Order, trampoline: Trampoline, args: Packed) -> Report {
-    catch(&order.name, launch, || trampoline(launch, args))
+    catch(&order.name, launch, || match Arrival::new(launch, order) {
+        Ok(arrival) => trampoline(arrival, args),
+        Err(error) => Report::of_error(&error),
+    })
 }
 
 /// Runs `body`, and makes a report of its panic.
@@ -277,6 +280,7 @@ mod tests {
             parent_pid: 1,
             parent_name: String::new(),
             leash: None,
+        awaited: None,
             daemon: false,
             name: String::new(),
             lineage: String::new(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
+use std::io::{PipeReader, PipeWriter, Read as _};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
@@ -12,14 +13,14 @@ use super::child::{Child, Start};
 use super::current;
 use super::entry::{self, Entry};
 use super::family;
-use super::handed::Handed;
-use super::launch::{Launch, Order};
+use super::handed::Travelling;
+use super::launch::{Launch, Order, above_stdio};
 use super::spawn::Process;
 use super::stdio::{Stdio, Stream};
 use crate::message::{Message, Packed};
 use crate::sys::identity::random_u64;
 use crate::sys::image::Image;
-use crate::sys::process::{self, SpawnSpec};
+use crate::sys::process::{self, SpawnSpec, Spawned};
 use crate::{Error, ErrorKind, Result};
 
 /// Says how a process is to run before it starts; [`Process::builder`] gives one.
@@ -134,47 +135,45 @@ impl Builder {
         Args: Message,
     {
         let entry = entry::name_of(entry)?;
-        let (packed, handed) = Handed::collect(|| Packed::new(&args));
-        let process = self.start(entry, packed?.bytes(), handed)?;
-        // Until here, so that the objects in it could not vanish before the child was bound to hold them.
+        let (packed, travelling) = Travelling::collect(|| Packed::new(&args));
+        let roles = travelling.hold_roles();
+        let awaited = if roles.is_empty() { None } else { Some(pipe()?) };
+        let (arrived, awaited) = awaited.unzip();
+        let process = self.start(entry, packed?.bytes(), travelling, awaited)?;
         drop(args);
+        // A role that this process held in nothing but the arguments must not lapse before the child has taken it.
+        if let (Some(mut arrived), true) = (arrived, roles.are_last()) {
+            let _ = arrived.read(&mut [0]); // ends when the child closes its end, or ends itself
+        }
         Ok(process)
     }
 
-    fn start<R>(self, entry: u64, args: &[u8], handed: Handed) -> Result<Process<R>> {
+    fn start<R>(
+        self,
+        entry: u64,
+        args: &[u8],
+        travelling: Travelling,
+        awaited: Option<PipeWriter>,
+    ) -> Result<Process<R>> {
         boot::check_ready()?;
         family::tidy();
-        let leash = if self.detached {
-            None
-        } else {
-            Some(family::leash()?)
+        let leash = if self.detached { None } else { Some(family::leash()?) };
+        let lent = travelling.lend()?;
+        let awaited = awaited.map(|end| above_stdio(end.into())).transpose()?;
+        let order = Order {
+            leash: leash.as_ref().map(|leash| leash.read_end().as_raw_fd()),
+            awaited: awaited.as_ref().map(AsRawFd::as_raw_fd),
+            inherited: lent.iter().map(|(id, fd)| (*id, fd.as_raw_fd())).collect(),
+            ..self.order(entry)?
         };
-        let leash_fd = leash.as_ref().map(|leash| leash.read_end().as_raw_fd());
-        let order = self.order(entry, leash_fd, &handed)?;
         let launch = Launch::create(&order, args)?;
+        let handed = travelling.keep(order.nonce);
         let streams = [
             self.stdin.open(true)?,
             self.stdout.open(false)?,
             self.stderr.open(false)?,
         ];
-        let (name, value) = boot::variable(launch.number(), order.nonce);
-        let env = self.environment(name, value)?;
-        let cwd = self.cwd.as_ref().map(|dir| c_string(dir.as_os_str()));
-        let cwd = cwd.transpose()?;
-        let mut inherit = vec![launch.number()];
-        inherit.extend(leash_fd);
-        inherit.extend(order.inherited.iter().map(|&(_, fd)| fd));
-        let spawned = process::spawn(&SpawnSpec {
-            argv: arguments(),
-            env: &env,
-            cwd: cwd.as_deref(),
-            stdio: streams
-                .each_ref()
-                .map(|s| s.theirs.as_ref().map(AsFd::as_fd)),
-            inherit: &inherit,
-            set_sid: self.detached,
-        });
-        let spawned = spawned.map_err(|cause| self.not_started(&order.name, cause))?;
+        let spawned = self.execute(&order, &launch, &streams)?;
         let child = Child::new(Start {
             spawned,
             name: order.name,
@@ -187,7 +186,26 @@ impl Builder {
         Ok(Process::new(child, streams.map(|Stream { ours, .. }| ours)))
     }
 
-    fn order(&self, entry: u64, leash: Option<i32>, handed: &Handed) -> Result<Order> {
+    fn execute(&self, order: &Order, launch: &Launch, streams: &[Stream; 3]) -> Result<Spawned> {
+        let (name, value) = boot::variable(launch.number(), order.nonce);
+        let env = self.environment(name, value)?;
+        let cwd = self.cwd.as_ref().map(|dir| c_string(dir.as_os_str()));
+        let mut inherit = vec![launch.number()];
+        inherit.extend(order.leash.into_iter().chain(order.awaited));
+        inherit.extend(order.inherited.iter().map(|&(_, fd)| fd));
+        let spawned = process::spawn(&SpawnSpec {
+            argv: arguments(),
+            env: &env,
+            cwd: cwd.transpose()?.as_deref(),
+            stdio: streams.each_ref().map(|s| s.theirs.as_ref().map(AsFd::as_fd)),
+            inherit: &inherit,
+            set_sid: self.detached,
+        });
+        spawned.map_err(|cause| self.not_started(&order.name, cause))
+    }
+
+    /// The order, but for the descriptors.
+    fn order(&self, entry: u64) -> Result<Order> {
         let image =
             Image::own().map_err(|cause| Error::os("cannot examine the own image", cause))?;
         let me = current::current_process();
@@ -198,14 +216,15 @@ impl Builder {
             build: *image.id(),
             parent_pid: me.pid(),
             parent_name: me.name().to_owned(),
-            leash,
+            leash: None,
+            awaited: None,
             daemon: self.daemon,
             name: match &self.name {
                 Some(name) => name.clone(),
                 None => format!("Process-{lineage}"),
             },
             lineage,
-            inherited: handed.descriptors(),
+            inherited: Vec::new(),
         })
     }
 
@@ -240,6 +259,10 @@ impl Builder {
         };
         Error::os(wanted, cause)
     }
+}
+
+fn pipe() -> Result<(PipeReader, PipeWriter)> {
+    std::io::pipe().map_err(|cause| Error::os("cannot make a pipe for a process", cause))
 }
 
 /// The arguments with which this program was started; its children get the same.

@@ -205,11 +205,20 @@ impl Child {
             end.status = status;
             let handed = std::mem::take(&mut end.handed);
             drop(end);
-            handed.sweep();
-            family::forget(self);
+            self.settle(status, handed);
             return Ok(status);
         }
         Ok(end.status)
+    }
+
+    /// Cleans up after the end of the child, once.
+    fn settle(&self, status: Option<ExitStatus>, handed: Handed) {
+        // Whoever left in order has given up its place everywhere itself.
+        let in_order = status.is_some_and(ExitStatus::success) && self.inner.launch.is_committed();
+        if !in_order {
+            handed.sweep();
+        }
+        family::forget(self);
     }
 
     /// Gives up what was kept alive for the child, once the child holds it itself.

@@ -3,7 +3,7 @@
 use std::any::type_name;
 use std::ptr::NonNull;
 
-use super::launch::{Launch, Progress};
+use super::arrival::Arrival;
 use super::report::Report;
 use crate::message::{Message, Packed};
 use crate::sys::image::Image;
@@ -153,7 +153,7 @@ entries!(A B C D E G H);
 entries!(A B C D E G H I);
 
 /// Runs one particular entry in the child: unpacks its arguments, calls it, packs its value.
-pub(super) type Trampoline = fn(&Launch, Packed) -> Report;
+pub(super) type Trampoline = fn(Arrival<'_>, Packed) -> Report;
 
 /// The name of an entry function for another process of the same build.
 pub(super) fn name_of<F, Args, Kind>(_entry: F) -> Result<u64>
@@ -180,7 +180,7 @@ where
 }
 
 /// The trampoline of an entry: in the child, found again by its offset.
-fn run<F, Args, Kind>(launch: &Launch, args: Packed) -> Report
+fn run<F, Args, Kind>(arrival: Arrival<'_>, args: Packed) -> Report
 where
     F: Entry<Args, Kind>,
     Args: Message,
@@ -192,7 +192,7 @@ where
         Ok(args) => args,
         Err(error) => return Report::of_error(&error),
     };
-    launch.note(Progress::Attached);
+    arrival.attached();
     match entry.call(args).and_then(|value| Packed::new(&value)) {
         Ok(packed) => Report::Returned(packed),
         Err(error) => Report::of_error(&error),

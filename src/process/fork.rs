@@ -94,6 +94,7 @@ fn order() -> Order {
         parent_pid: me.pid(),
         parent_name: me.name().to_owned(),
         leash: None,
+        awaited: None,
         daemon: false,
         name: format!("Process-{lineage}"),
         lineage,

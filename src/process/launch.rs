@@ -11,7 +11,7 @@
 //! | 16 | 8 | offset of the entry's trampoline in the image |
 //! | 24 | 40 | build id of the image |
 //! | 64 | 4 + 4 | the parent's pid; descriptor of the leash, or -1 |
-//! | 72 | 4 + 4 | flags (1: daemon); reserved |
+//! | 72 | 4 + 4 | flags (1: daemon); descriptor that says by its end that the child has attached, or -1 |
 //! | 80 | 4 + 4 + 4 + 4 | length of the name, the lineage, the parent's name; number of inherited objects |
 //! | 96 | 8 | length of the arguments |
 //! | 104 | 8 | progress of the child: 0, started, attached |
@@ -46,6 +46,8 @@ pub(super) struct Order {
     pub(super) parent_pid: i32,
     pub(super) parent_name: String,
     pub(super) leash: Option<RawFd>,
+    /// The writing end of a pipe that the child closes when it has attached: then its parent waits for that.
+    pub(super) awaited: Option<RawFd>,
     pub(super) daemon: bool,
     pub(super) name: String,
     /// The child's place in the family, as `1:2`.
@@ -142,6 +144,11 @@ impl Launch {
         self.put_word(OUTCOME_AT, u64::from(tag) << 56 | bytes.len() as u64)
     }
 
+    /// Whether the child has left a result.
+    pub(super) fn is_committed(&self) -> bool {
+        self.word(OUTCOME_AT).is_ok_and(|word| word != 0)
+    }
+
     /// What the child left; `None` if it ended before it could.
     pub(super) fn outcome(&self) -> Result<Option<Report>> {
         let word = self.word(OUTCOME_AT).map_err(unreadable)?;
@@ -181,7 +188,7 @@ impl Order {
             self.parent_pid as u32,
             self.leash.unwrap_or(-1) as u32,
             if self.daemon { DAEMON } else { 0 },
-            0,
+            self.awaited.unwrap_or(-1) as u32,
             texts[0].len() as u32,
             texts[1].len() as u32,
             texts[2].len() as u32,
@@ -205,7 +212,7 @@ impl Order {
         let entry = reader.long()?;
         let build = BuildId::from_bytes(reader.take(BuildId::LEN)?.try_into().ok()?);
         let (parent_pid, leash) = (reader.half()? as i32, reader.half()? as i32);
-        let (flags, _) = (reader.half()?, reader.half()?);
+        let (flags, awaited) = (reader.half()?, reader.half()? as i32);
         let texts = [reader.half()?, reader.half()?, reader.half()?];
         let objects = reader.half()?;
         let mut reader = Reader(bytes.get(HEAD..)?);
@@ -222,6 +229,7 @@ impl Order {
             parent_pid,
             parent_name,
             leash: (leash >= 0).then_some(leash),
+            awaited: (awaited >= 0).then_some(awaited),
             daemon: flags & DAEMON != 0,
             name,
             lineage,
@@ -283,6 +291,7 @@ mod tests {
             parent_pid: 12,
             parent_name: "MainProcess".into(),
             leash: Some(5),
+            awaited: Some(6),
             daemon: true,
             name: "wörker".into(),
             lineage: "1:2".into(),
@@ -299,6 +308,7 @@ mod tests {
     fn an_order_arrives_as_it_was_given() {
         let plain = Order {
             leash: None,
+            awaited: None,
             daemon: false,
             inherited: Vec::new(),
             ..order()

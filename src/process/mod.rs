@@ -9,10 +9,11 @@
 //! | `report`, `failure` | how an entry ended, as bytes and as [`Failure`] |
 //! | `boot` | [`init`]: how a process finds out that it is a child, and its whole life |
 //! | `child`, `family` | children that run, and what becomes of them when this process ends |
-//! | `handed` | the shared objects a child was given |
+//! | `handed`, `arrival` | the shared objects among the arguments: kept by the parent until the child holds them |
 //! | `current` | who the calling process is |
 //! | `fork` | [`fork`](fork()): a closure in a copy of a single-threaded process |
 
+mod arrival;
 mod boot;
 mod builder;
 mod child;
