@@ -280,7 +280,7 @@ mod tests {
             parent_pid: 1,
             parent_name: String::new(),
             leash: None,
-        awaited: None,
+            awaited: None,
             daemon: false,
             name: String::new(),
             lineage: String::new(),

@@ -137,7 +137,11 @@ impl Builder {
         let entry = entry::name_of(entry)?;
         let (packed, travelling) = Travelling::collect(|| Packed::new(&args));
         let roles = travelling.hold_roles();
-        let awaited = if roles.is_empty() { None } else { Some(pipe()?) };
+        let awaited = if roles.is_empty() {
+            None
+        } else {
+            Some(pipe()?)
+        };
         let (arrived, awaited) = awaited.unzip();
         let process = self.start(entry, packed?.bytes(), travelling, awaited)?;
         drop(args);
@@ -157,7 +161,11 @@ impl Builder {
     ) -> Result<Process<R>> {
         boot::check_ready()?;
         family::tidy();
-        let leash = if self.detached { None } else { Some(family::leash()?) };
+        let leash = if self.detached {
+            None
+        } else {
+            Some(family::leash()?)
+        };
         let lent = travelling.lend()?;
         let awaited = awaited.map(|end| above_stdio(end.into())).transpose()?;
         let order = Order {
@@ -197,7 +205,9 @@ impl Builder {
             argv: arguments(),
             env: &env,
             cwd: cwd.transpose()?.as_deref(),
-            stdio: streams.each_ref().map(|s| s.theirs.as_ref().map(AsFd::as_fd)),
+            stdio: streams
+                .each_ref()
+                .map(|s| s.theirs.as_ref().map(AsFd::as_fd)),
             inherit: &inherit,
             set_sid: self.detached,
         });
