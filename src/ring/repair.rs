@@ -13,7 +13,8 @@ use crate::sys::step::step;
 impl Ring {
     /// Repairs everything that `dead` held. Idempotent; several survivors may do it at once, and die doing it.
     ///
-    /// The caller has made sure that the process is dead: repairing the living would tear their messages.
+    /// The caller has made sure that the process is dead and that its seat is not taken again meanwhile: repairing
+    /// the living would tear their messages.
     pub(crate) fn repair(&self, dead: Participant) {
         // Records before slots: whether a record is a whole lease is read off its slot.
         for (index, word) in self.open_records() {
@@ -86,11 +87,10 @@ impl Ring {
         let Some(owner) = word.owner() else {
             return false;
         };
-        let living = peers.is_alive(owner) && !seeded("queue-sweep-living");
-        if !living {
+        if seeded("queue-sweep-living") {
             self.repair(owner);
         }
-        !living
+        !peers.is_alive(owner) && peers.bury(owner, &|dead| self.repair(dead))
     }
 
     /// Looks at everything in other hands and repairs what is in dead ones; true when anything is in other hands.

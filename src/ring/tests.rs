@@ -27,6 +27,13 @@ impl Peers for Village {
     fn population(&self) -> u32 {
         2
     }
+    fn bury(&self, who: Participant, repair: &dyn Fn(Participant)) -> bool {
+        let dead = !self.is_alive(who);
+        if dead {
+            repair(who);
+        }
+        dead
+    }
 }
 
 fn member(slot: u16) -> Participant {

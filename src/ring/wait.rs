@@ -2,7 +2,7 @@
 
 use crate::sys::backoff::Spin;
 use crate::sys::clock::{Deadline, now_ns};
-use crate::sys::identity::Oracle;
+use crate::sys::identity::{Oracle, Participant};
 use std::time::Duration;
 
 /// What a participant does with a ring.
@@ -30,6 +30,11 @@ pub(crate) trait Peers: Oracle {
     fn any_with(&self, role: Role) -> bool;
     /// About how many members there are.
     fn population(&self) -> u32;
+    /// Calls `repair` for `who` if it is dead, and then frees its seat; true if it was.
+    ///
+    /// The seat gets no new owner while the repair runs: else a repairer that was stopped in the middle would take
+    /// from the newcomer what it thinks is the dead one's.
+    fn bury(&self, who: Participant, repair: &dyn Fn(Participant)) -> bool;
 }
 
 /// What a sleeper waits for; the more urgent, the shorter its slices.

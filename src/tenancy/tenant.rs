@@ -357,6 +357,13 @@ impl Tenant {
         sweep::sweep(self.roster(), self.fd(), Some(me), &self.undertaker())
     }
 
+    /// Cleans up after `who` with `repair` if it is dead, and says whether it was.
+    pub(crate) fn bury(&self, who: Participant, repair: &dyn Fn(Participant)) -> bool {
+        let _desk = self.desk.lock();
+        let buried = sweep::bury(self.roster(), self.fd(), who, repair);
+        matches!(buried, Ok(true))
+    }
+
     /// Sweeps if nobody in any process has done so for `period`, and says how many dead it found.
     ///
     /// For sleepers: however many there are and however often they wake, the probing costs one of them at most one
