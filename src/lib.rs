@@ -28,7 +28,7 @@ pub mod process;
 
 pub use error::{Error, ErrorKind, Result};
 #[cfg(not(loom))]
-pub use message::{Bytes, Encode, InvalidMessage, Message, WriteError};
+pub use message::{ArchivedHandle, Bytes, Encode, InvalidMessage, Message, WriteError};
 #[cfg(not(loom))]
 pub use process::{ExitStatus, Process, active_children, current_process, init, parent_process};
 #[cfg(not(loom))]
@@ -63,7 +63,8 @@ pub fn gc() -> Result<GcReport> {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::message::{
-        Shape, check_value, forward_value, inline_size, own_value, view_value, write_value,
+        Shape, check_value, forward_value, inline_size, own_value, view_value, view_value_mut,
+        write_value,
     };
 }
 

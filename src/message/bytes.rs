@@ -123,6 +123,11 @@ unsafe impl Message for Bytes {
     }
 
     #[inline]
+    unsafe fn view_mut(bytes: &mut [u8]) -> &mut [u8] {
+        bytes
+    }
+
+    #[inline]
     fn check(bytes: &[u8]) -> Result<&[u8], InvalidMessage> {
         Ok(bytes)
     }

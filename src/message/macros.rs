@@ -63,7 +63,8 @@
 ///
 /// let queue = multiproc::Queue::<Shape>::new(8)?;
 /// queue.put(Shape::Rectangle(2.0, 3.0))?;
-/// assert_eq!(area(&queue.get()?), 6.0);
+/// let shape = queue.get()?;
+/// assert_eq!(area(&shape), 6.0);
 /// # Ok(())
 /// # }
 /// ```
@@ -259,6 +260,12 @@ macro_rules! __message_in_place {
         unsafe fn view(bytes: &[u8]) -> &Self::View {
             // SAFETY: passed on from the caller.
             unsafe { $crate::__private::view_value(bytes) }
+        }
+
+        #[inline]
+        unsafe fn view_mut(bytes: &mut [u8]) -> &mut Self::View {
+            // SAFETY: passed on from the caller.
+            unsafe { $crate::__private::view_value_mut(bytes) }
         }
 
         #[inline]

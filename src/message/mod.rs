@@ -9,12 +9,14 @@
 //! | `shape` | fingerprints: what a type looks like in memory, as a number |
 //! | `encode` | [`Encode`], what the writing verbs accept |
 //! | `bytes` | [`Bytes`], raw bytes without a format |
+//! | `handle` | shared objects as messages: 32 bytes that attach on arrival |
 //! | `packed` | a message in private memory: arguments and results of a process |
 //! | `macros` | [`message!`](crate::message), for types of the user's |
 //! | `impls` | [`Message`] for the types of std |
 
 mod bytes;
 mod encode;
+mod handle;
 mod impls;
 mod macros;
 mod packed;
@@ -27,15 +29,19 @@ mod write;
 
 pub use bytes::Bytes;
 pub use encode::Encode;
+pub use handle::ArchivedHandle;
+pub(crate) use handle::{Handle, handle_message, resolve_handle};
 pub(crate) use packed::Packed;
 pub use read::InvalidMessage;
 #[doc(hidden)]
-pub use read::{Checker, Reader, check_value, own_value, view_value};
+pub use read::{Checker, Reader, check_value, own_value, view_value, view_value_mut};
+pub(crate) use read::{bytes_at, view_at_mut};
 #[doc(hidden)]
 pub use shape::{FORMAT, Shape};
 pub use write::WriteError;
 #[doc(hidden)]
 pub use write::{Sink, forward_value, write_value};
+pub(crate) use write::{copy_bytes, room_at};
 
 use std::mem::MaybeUninit;
 
@@ -139,6 +145,14 @@ pub unsafe trait Message:
     /// `bytes` is exactly what [`write`](Message::write) of the same type wrote, at an address aligned to
     /// [`ALIGN`](Message::ALIGN), and does not change while the view is alive.
     unsafe fn view(bytes: &[u8]) -> &Self::View;
+
+    /// A message in place, to be changed there.
+    ///
+    /// # Safety
+    ///
+    /// As [`view`](Message::view); nobody else refers to the bytes, and the type is of fixed size or raw bytes.
+    #[doc(hidden)]
+    unsafe fn view_mut(bytes: &mut [u8]) -> &mut Self::View;
 
     /// Reads a message in place after checking that it is one.
     ///

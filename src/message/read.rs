@@ -3,6 +3,7 @@
 use std::alloc::Layout;
 use std::fmt;
 use std::ops::Range;
+use std::ptr::NonNull;
 
 use rkyv::api::{access_pos_unchecked, root_position};
 use rkyv::bytecheck::CheckBytes;
@@ -10,6 +11,7 @@ use rkyv::rancor::{Fallible, Source, Trace};
 use rkyv::validation::{ArchiveContext, ArchiveContextExt as _};
 use rkyv::{Archive, Archived, Deserialize, Portable};
 
+use super::Message;
 use crate::{Error, ErrorKind};
 
 /// How deep one value may lie inside another: a bound on the stack that checking takes.
@@ -157,6 +159,45 @@ pub unsafe fn view_value<A: Portable>(bytes: &[u8]) -> &A {
     );
     // SAFETY: the root lies at the end; the caller vouches for the rest.
     unsafe { access_pos_unchecked(bytes, root_position::<A>(bytes.len())) }
+}
+
+/// # Safety
+///
+/// As [`view_value`]; nobody else refers to the bytes, and `A` holds no relative pointers, which must not be moved.
+#[inline]
+pub unsafe fn view_value_mut<A: Portable>(bytes: &mut [u8]) -> &mut A {
+    assert!(
+        size_of::<A>() <= bytes.len(),
+        "a message is shorter than its type"
+    );
+    let at = root_position::<A>(bytes.len());
+    // SAFETY: the root lies at the end, inside of the bytes; the caller vouches for the rest.
+    unsafe { &mut *bytes.as_mut_ptr().add(at).cast::<A>() }
+}
+
+/// The bytes of a message in shared memory.
+///
+/// # Safety
+///
+/// The memory is mapped and initialised, and nobody writes to it as long as the result lives.
+#[inline]
+pub(crate) unsafe fn bytes_at<'a>(bytes: NonNull<[u8]>) -> &'a [u8] {
+    // SAFETY: passed on from the caller.
+    unsafe { bytes.as_ref() }
+}
+
+/// The message of `len` bytes at `bytes`, to be changed in place.
+///
+/// # Safety
+///
+/// The memory is mapped, initialised and this caller's alone as long as the result lives; its first `len` bytes are a
+/// valid message of `T` at an address aligned for it, and `T` is [`Bytes`](super::Bytes) or of fixed size.
+pub(crate) unsafe fn view_at_mut<'a, T: Message>(
+    mut bytes: NonNull<[u8]>,
+    len: usize,
+) -> &'a mut T::View {
+    // SAFETY: passed on from the caller.
+    unsafe { T::view_mut(&mut bytes.as_mut()[..len]) }
 }
 
 /// # Errors

@@ -229,6 +229,17 @@ pub fn forward_value<T: Message<View = Archived<T>>>(
     Ok(len)
 }
 
+/// The memory at `bytes`, to be written.
+///
+/// # Safety
+///
+/// The memory is mapped and this caller's alone for as long as the result lives.
+#[inline]
+pub(crate) unsafe fn room_at<'a>(bytes: NonNull<[u8]>) -> &'a mut [MaybeUninit<u8>] {
+    // SAFETY: passed on from the caller; memory that may be uninitialised asks less of its bytes than `u8` does.
+    unsafe { &mut *(bytes.as_ptr() as *mut [MaybeUninit<u8>]) }
+}
+
 /// Copies an archived message as it lies: relative pointers move with it.
 #[inline]
 pub(crate) fn copy_bytes(bytes: &[u8], room: &mut [MaybeUninit<u8>]) -> Result<usize, WriteError> {
@@ -238,5 +249,11 @@ pub(crate) fn copy_bytes(bytes: &[u8], room: &mut [MaybeUninit<u8>]) -> Result<u
             Ok(bytes.len())
         }
         None => Err(WriteError::Overflow(bytes.len())),
+    }
+}
+
+impl From<WriteError> for crate::Error {
+    fn from(error: WriteError) -> Self {
+        crate::Error::new(crate::ErrorKind::InvalidMessage, error.to_string())
     }
 }
