@@ -24,6 +24,9 @@ mod tenancy;
 mod message;
 
 #[cfg(not(loom))]
+mod queue;
+
+#[cfg(not(loom))]
 pub mod process;
 
 pub use error::{Error, ErrorKind, Result};
@@ -31,6 +34,12 @@ pub use error::{Error, ErrorKind, Result};
 pub use message::{ArchivedHandle, Bytes, Encode, InvalidMessage, Message, WriteError};
 #[cfg(not(loom))]
 pub use process::{ExitStatus, Process, active_children, current_process, init, parent_process};
+#[cfg(not(loom))]
+pub use queue::{
+    Claim, Consumer, GetError, GetTimeoutError, Iter, JoinTimeoutError, Lease, Producer, PutError,
+    PutTimeoutError, Queue, QueueBuilder, Received, Stats, TryGetError, TryIter, TryPutError,
+    Validation,
+};
 #[cfg(not(loom))]
 pub use rkyv;
 #[cfg(not(loom))]
