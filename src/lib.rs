@@ -33,7 +33,9 @@ pub use error::{Error, ErrorKind, Result};
 #[cfg(not(loom))]
 pub use message::{ArchivedHandle, Bytes, Encode, InvalidMessage, Message, WriteError};
 #[cfg(not(loom))]
-pub use process::{ExitStatus, Process, active_children, current_process, init, parent_process};
+pub use process::{
+    ExitStatus, Process, Stdio, active_children, current_process, init, parent_process,
+};
 #[cfg(not(loom))]
 pub use queue::{
     Claim, Consumer, GetError, GetTimeoutError, Iter, JoinTimeoutError, Lease, Producer, PutError,

@@ -150,7 +150,7 @@ fn panics_come_with_message_and_place() {
     let entry = |n: u64| assert_eq!(n, 2, "the number is wrong");
     let line = line!() - 1;
     let process = Process::builder().name("panicky").stderr(Stdio::piped());
-    let mut process = process.spawn(entry, (1,)).unwrap();
+    let process = process.spawn(entry, (1,)).unwrap();
     let error = process.join().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Panicked);
     let text = error.to_string();
@@ -254,7 +254,7 @@ fn joins_can_wait_for_a_while() {
 #[test]
 fn many_threads_may_wait_for_one_process() {
     let process = Process::builder().stdin(Stdio::piped());
-    let mut process = process.spawn(wait_for_stdin, ()).unwrap();
+    let process = process.spawn(wait_for_stdin, ()).unwrap();
     let stdin = process.take_stdin();
     std::thread::scope(|scope| {
         let waiters: Vec<_> = (0..4).map(|_| scope.spawn(|| process.join())).collect();
@@ -345,7 +345,7 @@ fn streams_can_be_pipes() {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let mut process = builder.spawn(echo, ()).unwrap();
+    let process = builder.spawn(echo, ()).unwrap();
     process.take_stdin().unwrap().write_all(b"hello").unwrap();
     let (mut out, mut err) = (String::new(), String::new());
     process
@@ -361,6 +361,13 @@ fn streams_can_be_pipes() {
     assert_eq!((out.as_str(), err.as_str()), ("out hello", "err hello"));
     assert!(process.take_stdin().is_none());
     process.join().unwrap();
+}
+
+#[test]
+fn join_closes_what_nobody_will_write_to() {
+    let process = Process::builder().stdin(Stdio::piped());
+    let process = process.spawn(wait_for_stdin, ()).unwrap();
+    assert_eq!(process.join().unwrap(), "");
 }
 
 #[test]
@@ -548,7 +555,7 @@ fn a_child_outlives_the_thread_that_spawned_it() {
         let builder = Process::builder().stdin(Stdio::piped());
         builder.spawn(wait_for_stdin, ()).unwrap()
     };
-    let mut process = std::thread::spawn(spawn).join().unwrap();
+    let process = std::thread::spawn(spawn).join().unwrap();
     assert!(process.join_timeout(Duration::from_millis(50)).is_err());
     process
         .take_stdin()

@@ -143,7 +143,8 @@ impl Builder {
             Some(pipe()?)
         };
         let (arrived, awaited) = awaited.unzip();
-        let process = self.start(entry, packed?.bytes(), travelling, awaited)?;
+        let process = self.start(entry, packed?.bytes(), travelling, awaited);
+        let process = process.map_err(hint_at_limits)?;
         drop(args);
         // A role that this process held in nothing but the arguments must not lapse before the child has taken it.
         if let (Some(mut arrived), true) = (arrived, roles.are_last()) {
@@ -269,6 +270,17 @@ impl Builder {
         };
         Error::os(wanted, cause)
     }
+}
+
+/// Says what to do where the system's limits are met.
+fn hint_at_limits(error: Error) -> Error {
+    let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref());
+    let hint = match cause.and_then(process::limit_met) {
+        Some(process::Limit::Descriptors) => "each child takes two descriptors; raise `ulimit -n`",
+        Some(process::Limit::Processes) => "raise `ulimit -u`, or pids.max of the control group",
+        None => return error,
+    };
+    Error::new(error.kind(), format!("{error}; {hint}")).with_source(error)
 }
 
 fn pipe() -> Result<(PipeReader, PipeWriter)> {

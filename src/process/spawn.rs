@@ -4,6 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::process::{ChildStderr, ChildStdin, ChildStdout};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::builder::Builder;
@@ -63,7 +64,7 @@ use crate::{Error, ErrorKind, ExitStatus, Result};
 pub struct Process<R> {
     child: Child,
     /// The parent's ends of piped standard streams.
-    pipes: [Option<OwnedFd>; 3],
+    pipes: Mutex<[Option<OwnedFd>; 3]>,
     _returns: PhantomData<fn() -> R>,
 }
 
@@ -114,6 +115,8 @@ impl<R: Message> Process<R> {
 
     /// Waits for the value. Can be called again.
     ///
+    /// Where standard input is a pipe that was not taken, its end is closed first: the child would wait for more.
+    ///
     /// # Errors
     ///
     /// The kind says how the process ended instead; [`Failure::of`](super::Failure::of) gives the particulars.
@@ -124,6 +127,7 @@ impl<R: Message> Process<R> {
     /// - `Signaled`: a signal ended it.
     /// - What attaching to a shared object says, when the value holds one.
     pub fn join(&self) -> Result<R> {
+        drop(self.take_stdin());
         self.value(Deadline::NEVER)?
             .ok_or_else(|| self.still_runs())
     }
@@ -172,7 +176,7 @@ impl<R> Process<R> {
     pub(super) fn new(child: Child, pipes: [Option<OwnedFd>; 3]) -> Self {
         Process {
             child,
-            pipes,
+            pipes: Mutex::new(pipes),
             _returns: PhantomData,
         }
     }
@@ -243,20 +247,27 @@ impl<R> Process<R> {
 
     /// The writing end of its standard input, once, where that was [piped](super::Stdio::piped).
     #[must_use]
-    pub fn take_stdin(&mut self) -> Option<ChildStdin> {
-        self.pipes[0].take().map(ChildStdin::from)
+    pub fn take_stdin(&self) -> Option<ChildStdin> {
+        self.take_pipe(0).map(ChildStdin::from)
     }
 
     /// The reading end of its standard output, once, where that was [piped](super::Stdio::piped).
     #[must_use]
-    pub fn take_stdout(&mut self) -> Option<ChildStdout> {
-        self.pipes[1].take().map(ChildStdout::from)
+    pub fn take_stdout(&self) -> Option<ChildStdout> {
+        self.take_pipe(1).map(ChildStdout::from)
     }
 
     /// The reading end of its standard error, once, where that was [piped](super::Stdio::piped).
     #[must_use]
-    pub fn take_stderr(&mut self) -> Option<ChildStderr> {
-        self.pipes[2].take().map(ChildStderr::from)
+    pub fn take_stderr(&self) -> Option<ChildStderr> {
+        self.take_pipe(2).map(ChildStderr::from)
+    }
+}
+
+impl<R> Process<R> {
+    fn take_pipe(&self, stream: usize) -> Option<OwnedFd> {
+        let mut pipes = self.pipes.lock().unwrap_or_else(PoisonError::into_inner);
+        pipes[stream].take()
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{Error, Result};
 ///
 /// # fn main() -> multiproc::Result<()> {
 /// # multiproc::init();
-/// let mut process = Process::builder()
+/// let process = Process::builder()
 ///     .stdout(Stdio::piped())
 ///     .spawn(shout, ("hello".to_string(),))?;
 /// let mut heard = String::new();

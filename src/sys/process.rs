@@ -18,6 +18,22 @@ pub(crate) const FIRST_FREE_FD: RawFd = 3;
 pub(crate) const SIGTERM: i32 = libc::SIGTERM;
 pub(crate) const SIGKILL: i32 = libc::SIGKILL;
 
+/// A limit of the system that a start can meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    Descriptors,
+    Processes,
+}
+
+/// The limit behind an error of the operating system.
+pub(crate) fn limit_met(cause: &io::Error) -> Option<Limit> {
+    match cause.raw_os_error() {
+        Some(libc::EMFILE) => Some(Limit::Descriptors),
+        Some(libc::EAGAIN) => Some(Limit::Processes),
+        _ => None,
+    }
+}
+
 /// What to start; everything is built beforehand, so that nothing allocates between `vfork` and `exec`.
 #[derive(Debug)]
 pub(crate) struct SpawnSpec<'a> {
