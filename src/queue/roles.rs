@@ -10,8 +10,9 @@ use super::error::{
 use super::iter::{Iter, TryIter};
 use super::{Claim, Lease, Queue, Received};
 use crate::Result;
-use crate::message::{Bytes, Encode, Message};
+use crate::message::{Bytes, Encode, Handle, Message, handle_message};
 use crate::ring::Role;
+use crate::tenancy::RawHandle;
 
 /// The right to put, counted: when the last one is gone, the consumers learn that nothing more will come.
 ///
@@ -19,8 +20,9 @@ use crate::ring::Role;
 /// [`GetError::Disconnected`](crate::GetError::Disconnected) as soon as the queue is drained and no living process holds
 /// one any more, whether it was dropped or its process was killed. A plain [`Queue`] handle never counts.
 ///
-/// Clones count as one more holder. Take the role in the parent, or hand it to a child as an argument, *before* the
-/// consumers start waiting; a role that is taken only after the last other one ended comes too late for them.
+/// Clones count as one more holder. Take the role in the parent and hand it to the children as an argument of
+/// [`Process::spawn`](crate::Process::spawn): it does not lapse on the way. A role that is taken only after the last
+/// other one ended comes too late for the consumers.
 ///
 /// # Examples
 ///
@@ -239,6 +241,29 @@ impl<'q, T: Message> IntoIterator for &'q Consumer<T> {
         self.iter()
     }
 }
+
+impl<T: Message> Handle for Producer<T> {
+    fn to_raw(&self) -> RawHandle {
+        self.queue.to_raw()
+    }
+
+    fn attach(raw: &RawHandle) -> Result<Self> {
+        Queue::attach(raw)?.producer()
+    }
+}
+
+impl<T: Message> Handle for Consumer<T> {
+    fn to_raw(&self) -> RawHandle {
+        self.queue.to_raw()
+    }
+
+    fn attach(raw: &RawHandle) -> Result<Self> {
+        Queue::attach(raw)?.consumer()
+    }
+}
+
+handle_message!([T: Message] Producer<T>, "Producer", [T]);
+handle_message!([T: Message] Consumer<T>, "Consumer", [T]);
 
 impl<T: Message> Clone for Producer<T> {
     fn clone(&self) -> Self {
