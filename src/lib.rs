@@ -39,8 +39,8 @@ pub use process::{
 #[cfg(not(loom))]
 pub use queue::{
     Claim, Consumer, GetError, GetTimeoutError, Iter, JoinTimeoutError, Lease, Producer, PutError,
-    PutTimeoutError, Queue, QueueBuilder, Received, Stats, TryGetError, TryIter, TryPutError,
-    Validation,
+    PutTimeoutError, Queue, QueueBuilder, QueueInfo, Received, Stats, TryGetError, TryIter,
+    TryPutError, Validation,
 };
 #[cfg(not(loom))]
 pub use rkyv;
@@ -57,7 +57,7 @@ pub use tenancy::inspect::{GcReport, MemberInfo, ObjectInfo, objects};
 /// ```
 /// let report = multiproc::gc()?;
 /// println!("{} removed, {} in use", report.removed.len(), report.living);
-/// # multiproc::Result::Ok(())
+/// # Ok::<(), multiproc::Error>(())
 /// ```
 ///
 /// # Errors
@@ -66,7 +66,7 @@ pub use tenancy::inspect::{GcReport, MemberInfo, ObjectInfo, objects};
 /// `/dev/shm/multiproc-<uid>`) belongs to another user or is open to others.
 #[cfg(not(loom))]
 pub fn gc() -> Result<GcReport> {
-    tenancy::inspect::gc(|_| None)
+    tenancy::inspect::gc(queue::repairs)
 }
 
 /// What [`message!`] expands to; not part of the public face.

@@ -9,8 +9,8 @@ use super::error::{GetFault, PutFault};
 use crate::Result;
 use crate::message::room_at;
 use crate::ring::{Claim, Geometry, Peers, Ring, Role, Taken};
-use crate::segment::Segment;
 use crate::segment::blocks::BlockRef;
+use crate::segment::{Kind, Segment};
 use crate::sys::atfork::ForkMutex;
 use crate::sys::clock::Deadline;
 use crate::sys::identity::Participant;
@@ -173,7 +173,7 @@ impl Drop for Spill<'_> {
 }
 
 /// The ring in a segment, with the geometry that its header states.
-fn ring_of(segment: &Arc<Segment>) -> Result<Ring> {
+pub(super) fn ring_of(segment: &Arc<Segment>) -> Result<Ring> {
     let geometry = Geometry::from_params(segment.params())?;
     Ok(Ring::attach(segment, geometry))
 }
@@ -189,6 +189,11 @@ impl Repair for Mender {
             ring.repair(dead);
         }
     }
+}
+
+/// What repairs the object in a segment, if it is a queue.
+pub(crate) fn repairs(segment: &Arc<Segment>) -> Option<Arc<dyn Repair>> {
+    (segment.geometry().kind == Kind::Queue).then(|| Arc::new(Mender) as Arc<dyn Repair>)
 }
 
 impl Peers for Tenant {

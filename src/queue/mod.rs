@@ -12,6 +12,7 @@ mod received;
 mod roles;
 mod stats;
 
+pub(crate) use self::core::repairs;
 pub use builder::{QueueBuilder, Validation};
 pub use claim::Claim;
 pub use error::{
@@ -22,7 +23,7 @@ pub use iter::{Iter, TryIter};
 pub use lease::Lease;
 pub use received::Received;
 pub use roles::{Consumer, Producer};
-pub use stats::Stats;
+pub use stats::{QueueInfo, Stats};
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -279,14 +280,7 @@ impl<T: Message> Queue<T> {
     /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let raw = self.core.ring.stats();
-        Stats {
-            puts: raw.puts,
-            gets: raw.gets,
-            blocked: raw.blocked,
-            redelivered: raw.redelivered,
-            high_water: raw.high_water,
-        }
+        Stats::of(&self.core.ring)
     }
 
     /// Takes the messages that were delivered as often as the queue allows without being acknowledged.

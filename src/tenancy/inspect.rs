@@ -63,7 +63,7 @@ pub struct MemberInfo {
 /// for object in multiproc::objects()? {
 ///     println!("{} {} {} bytes, {} members", object.name, object.kind, object.bytes, object.members.len());
 /// }
-/// # multiproc::Result::Ok(())
+/// # Ok::<(), multiproc::Error>(())
 /// ```
 ///
 /// # Errors
