@@ -136,20 +136,15 @@ impl Builder {
     {
         let entry = entry::name_of(entry)?;
         let (packed, travelling) = Travelling::collect(|| Packed::new(&args));
-        let roles = travelling.hold_roles();
-        let awaited = if roles.is_empty() {
-            None
-        } else {
-            Some(pipe()?)
-        };
-        let (arrived, awaited) = awaited.unzip();
+        let pipe = travelling.has_roles().then(pipe).transpose()?;
+        let (arrived, awaited) = pipe.unzip();
         let process = self.start(entry, packed?.bytes(), travelling, awaited);
         let process = process.map_err(hint_at_limits)?;
-        drop(args);
-        // A role that this process held in nothing but the arguments must not lapse before the child has taken it.
-        if let (Some(mut arrived), true) = (arrived, roles.are_last()) {
-            let _ = arrived.read(&mut [0]); // ends when the child closes its end, or ends itself
+        if let Some(mut arrived) = arrived {
+            // A role in the arguments must not lapse before the child has taken it.
+            let _ = arrived.read_to_end(&mut Vec::new()); // ends when the child closes its end, or ends itself
         }
+        drop(args);
         Ok(process)
     }
 

@@ -8,19 +8,17 @@ use super::launch::above_stdio;
 use crate::Result;
 use crate::tenancy::{Tenant, handover};
 
-/// How many roles a segment knows.
-const ROLES: usize = 8;
-
 /// The objects among the arguments of a process that is about to start.
 pub(super) struct Travelling {
     tenants: Vec<Arc<Tenant>>,
+    roles: bool,
 }
 
 impl Travelling {
     /// Runs `archive` and returns, beside its result, the objects whose handles it wrote.
     pub(super) fn collect<T>(archive: impl FnOnce() -> T) -> (T, Self) {
-        let (result, tenants) = handover::collect(archive);
-        (result, Travelling { tenants })
+        let ((result, tenants), roles) = handover::with_roles(|| handover::collect(archive));
+        (result, Travelling { tenants, roles })
     }
 
     /// Descriptors for the child to inherit, each with its segment.
@@ -32,12 +30,9 @@ impl Travelling {
         self.tenants.iter().map(lend).collect()
     }
 
-    /// Holds the roles that this process has in the objects, so that they do not lapse on the way.
-    pub(super) fn hold_roles(&self) -> HeldRoles {
-        let tenants = self.tenants.iter();
-        let all = tenants.flat_map(|tenant| (0..ROLES).map(move |role| (tenant, role)));
-        let held = all.filter(|(tenant, role)| tenant.own_role(*role) > 0);
-        HeldRoles::new(held.map(|(tenant, role)| (Arc::clone(tenant), role)))
+    /// Whether a role is among the arguments, which must not lapse on the way.
+    pub(super) fn has_roles(&self) -> bool {
+        self.roles
     }
 
     /// Keeps the objects alive for the launch `id`.
@@ -90,38 +85,5 @@ pub(super) struct Kept(u64);
 impl Drop for Kept {
     fn drop(&mut self) {
         handover::release(self.0);
-    }
-}
-
-/// Roles held once more than the program holds them, until they are given back.
-pub(super) struct HeldRoles {
-    held: Vec<(Arc<Tenant>, usize)>,
-}
-
-impl HeldRoles {
-    fn new(roles: impl Iterator<Item = (Arc<Tenant>, usize)>) -> Self {
-        let held: Vec<_> = roles.collect();
-        for (tenant, role) in &held {
-            tenant.take_role(*role);
-        }
-        HeldRoles { held }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.held.is_empty()
-    }
-
-    /// Whether this process would lose a role now: nothing else of it holds it any more.
-    pub(super) fn are_last(&self) -> bool {
-        let mut held = self.held.iter();
-        held.any(|(tenant, role)| tenant.own_role(*role) == 1)
-    }
-}
-
-impl Drop for HeldRoles {
-    fn drop(&mut self) {
-        for (tenant, role) in &self.held {
-            tenant.drop_role(*role);
-        }
     }
 }

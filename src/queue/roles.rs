@@ -12,7 +12,7 @@ use super::{Claim, Lease, Queue, Received};
 use crate::Result;
 use crate::message::{Bytes, Encode, Handle, Message, handle_message};
 use crate::ring::Role;
-use crate::tenancy::RawHandle;
+use crate::tenancy::{RawHandle, handover};
 
 /// The right to put, counted: when the last one is gone, the consumers learn that nothing more will come.
 ///
@@ -244,6 +244,7 @@ impl<'q, T: Message> IntoIterator for &'q Consumer<T> {
 
 impl<T: Message> Handle for Producer<T> {
     fn to_raw(&self) -> RawHandle {
+        handover::note_role();
         self.queue.to_raw()
     }
 
@@ -254,6 +255,7 @@ impl<T: Message> Handle for Producer<T> {
 
 impl<T: Message> Handle for Consumer<T> {
     fn to_raw(&self) -> RawHandle {
+        handover::note_role();
         self.queue.to_raw()
     }
 

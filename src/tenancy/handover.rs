@@ -3,13 +3,18 @@
 
 use crate::sys::atfork::ForkMutex;
 use crate::tenancy::Tenant;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 
 thread_local! {
     /// What the innermost [`collect`] on this thread has seen; `None` outside of one.
     static TRAVELLING: RefCell<Option<Vec<Arc<Tenant>>>> = const { RefCell::new(None) };
+}
+
+thread_local! {
+    /// Whether a role was among what the innermost [`with_roles`] on this thread has seen.
+    static ROLES: Cell<bool> = const { Cell::new(false) };
 }
 
 /// The objects of launches that have not attached yet.
@@ -44,6 +49,19 @@ pub(super) fn note(tenant: &Arc<Tenant>) {
             seen.push(Arc::clone(tenant));
         }
     });
+}
+
+/// Runs `archive` and says, beside its result, whether it has written a role: one that its holder must not give up before
+/// the receiver has taken it, or it would lapse in between.
+pub(crate) fn with_roles<R>(archive: impl FnOnce() -> R) -> (R, bool) {
+    let outer = ROLES.replace(false);
+    let result = archive();
+    (result, ROLES.replace(outer))
+}
+
+/// Called for every role that is written.
+pub(crate) fn note_role() {
+    ROLES.set(true);
 }
 
 /// Keeps `tenants` for the launch `id` until [`release`].
