@@ -1,4 +1,105 @@
-//! Python's `multiprocessing` rebuilt on shared memory.
+//! Python's `multiprocessing` rebuilt on shared memory: processes, queues, locks and values that survive `kill -9`.
+//!
+//! A message is written once, where it will be read, by a process that may die at any instruction. There is no server,
+//! no background thread, and no system call unless somebody has to sleep.
+//!
+//! # What it promises
+//!
+//! - **Nobody waits for the dead.** Whoever dies holding a lock, a claim or a message, by `SIGKILL` too, is found out by
+//!   whoever needs it next, by asking the kernel and never by a time-out. A process that is merely slow or stopped is
+//!   left alone.
+//! - **No message is lost, none is torn.** A message whose `put` returned is delivered. What a dead reader had in hand is
+//!   delivered again, marked by its delivery count. Half a message is never seen.
+//! - **A death inside a lock is told**: the next one gets an error that names the dead, and decides.
+//! - **Nothing is left behind.** Objects without a name vanish with their last holder; a named one is removed by its last
+//!   member, or by the next user, or by [`gc`], if that one was killed.
+//! - **Children end with their parent**, however it ends, unless they are [detached](process::Builder::detached).
+//! - **No space is an error** and not a `SIGBUS`.
+//!
+//! # What it refuses
+//!
+//! - Other systems than Linux on x86-64 and aarch64: this does not build there.
+//! - Processes of other users, and objects whose layout or element type differs: typed errors.
+//! - Hostile processes of the same user: who shares memory with a program trusts it not to scribble there.
+//! - Exactly-once *work*: delivery is at least once, and [`Received::id`] tells a repetition.
+//! - Messages with references, `Arc`, files or sockets in them: they do not compile.
+//! - `fork` of a program with threads: [`process::fork`](process::fork()) returns an error, [`Process::spawn`] never forks.
+//!
+//! # A quick tour
+//!
+//! A function in another process, a queue to feed it, its result back:
+//!
+//! ```
+//! use multiproc::{Process, Queue};
+//!
+//! fn count(lines: Queue<String>) -> usize {
+//!     lines.iter().map(|line| line.split_whitespace().count()).sum() // each read in place, then acknowledged
+//! }
+//!
+//! fn main() -> multiproc::Result<()> {
+//!     multiproc::init(); // in a child, its function runs here and main goes no further
+//!     let lines = Queue::new(64)?;
+//!     let words = Process::spawn(count, (lines.clone(),))?;
+//!     lines.put("to be or not to be")?;
+//!     lines.put("that is the question")?;
+//!     lines.close();
+//!     assert_eq!(words.join()?, 10);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! Messages of your own: [`message!`] makes a struct or an enum one, without any other dependency.
+//!
+//! ```
+//! use multiproc::Queue;
+//!
+//! multiproc::message! {
+//!     pub enum Order {
+//!         Buy { item: String, count: u32 },
+//!         Quit,
+//!     }
+//! }
+//!
+//! # fn main() -> multiproc::Result<()> {
+//! let orders = Queue::<Order>::new(16)?;
+//! orders.put(Order::Buy { item: "tea".into(), count: 2 })?;
+//! match &*orders.get()? {
+//!     ArchivedOrder::Buy { item, count } => assert_eq!((item.as_str(), count.to_native()), ("tea", 2)),
+//!     ArchivedOrder::Quit => {}
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Work that must not be lost, and a worker that may be killed in the middle of it: [`Queue::lease`] takes a message out
+//! of the ring and leaves it to others until [`ack`](Lease::ack).
+//!
+//! ```
+//! # fn main() -> multiproc::Result<()> {
+//! let jobs = multiproc::Queue::<u64>::new(16)?;
+//! jobs.put(7)?;
+//! let job = jobs.lease()?;
+//! drop(job); // as if the worker had died
+//! let again = jobs.lease()?;
+//! assert_eq!((again.to_native(), again.delivery_count()), (7, 2));
+//! again.ack();
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Where to find what
+//!
+//! | to | see |
+//! |---|---|
+//! | run functions in processes | [`Process`], [`process`] |
+//! | send messages | [`Queue`], and its [`producer`](Queue::producer) and [`consumer`](Queue::consumer) roles |
+//! | know what can be sent | [`Message`], [`message!`], [`Bytes`] |
+//! | meet by name | [`Queue::create`], [`Queue::open`], [`objects`], [`gc`] |
+//! | tell errors apart | [`ErrorKind`] |
+//!
+//! # Features
+//!
+//! - `constructor` (default): a program whose `main` forgets [`init`] can have children all the same, and tests can.
 
 #[cfg(not(target_os = "linux"))]
 compile_error!(

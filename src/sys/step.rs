@@ -1,4 +1,4 @@
-//! Crash points: every shared-memory step of every operation passes through [`step`].
+//! Crash points: every shared-memory step of every operation passes through `step`.
 //!
 //! In release builds the call compiles to nothing. In debug builds a driver can count the steps of an operation and
 //! end the process just before step *n*, for every *n*.

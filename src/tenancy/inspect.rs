@@ -125,7 +125,7 @@ fn fill_in(info: &mut ObjectInfo, segment: &Segment) {
     }
 }
 
-/// What [`gc`] did.
+/// What [`gc`](crate::gc) did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GcReport {
