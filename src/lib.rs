@@ -178,6 +178,7 @@ pub mod __private {
         Shape, check_value, forward_value, inline_size, own_value, view_value, view_value_mut,
         write_value,
     };
+    pub use crate::sys::clock::now_ns;
 }
 
 #[cfg(all(debug_assertions, not(loom)))]

@@ -7,16 +7,28 @@
 //! | `split`, `reader` | files become records: blocks of whole lines |
 //! | `count`, `table` | words, lines and bytes of a block |
 //! | `record` | what travels between the processes |
+//! | `job` | the main job: starts the processes, merges, ends them |
+//! | `producer`, `worker` | what runs in the other processes |
+//! | `aggregate`, `ids` | partial results become totals, each record exactly once: why that holds |
+//! | `crew`, `chaos` | the workers' processes, and who kills them |
 //! | `single`, `verify` | the same in one process: the baseline, and the independent recount |
 //! | `outcome`, `report`, `json` | what comes out |
 //! | `progress`, `interrupt`, `say` | the terminal |
+//! | `clock` | time as all processes see it |
 
+mod aggregate;
 mod args;
+mod chaos;
+mod clock;
 mod count;
+mod crew;
 mod feed;
+mod ids;
 mod interrupt;
+mod job;
 mod json;
 mod outcome;
+mod producer;
 mod progress;
 mod reader;
 mod record;
@@ -28,15 +40,18 @@ mod spool;
 mod table;
 mod verify;
 mod walk;
+mod worker;
 
 use std::process::ExitCode;
 
 use args::{Command, Options};
 use interrupt::Interrupt;
+use job::Ended;
 use outcome::Outcome;
 use spool::Spool;
 
 fn main() -> ExitCode {
+    multiproc::init();
     match args::parse(std::env::args_os().skip(1)) {
         Ok(Command::Show(text)) => say::print(&text),
         Ok(Command::Pipeline(options)) => pipeline(&options).unwrap_or_else(ExitCode::from),
@@ -53,7 +68,14 @@ fn pipeline(options: &Options) -> Result<ExitCode, u8> {
     let interrupt = Interrupt::listen().map_err(failed)?;
     let again = options.repeat > 1 || options.verify;
     let spool = Spool::new(&options.paths, again).map_err(failed)?;
-    let mut outcome = single::run(&spool.named, options, &interrupt)?;
+    let mut outcome = if options.single {
+        single::run(&spool.named, options, &interrupt)?
+    } else {
+        job::run(&spool.named, options, &interrupt).map_err(|ended| match ended {
+            Ended::Interrupted(status) => status,
+            Ended::Failed(error) => failed(error),
+        })?
+    };
     let differences = match options.verify {
         true => verify::differences(&outcome, options.repeat),
         false => Vec::new(),
@@ -88,7 +110,8 @@ fn show(outcome: &Outcome, options: &Options) -> ExitCode {
     say::print(&text)
 }
 
-fn failed(error: std::io::Error) -> u8 {
+/// Says what failed, and returns the exit status.
+fn failed(error: impl std::fmt::Display) -> u8 {
     say::warning(&error);
     1
 }

@@ -24,7 +24,7 @@ pub fn read<E>(
     produced: &mut Produced,
     mut each: impl FnMut(&mut Record) -> Result<(), E>,
 ) -> Result<(), E> {
-    let path = Path::new(OsStr::from_bytes(&task.path));
+    let path = task.path();
     let end = match open(path) {
         Ok(splitter) if !task.any && splitter.is_binary() => End::Binary,
         Ok(mut splitter) => loop {
@@ -62,6 +62,18 @@ impl Produced {
                 say::unreadable(path, &error);
             }
         }
+    }
+}
+
+impl Task {
+    /// The file that it is about.
+    pub fn path(&self) -> &Path {
+        Path::new(OsStr::from_bytes(&self.path))
+    }
+
+    /// The size of the file, 0 when that is not known.
+    pub fn size(&self) -> u64 {
+        std::fs::metadata(self.path()).map_or(0, |found| found.len())
     }
 }
 

@@ -47,6 +47,12 @@ impl WordTable {
         self.words.entries.iter().map(|e| (self.word(e), e.count))
     }
 
+    /// The words and their counts, each with its [`hash`].
+    pub fn hashed(&self) -> impl Iterator<Item = (u64, &[u8], u64)> {
+        let entries = self.words.entries.iter();
+        entries.map(|e| (e.hash, self.word(e), e.count))
+    }
+
     /// Counts the words of `block` that `spans` name, once each.
     ///
     /// A table of many words lies in no near cache. So it is read in rounds, for all of them the index, then the

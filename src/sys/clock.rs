@@ -7,7 +7,7 @@ use std::time::Instant;
 /// Nanoseconds of `CLOCK_MONOTONIC`; the same clock in every process of this boot.
 #[cfg(not(loom))]
 #[inline]
-pub(crate) fn now_ns() -> u64 {
+pub fn now_ns() -> u64 {
     let mut now = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,

@@ -1,0 +1,316 @@
+//! The main job: producers, workers, and this process, which merges their results.
+
+use std::ops::ControlFlow;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use multiproc::{Error, ErrorKind, GetTimeoutError, Lease, Process, Queue};
+
+use crate::aggregate::Aggregate;
+use crate::args::Options;
+use crate::chaos::Chaos;
+use crate::crew::Crew;
+use crate::feed::{Fed, feed};
+use crate::interrupt::Interrupt;
+use crate::outcome::Outcome;
+use crate::producer::produce;
+use crate::progress::Progress;
+use crate::record::{ArchivedPartial, Partial, Produced, Record, Task};
+use crate::walk::Input;
+use crate::worker::Pace;
+
+/// How often this process looks after its children while results come in.
+const TICK: Duration = Duration::from_millis(2);
+/// A worker reports after so many records, or fewer when there are many workers: all lease from one room.
+const RECORDS_PER_PARTIAL: u32 = 256;
+/// Leases that all workers together may hold.
+const LEASES: u32 = 960;
+/// A worker reports after so long at the latest.
+const LONGEST_PACE: Duration = Duration::from_millis(250);
+/// Deliveries of a record before this process counts it itself.
+const DELIVERIES: u8 = 127;
+/// The seat in a partial that no worker sent: a mark of this process's own.
+const MARK: u32 = u32::MAX;
+
+/// Why a job has no outcome.
+#[derive(Debug)]
+pub enum Ended {
+    /// A signal asked for it; this is the exit status.
+    Interrupted(u8),
+    /// Something failed.
+    Failed(Error),
+}
+
+impl From<Error> for Ended {
+    fn from(error: Error) -> Self {
+        Ended::Failed(error)
+    }
+}
+
+/// Runs the whole job with processes of its own, and leaves none of them behind, however it ends.
+///
+/// # Errors
+///
+/// When a signal asked for the end, or a process or a queue failed.
+pub fn run(named: &[Input], options: &Options, interrupt: &Interrupt) -> Result<Outcome, Ended> {
+    let start = Instant::now();
+    let mut job = Job::start(named, options, interrupt)?;
+    match job.work() {
+        Ok(()) => Ok(job.finish(start)?),
+        Err(ended) => {
+            job.stop();
+            Err(ended)
+        }
+    }
+}
+
+struct Job {
+    tasks: Queue<Task>,
+    records: Queue<Record>,
+    results: Queue<Partial>,
+    /// Those that still run, and what the others did.
+    producers: Vec<Process<Produced>>,
+    produced: Produced,
+    crew: Crew,
+    feeder: JoinHandle<Fed>,
+    chaos: Option<Chaos>,
+    aggregate: Aggregate,
+    letters: Letters,
+    progress: Progress,
+    interrupt: Interrupt,
+}
+
+impl Job {
+    fn start(named: &[Input], options: &Options, interrupt: &Interrupt) -> multiproc::Result<Self> {
+        let tasks = Queue::builder().capacity(256).anonymous()?;
+        // Most records are longer than any slot and lie in blocks, so that leasing one moves no byte of it.
+        let records = Queue::builder()
+            .capacity(options.capacity)
+            .message_size(SLOT)
+            .max_deliveries(DELIVERIES)
+            .anonymous()?;
+        let places = options.workers as usize;
+        let results = Queue::builder()
+            .capacity(2 * places + 8)
+            .message_size(SLOT)
+            .anonymous()?;
+        let crew = Crew::start(&records, &results, options.workers, pace(options))?;
+        let producers = (0..options.producers).map(|n| {
+            let builder = Process::builder()
+                .name(format!("producer-{n}"))
+                .daemon(true);
+            builder.spawn(produce, (tasks.clone(), records.clone()))
+        });
+        let producers = producers.collect::<multiproc::Result<_>>()?;
+        let progress = Progress::new(options);
+        Ok(Job {
+            feeder: feeder(named.to_vec(), options, tasks.clone(), progress.clone()),
+            tasks,
+            records,
+            results,
+            producers,
+            produced: Produced::default(),
+            crew,
+            chaos: options.chaos.map(Chaos::new),
+            aggregate: Aggregate::new(places),
+            letters: Letters::default(),
+            progress,
+            interrupt: interrupt.clone(),
+        })
+    }
+
+    /// Merges results until all records that were put are merged.
+    fn work(&mut self) -> Result<(), Ended> {
+        let results = self.results.clone();
+        let mut looked = Instant::now();
+        while !self.is_done() {
+            match results.get_timeout(self.patience()) {
+                Ok(partial) => self.merge(&partial)?,
+                Err(GetTimeoutError::Timeout) => {}
+                Err(error) => return Err(Ended::Failed(error.into())),
+            }
+            if looked.elapsed() >= self.patience() {
+                self.look_after()?;
+                looked = Instant::now();
+            }
+        }
+        Ok(())
+    }
+
+    fn is_done(&self) -> bool {
+        self.producers.is_empty()
+            && self.aggregate.merged() == self.produced.records
+            && (self.chaos.is_none() || self.crew.killed() > 0)
+    }
+
+    fn patience(&self) -> Duration {
+        let chaos = self.chaos.as_ref().map_or(TICK, Chaos::pause);
+        chaos.min(TICK)
+    }
+
+    fn merge(&mut self, partial: &ArchivedPartial) -> multiproc::Result<()> {
+        if partial.seat == MARK {
+            self.progress.add(self.letters.count(&mut self.aggregate));
+            return Ok(());
+        }
+        let merged = self.aggregate.merge(partial);
+        let bytes = merged.map_err(|_| {
+            let text = "a partial result covers records that were counted and others that were not";
+            Error::new(ErrorKind::Corrupt, text)
+        })?;
+        self.progress.add(bytes);
+        self.crew.made_progress();
+        Ok(())
+    }
+
+    /// What is to be done now and then: signals, ended children, chaos.
+    fn look_after(&mut self) -> Result<(), Ended> {
+        if let Some(status) = self.interrupt.status() {
+            return Err(Ended::Interrupted(status));
+        }
+        self.tend_producers()?;
+        self.crew.tend()?;
+        if self.crew.killed() > 0 {
+            self.letters.collect(&self.records, &self.results);
+        }
+        // The first kill must not come too late for there to be anything left to do.
+        let late = self.producers.is_empty() && self.crew.killed() == 0;
+        let places = self.aggregate.shares.len();
+        if let Some(victim) = self
+            .chaos
+            .as_mut()
+            .and_then(|chaos| chaos.victim(places, late))
+        {
+            self.crew.kill(victim)?;
+        }
+        Ok(())
+    }
+
+    /// Adds what ended producers did. One that died took its place in the input with it: that ends the job.
+    fn tend_producers(&mut self) -> multiproc::Result<()> {
+        let mut running = Vec::new();
+        for producer in self.producers.drain(..) {
+            match producer.try_join()? {
+                Some(produced) => self.produced.add(produced),
+                None => running.push(producer),
+            }
+        }
+        self.producers = running;
+        Ok(())
+    }
+
+    /// Lets the workers end, and puts everything together.
+    fn finish(self, start: Instant) -> multiproc::Result<Outcome> {
+        let elapsed = start.elapsed();
+        self.progress.finish();
+        self.records.close();
+        let kills = self.crew.kills.clone();
+        self.crew.finish()?;
+        let mut workers = self.aggregate.shares.clone();
+        for (worker, kills) in workers.iter_mut().zip(&kills) {
+            worker.kills = *kills;
+        }
+        Ok(Outcome {
+            fed: self.feeder.join().expect("the feeder does not panic"),
+            latency: self.aggregate.latency(),
+            queue_share: self.aggregate.queue_share(),
+            tally: self.aggregate.tally,
+            table: self.aggregate.table,
+            produced: self.produced,
+            elapsed,
+            workers,
+            kills: kills.iter().sum(),
+            redelivered: self.records.stats().redelivered,
+            verified: false,
+        })
+    }
+
+    /// Ends all children.
+    fn stop(&self) {
+        self.progress.finish();
+        self.tasks.close();
+        for producer in &self.producers {
+            // It may have ended already; then there is nothing to do.
+            let _ = producer.kill();
+            let _ = producer.join();
+        }
+        self.crew.stop();
+    }
+}
+
+/// Bytes of a message that lie in the queue itself.
+const SLOT: usize = 512;
+
+/// When workers report: often enough that under chaos most of them live to do it.
+fn pace(options: &Options) -> Pace {
+    let time = options
+        .chaos
+        .map_or(LONGEST_PACE, |every| (every / 4).min(LONGEST_PACE));
+    Pace {
+        records: RECORDS_PER_PARTIAL.min(LEASES / options.workers).max(1),
+        time_ns: time.as_nanos() as u64,
+    }
+}
+
+/// Walks and hands out tasks beside everything else.
+fn feeder(
+    named: Vec<Input>,
+    options: &Options,
+    tasks: Queue<Task>,
+    progress: Progress,
+) -> JoinHandle<Fed> {
+    let (all, repeat) = (options.all, options.repeat);
+    thread::spawn(move || {
+        let fed = feed(&named, all, repeat, |task| {
+            if task.first && progress.is_shown() {
+                progress.expect(task.size() * repeat);
+            }
+            match tasks.put(task) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            }
+        });
+        tasks.close();
+        fed
+    })
+}
+
+/// Records that no worker survived: this process counts them itself.
+///
+/// A partial that covers such a record may still be in the results. So a mark is put behind everything that is there,
+/// and the record is counted when the mark comes out: by then, what was before it was merged.
+#[derive(Debug, Default)]
+struct Letters {
+    waiting: Vec<Lease<Record>>,
+    marked: bool,
+}
+
+impl Letters {
+    /// Takes the dead letters, if there are any, and puts the mark.
+    fn collect(&mut self, records: &Queue<Record>, results: &Queue<Partial>) {
+        if self.waiting.is_empty() {
+            self.waiting = records.dead_letters();
+        }
+        if !self.waiting.is_empty() && !self.marked {
+            let mark = Partial {
+                seat: MARK,
+                ..Partial::default()
+            };
+            // When there is no room, the next look has another try.
+            self.marked = results.try_put(&mark).is_ok();
+        }
+    }
+
+    /// Counts the letters that were waiting for the mark; returns their bytes.
+    fn count(&mut self, aggregate: &mut Aggregate) -> u64 {
+        self.marked = false;
+        let letters = self.waiting.drain(..);
+        letters
+            .map(|letter| {
+                let bytes = aggregate.count_here(letter.id(), &letter.block);
+                letter.ack();
+                bytes
+            })
+            .sum()
+    }
+}
