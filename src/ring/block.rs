@@ -5,7 +5,6 @@
 //! is the process that would free it, or a dead one. What a dead owner's block is worth is decided by whether a slot
 //! or a lease record refers to it.
 
-use super::protocol::Memory as _;
 use super::ring::{Ring, SPILLED, Taken};
 use super::word::{State, Word};
 use crate::segment::blocks::{BlockRef, Blocks};

@@ -1,6 +1,6 @@
 //! Getting: take the next message, read in place, acknowledge or give back.
 
-use super::protocol::{self, Memory as _, Nothing};
+use super::protocol::{self, Nothing};
 use super::ring::{IN_SLOT, Ring, SPILLED, TakeError, Taken};
 use super::wait::{Patience, Peers, Role, Watch};
 use super::word::{Position, State, Word};
@@ -25,7 +25,7 @@ impl Ring {
         deadline: Deadline,
     ) -> Result<Taken, TakeError> {
         if !self.may_have_returns()
-            && let Ok((at, word)) = protocol::try_take(self, me)
+            && let Ok((at, word)) = protocol::try_take(self.words(), me)
         {
             return Ok(self.taken(at, word, me));
         }
@@ -43,7 +43,7 @@ impl Ring {
         if let Some(again) = self.take_returned(me) {
             return Ok(again);
         }
-        protocol::try_take(self, me).map(|(at, word)| self.taken(at, word, me))
+        protocol::try_take(self.words(), me).map(|(at, word)| self.taken(at, word, me))
     }
 
     #[inline]
@@ -62,7 +62,7 @@ impl Ring {
                 self.adopt_block(&mut taken, me);
             }
         } else {
-            taken.meta = self.geometry.inline() as u64;
+            taken.meta = self.inline as u64;
         }
         taken
     }
@@ -78,7 +78,7 @@ impl Ring {
         let mut patience = Patience::new(deadline);
         loop {
             // Looked up before the ring is found empty: whoever claims later sees the closing and withdraws.
-            let closed = protocol::is_closed(self);
+            let closed = protocol::is_closed(self.words());
             let nothing = match self.look(me) {
                 Ok(taken) => return Ok(taken),
                 Err(nothing) => nothing,
@@ -134,7 +134,7 @@ impl Ring {
             Err(Nothing::InFlight(..)) => Watch::InFlight,
             Err(Nothing::Empty) => self.watch(me, peers),
         };
-        if !protocol::is_closed(self) && !self.may_have_returns() {
+        if !protocol::is_closed(self.words()) && !self.may_have_returns() {
             self.doze(
                 &self.control().not_empty,
                 ticket,
@@ -154,8 +154,7 @@ impl Ring {
             return self.block_bytes(block, taken.len());
         }
         let room = if taken.record == IN_SLOT {
-            self.slots
-                .bytes(taken.position.index(), self.geometry.payload_at())
+            self.slots.bytes(taken.position.index(), self.payload_at)
         } else {
             self.record_room(taken.record)
         };
@@ -166,7 +165,7 @@ impl Ring {
     #[inline]
     pub(crate) fn ack(&self, taken: Taken) {
         if taken.record == IN_SLOT {
-            protocol::free(self, taken.position);
+            protocol::free(self.words(), taken.position);
             self.control().not_full.wake();
         } else {
             self.free_record(taken.record, taken.word);
@@ -194,6 +193,6 @@ impl Ring {
         {
             self.control().redelivered.fetch_add(1, Relaxed);
         }
-        protocol::announce_return(self);
+        protocol::announce_return(self.words());
     }
 }

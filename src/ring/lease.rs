@@ -3,7 +3,7 @@
 //! The move must not lose or double the message whoever dies where. The record names the position it came from; as
 //! long as that slot still says `Taken` by the same owner, the slot has the message and the record is nothing.
 
-use super::protocol::{self, Memory as _};
+use super::protocol;
 use super::ring::{IN_SLOT, Ring, SPILLED, Taken};
 use super::word::{Position, State, Word};
 use crate::segment::copy;
@@ -64,7 +64,7 @@ impl Ring {
         step("lease.settle");
         // Release: publishes what was filled in; pairs with the Acquire of whoever reads the record's word.
         self.records.row(index).word.store(word.0, Release);
-        protocol::free(self, taken.position);
+        protocol::free(self.words(), taken.position);
         self.control().not_full.wake();
         Some(Taken {
             word,
@@ -175,7 +175,7 @@ impl Ring {
             .word
             .compare_exchange(seen.0, mine.0, SeqCst, Relaxed)
             .ok()?;
-        let fixed = self.metas.is_none().then(|| self.geometry.inline() as u64);
+        let fixed = self.metas.is_none().then(|| self.inline as u64);
         let taken = Taken {
             position: Position(record.id.load(Relaxed)),
             word: mine,

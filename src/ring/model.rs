@@ -17,7 +17,7 @@ struct Model {
     payload: Vec<UnsafeCell<u64>>,
 }
 
-impl Memory for Model {
+impl Memory for &Model {
     fn control(&self) -> &Control {
         &self.control
     }

@@ -21,7 +21,7 @@ use crate::sys::seeded::seeded;
 use crate::sys::step::step;
 
 /// Where the words of a ring are.
-pub(crate) trait Memory {
+pub(crate) trait Memory: Copy {
     /// The control block.
     fn control(&self) -> &Control;
     /// The word of slot `index`, which is below [`capacity`](Memory::capacity).
@@ -41,7 +41,7 @@ pub(crate) enum Nothing {
 
 /// Reads a hint; whatever a scribbler wrote there, the index stays inside the ring.
 #[inline]
-fn hint<M: Memory>(memory: &M, of: &AtomicU64) -> Position {
+fn hint<M: Memory>(memory: M, of: &AtomicU64) -> Position {
     // Pairs with the Release store of the hint.
     let position = Position(of.load(Acquire));
     if position.index() < memory.capacity() {
@@ -71,7 +71,7 @@ fn advance(hint: &AtomicU64, position: Position) {
 ///
 /// The word of the slot that is in the way, when the ring is full.
 #[inline]
-pub(crate) fn try_claim<M: Memory>(memory: &M, me: Participant) -> Result<Position, Word> {
+pub(crate) fn try_claim<M: Memory>(memory: M, me: Participant) -> Result<Position, Word> {
     let tail = &memory.control().tail;
     let mut at = hint(memory, tail);
     loop {
@@ -114,7 +114,7 @@ fn claim_word(at: Position, me: Participant) -> Word {
 
 /// Publishes what was written at a claimed position: the commit point of every `put`.
 #[inline]
-pub(crate) fn publish<M: Memory>(memory: &M, at: Position) {
+pub(crate) fn publish<M: Memory>(memory: M, at: Position) {
     step("queue.publish");
     let order = if seeded("queue-missing-release") {
         Relaxed
@@ -126,7 +126,7 @@ pub(crate) fn publish<M: Memory>(memory: &M, at: Position) {
 }
 
 /// Gives up a claim: the position is skipped and the slot is free for the next lap.
-pub(crate) fn abandon<M: Memory>(memory: &M, at: Position) {
+pub(crate) fn abandon<M: Memory>(memory: M, at: Position) {
     step("queue.abandon");
     // SeqCst: before the look at the gate for producers; pairs with the next claim.
     memory
@@ -136,10 +136,7 @@ pub(crate) fn abandon<M: Memory>(memory: &M, at: Position) {
 
 /// Takes the next published message for `me`: one compare-and-swap on the slot's word.
 #[inline]
-pub(crate) fn try_take<M: Memory>(
-    memory: &M,
-    me: Participant,
-) -> Result<(Position, Word), Nothing> {
+pub(crate) fn try_take<M: Memory>(memory: M, me: Participant) -> Result<(Position, Word), Nothing> {
     let head = &memory.control().head;
     let mut at = hint(memory, head);
     loop {
@@ -186,7 +183,7 @@ fn catch_up(at: Position, seen: Word, capacity: u32) -> Position {
 
 /// Acknowledges: frees the slot for the next lap. Nothing of the old message may be touched afterwards.
 #[inline]
-pub(crate) fn free<M: Memory>(memory: &M, at: Position) {
+pub(crate) fn free<M: Memory>(memory: M, at: Position) {
     step("queue.free");
     // SeqCst: before the look at the gate for producers. Release part: pairs with the next claim.
     memory
@@ -195,7 +192,7 @@ pub(crate) fn free<M: Memory>(memory: &M, at: Position) {
 }
 
 /// Offers a taken message again, from the exact word of its holder; false when the word had changed.
-pub(crate) fn offer_again<M: Memory>(memory: &M, index: u32, holder: Word) -> bool {
+pub(crate) fn offer_again<M: Memory>(memory: M, index: u32, holder: Word) -> bool {
     step("queue.offer-again");
     let again = holder.unowned(State::Returned);
     // Release: pairs with `retake`; SeqCst: before the bump of `returns` and the look at the gate.
@@ -207,7 +204,7 @@ pub(crate) fn offer_again<M: Memory>(memory: &M, index: u32, holder: Word) -> bo
 
 /// Takes a message that was offered again; `seen` is the exact word observed.
 pub(crate) fn retake<M: Memory>(
-    memory: &M,
+    memory: M,
     index: u32,
     seen: Word,
     me: Participant,
@@ -223,7 +220,7 @@ pub(crate) fn retake<M: Memory>(
 }
 
 /// Undoes the claim of a dead writer, from the exact word observed: the position is skipped.
-pub(crate) fn skip_dead_writer<M: Memory>(memory: &M, index: u32, dead: Word) -> bool {
+pub(crate) fn skip_dead_writer<M: Memory>(memory: M, index: u32, dead: Word) -> bool {
     step("queue.skip-dead");
     let freed = Word::free(dead.lap() + 1);
     // SeqCst: before the look at the gate for producers; pairs with the next claim.
@@ -234,7 +231,7 @@ pub(crate) fn skip_dead_writer<M: Memory>(memory: &M, index: u32, dead: Word) ->
 }
 
 /// Announces that a message may have been given back, so that consumers look out of order.
-pub(crate) fn announce_return<M: Memory>(memory: &M) {
+pub(crate) fn announce_return<M: Memory>(memory: M) {
     step("queue.announce-return");
     // SeqCst: after the word became `Returned`; pairs with the load in the consumers' look.
     memory.control().returns.fetch_add(1, SeqCst);
@@ -243,14 +240,14 @@ pub(crate) fn announce_return<M: Memory>(memory: &M) {
 
 /// Whether the ring was closed; looked at after a claim, and before the look that finds the ring empty.
 #[inline]
-pub(crate) fn is_closed<M: Memory>(memory: &M) -> bool {
+pub(crate) fn is_closed<M: Memory>(memory: M) -> bool {
     publish_then_look();
     // Pairs with the store in `close`: a producer that claimed before it is seen by the consumer's second look.
     memory.control().closed.load(SeqCst) != 0
 }
 
 /// Closes the ring for everybody and wakes them to see it.
-pub(crate) fn close<M: Memory>(memory: &M) {
+pub(crate) fn close<M: Memory>(memory: M) {
     step("queue.close");
     // SeqCst: against the claim, then the load in `is_closed`.
     memory.control().closed.store(1, SeqCst);
@@ -261,7 +258,7 @@ pub(crate) fn close<M: Memory>(memory: &M) {
 }
 
 /// How many positions lie between the hints: the length, exact while nobody moves.
-pub(crate) fn length<M: Memory>(memory: &M) -> u64 {
+pub(crate) fn length<M: Memory>(memory: M) -> u64 {
     let capacity = memory.capacity();
     let head = hint(memory, &memory.control().head).ordinal(capacity);
     let tail = hint(memory, &memory.control().tail).ordinal(capacity);

@@ -1,6 +1,6 @@
 //! Putting: claim a slot, write in place, commit or abort.
 
-use super::protocol::{self, Memory as _};
+use super::protocol;
 use super::ring::{Claim, ClaimError, Ring, SPILLED};
 use super::wait::{Patience, Peers, Role, Watch};
 use super::word::{Position, State};
@@ -25,7 +25,7 @@ impl Ring {
         peers: &dyn Peers,
         deadline: Deadline,
     ) -> Result<Claim, ClaimError> {
-        match protocol::try_claim(self, me) {
+        match protocol::try_claim(self.words(), me) {
             Ok(at) => self.claimed(at),
             Err(_) => self.claim_slow(me, peers, deadline),
         }
@@ -35,7 +35,7 @@ impl Ring {
     /// writer killed in between leaves no published message that nobody was woken for.
     #[inline]
     fn claimed(&self, at: Position) -> Result<Claim, ClaimError> {
-        if protocol::is_closed(self) {
+        if protocol::is_closed(self.words()) {
             self.abort(Claim(at));
             return Err(ClaimError::Closed);
         }
@@ -57,10 +57,10 @@ impl Ring {
         let mut patience = Patience::new(deadline);
         let mut slept = false;
         loop {
-            if protocol::is_closed(self) {
+            if protocol::is_closed(self.words()) {
                 return Err(ClaimError::Closed);
             }
-            match protocol::try_claim(self, me) {
+            match protocol::try_claim(self.words(), me) {
                 Ok(at) => return self.claimed(at),
                 Err(in_the_way) if patience.spin() => _ = in_the_way,
                 Err(in_the_way) => {
@@ -94,11 +94,11 @@ impl Ring {
     ) -> Option<Position> {
         let gate = &self.control().not_full;
         let ticket = gate.arm();
-        let in_the_way = match protocol::try_claim(self, me) {
+        let in_the_way = match protocol::try_claim(self.words(), me) {
             Ok(at) => return Some(at),
             Err(word) => word,
         };
-        if !protocol::is_closed(self) {
+        if !protocol::is_closed(self.words()) {
             let held = in_the_way.state() != State::Full;
             let watch = if held {
                 Watch::Held
@@ -129,8 +129,7 @@ impl Ring {
     /// The bytes of a claimed slot.
     #[inline]
     pub(crate) fn room(&self, claim: &Claim) -> NonNull<[u8]> {
-        self.slots
-            .bytes(claim.0.index(), self.geometry.payload_at())
+        self.slots.bytes(claim.0.index(), self.payload_at)
     }
 
     /// Publishes `len` bytes that were written to the claim's room.
@@ -141,7 +140,7 @@ impl Ring {
             // Published by the Release store of the word.
             metas.row(claim.0.index()).store(len as u64, Relaxed);
         }
-        protocol::publish(self, claim.0);
+        protocol::publish(self.words(), claim.0);
     }
 
     /// Publishes `len` bytes that were written to a block of `me`.
@@ -155,7 +154,7 @@ impl Ring {
         metas
             .row(claim.0.index())
             .store(len as u64 | SPILLED, Relaxed);
-        protocol::publish(self, claim.0);
+        protocol::publish(self.words(), claim.0);
     }
 
     /// Wakes a consumer after a commit that came long after its claim (a claim in the user's hands): such a consumer
@@ -168,7 +167,7 @@ impl Ring {
     /// Gives a claim back: nothing was sent.
     #[cold]
     pub(crate) fn abort(&self, claim: Claim) {
-        protocol::abandon(self, claim.0);
+        protocol::abandon(self.words(), claim.0);
         self.control().not_full.wake();
         self.control().all_done.wake_all();
     }

@@ -1,7 +1,7 @@
 //! After a death: what the dead held is offered again, skipped or freed. Every step may be repeated by anybody.
 
 use super::lease::RecordHead;
-use super::protocol::{self, Memory as _};
+use super::protocol;
 use super::ring::{Ring, Taken};
 use super::wait::Peers;
 use super::word::{Position, State, Word};
@@ -30,7 +30,7 @@ impl Ring {
             }
         }
         self.sweep_blocks(dead);
-        protocol::announce_return(self);
+        protocol::announce_return(self.words());
         self.stir();
     }
 
@@ -68,14 +68,14 @@ impl Ring {
 
     fn repair_slot(&self, index: u32, word: Word) {
         match word.state() {
-            State::Writing => _ = protocol::skip_dead_writer(self, index, word),
+            State::Writing => _ = protocol::skip_dead_writer(self.words(), index, word),
             State::Taken => self.return_slot(index, word),
             _ => {}
         }
     }
 
     fn return_slot(&self, index: u32, word: Word) {
-        if protocol::offer_again(self, index, word) {
+        if protocol::offer_again(self.words(), index, word) {
             // no step: a count; dying before it is dying after the step above
             self.control().redelivered.fetch_add(1, Relaxed);
         }
@@ -148,7 +148,7 @@ impl Ring {
             .map(|n| (from + n) % capacity)
             .find_map(|index| {
                 let seen = self.returned_slot(index)?;
-                protocol::retake(self, index, seen, me).map(|mine| (index, mine))
+                protocol::retake(self.words(), index, seen, me).map(|mine| (index, mine))
             });
         let (index, mine) = index?;
         // no step: private to this process

@@ -8,7 +8,7 @@ use super::protocol::{self, Memory};
 use super::wait::{Patience, Peers, Role, Watch};
 use super::word::{Position, State, Word};
 use crate::segment::blocks::{BlockRef, Blocks};
-use crate::segment::{Segment, Table};
+use crate::segment::{Rows, Segment, Table};
 use crate::sys::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use crate::sys::atomic::{AtomicU32, AtomicU64};
 use crate::sys::clock::{Deadline, now_ns};
@@ -22,6 +22,9 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct Ring {
     pub(super) geometry: Geometry,
+    /// `geometry`'s answers for the hot path.
+    pub(super) payload_at: usize,
+    pub(super) inline: usize,
     control: Table<Control>,
     pub(super) slots: Table<AtomicU64>,
     /// `{spilled:1 | length:63}` of each message (variable messages only).
@@ -149,10 +152,17 @@ pub(crate) struct RawStats {
     pub(crate) high_water: u64,
 }
 
-impl Memory for Ring {
+/// The words of a ring in registers: what the protocol works on during one call.
+#[derive(Clone, Copy)]
+pub(super) struct Words<'a> {
+    control: &'a Control,
+    slots: Rows<'a, AtomicU64>,
+}
+
+impl Memory for Words<'_> {
     #[inline]
     fn control(&self) -> &Control {
-        self.control.row(0)
+        self.control
     }
 
     #[inline]
@@ -162,6 +172,26 @@ impl Memory for Ring {
 
     #[inline]
     fn capacity(&self) -> u32 {
+        self.slots.count()
+    }
+}
+
+impl Ring {
+    #[inline]
+    pub(super) fn words(&self) -> Words<'_> {
+        Words {
+            control: self.control(),
+            slots: self.slots.rows(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn control(&self) -> &Control {
+        self.control.row(0)
+    }
+
+    #[inline]
+    pub(super) fn capacity(&self) -> u32 {
         self.geometry.capacity
     }
 }
@@ -179,6 +209,8 @@ impl Ring {
         let (records_at, _) = segment.reserve();
         Ring {
             geometry,
+            payload_at: geometry.payload_at(),
+            inline: geometry.inline(),
             control: Table::new(segment, body, size_of::<Control>(), 1),
             slots: Table::new(segment, slots_at, stride, count),
             metas: beside(8),
@@ -281,17 +313,17 @@ impl Ring {
 impl Ring {
     /// Ends the ring for everybody: puts fail at once, takes fail once it is drained.
     pub(crate) fn close(&self) {
-        protocol::close(self);
+        protocol::close(self.words());
     }
 
     /// Whether it was closed.
     pub(crate) fn is_closed(&self) -> bool {
-        protocol::is_closed(self)
+        protocol::is_closed(self.words())
     }
 
     /// Messages put and not yet taken; exact while nobody moves.
     pub(crate) fn len(&self) -> usize {
-        protocol::length(self) as usize
+        protocol::length(self.words()) as usize
     }
 
     /// Remembers that `role` is in use, so that its desertion means something.
@@ -364,7 +396,7 @@ impl Ring {
 
     #[cold]
     pub(super) fn sample_length(&self) {
-        let length = protocol::length(self);
+        let length = protocol::length(self.words());
         let high = &self.control().high_water;
         // A statistic: the load only spares the line a needless write.
         if high.load(Relaxed) < length {

@@ -307,7 +307,6 @@ fn all_done_waits_for_leases() {
 #[test]
 fn hints_that_lag_by_laps_are_caught_up_with() {
     let (ring, village) = (ring(3, WORDS, 16), Village::default());
-    use super::protocol::Memory as _;
     use crate::sys::atomic::Ordering::Relaxed;
     for n in 0..100 {
         put(&ring, &village, n).unwrap();

@@ -22,7 +22,7 @@ use name::{Directory, Name};
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
-pub(crate) use table::{Table, copy, narrow};
+pub(crate) use table::{Rows, Table, copy, narrow};
 #[cfg(test)]
 pub(crate) use table::{peek, poke};
 

@@ -44,15 +44,67 @@ impl<T: Layout> Table<T> {
         }
     }
 
+    /// The rows for the length of a call, in registers instead of behind a reference.
+    #[inline]
+    pub(crate) fn rows(&self) -> Rows<'_, T> {
+        Rows {
+            base: self.base,
+            stride: self.stride,
+            count: self.count,
+            table: PhantomData,
+        }
+    }
+
+    /// Row `index`; see [`Rows::row`].
+    #[inline]
+    pub(crate) fn row(&self, index: u32) -> &T {
+        self.rows().row(index)
+    }
+
+    /// The bytes of row `index` from `skip` to its end; see [`Rows::bytes`].
+    #[inline]
+    pub(crate) fn bytes(&self, index: u32, skip: usize) -> NonNull<[u8]> {
+        self.rows().bytes(index, skip)
+    }
+
+    /// The segment in which the rows lie.
+    pub(crate) fn segment(&self) -> &Arc<Segment> {
+        &self.segment
+    }
+}
+
+/// The rows of a [`Table`], borrowed from it: base, stride and count by value.
+pub(crate) struct Rows<'a, T> {
+    base: NonNull<u8>,
+    stride: usize,
+    count: u32,
+    table: PhantomData<&'a T>,
+}
+
+impl<T> Clone for Rows<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Rows<'_, T> {}
+
+impl<'a, T: Layout> Rows<'a, T> {
+    /// How many rows there are.
+    #[inline]
+    pub(crate) fn count(self) -> u32 {
+        self.count
+    }
+
     /// Row `index`.
     ///
     /// # Panics
     ///
     /// When `index` is not below the count given at construction.
     #[inline]
-    pub(crate) fn row(&self, index: u32) -> &T {
-        // SAFETY: `start` is inside the mapping that `self.segment` keeps alive and aligned for `T` (both asserted in
-        // `new`); `T: Layout` is valid for any bytes and is only ever accessed through atomics.
+    pub(crate) fn row(self, index: u32) -> &'a T {
+        // SAFETY: `start` is inside the mapping that the table's segment keeps alive for `'a`, and aligned for `T` (both
+        // asserted in `Table::new`); `T: Layout` is valid for any bytes and is only ever accessed through atomics.
         unsafe { self.start(index).cast::<T>().as_ref() }
     }
 
@@ -62,7 +114,7 @@ impl<T: Layout> Table<T> {
     ///
     /// When `index` is not below the count, or `skip` is beyond the stride.
     #[inline]
-    pub(crate) fn bytes(&self, index: u32, skip: usize) -> NonNull<[u8]> {
+    pub(crate) fn bytes(self, index: u32, skip: usize) -> NonNull<[u8]> {
         assert!(skip <= self.stride);
         // SAFETY: `skip` is at most the stride, so the result is inside the row or one past its end.
         let first = unsafe { self.start(index).add(skip) };
@@ -70,15 +122,16 @@ impl<T: Layout> Table<T> {
     }
 
     #[inline]
-    fn start(&self, index: u32) -> NonNull<u8> {
+    fn start(self, index: u32) -> NonNull<u8> {
         assert!(index < self.count);
         // SAFETY: `index < count` and `count * stride` bytes lie in the mapping (checked in `new`).
         unsafe { self.base.add(self.stride * index as usize) }
     }
+}
 
-    /// The segment in which the rows lie.
-    pub(crate) fn segment(&self) -> &Arc<Segment> {
-        &self.segment
+impl<T> std::fmt::Debug for Rows<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Rows({} x {} B)", self.count, self.stride)
     }
 }
 
