@@ -1,13 +1,14 @@
 //! Spawn and join of an empty function, against exec and wait of the same image returning at once.
 //!
 //! `cargo bench --bench spawn -- [ROUNDS]`. The two are measured in turn, so that both see the same machine; the second
-//! pass runs in a parent that has touched 1 GiB.
+//! pass runs in a parent that has touched 1 GiB. Last comes how fast a killed parent takes its child along.
 
 use std::ffi::CString;
 use std::hint::black_box;
+use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
-use multiproc::Process;
+use multiproc::{Process, Stdio};
 
 /// As the only argument: return from `main` at once.
 const AT_ONCE: &str = "return-at-once";
@@ -29,6 +30,48 @@ fn main() {
     let touched = vec![1_u8; 1 << 30];
     black_box(&touched);
     compare("parent with 1 GiB touched", rounds);
+    drop(touched);
+    orphans(rounds / 10 + 1);
+}
+
+/// From the SIGKILL of a parent until the kernel has ended its child.
+fn orphans(rounds: usize) {
+    let mut times: Vec<_> = (0..rounds).map(|_| orphan()).collect();
+    times.sort();
+    println!(
+        "SIGKILL of a parent until its child is gone: median {:?}, slowest {:?} of {rounds}",
+        times[rounds / 2],
+        times[rounds - 1]
+    );
+}
+
+fn orphan() -> Duration {
+    let parent = Process::builder().stdout(Stdio::piped());
+    let parent = parent.spawn(parent_of_one, ()).expect("spawn");
+    let mut pipe = parent.take_stdout().expect("a pipe");
+    pipe.read_exact(&mut [0])
+        .expect("the child says that it is there");
+    let start = Instant::now();
+    parent.kill().expect("kill");
+    // The pipe ends when the last of the two has ended.
+    pipe.read_to_end(&mut Vec::new()).expect("the end");
+    start.elapsed()
+}
+
+fn parent_of_one() {
+    fn child() {
+        std::io::stdout().write_all(b".").expect("a pipe");
+        std::io::stdout().flush().expect("a pipe");
+        forever();
+    }
+    let _child = Process::spawn(child, ()).expect("spawn");
+    forever();
+}
+
+fn forever() {
+    loop {
+        std::thread::park();
+    }
 }
 
 fn compare(what: &str, rounds: usize) {

@@ -283,6 +283,22 @@ fn the_descriptor_becomes_readable_at_the_end() {
     process.try_join().unwrap().expect("it has ended");
 }
 
+/// The next steps of a child whose entry returns: its result is written, then committed.
+#[cfg(debug_assertions)]
+#[test]
+fn a_result_counts_from_its_commit_on() {
+    fn die_at(step: u64) -> String {
+        multiproc::crash_steps::arm(step);
+        "done".into()
+    }
+    for step in [0, 1] {
+        let error = Process::spawn(die_at, (step,)).unwrap().join().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Signaled, "step {step}");
+    }
+    let process = Process::spawn(die_at, (2,)).unwrap();
+    assert_eq!(process.join().unwrap(), "done");
+}
+
 // What the builder says.
 
 #[test]

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::process::ChildStdout;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use multiproc::process::{self, Stdio};
 use multiproc::{ErrorKind, ExitStatus, Message, Process, active_children};
@@ -253,6 +253,25 @@ fn no_zombie_is_left() {
     }
     let left = Process::spawn(spawn_and_drop, ()).unwrap().join().unwrap();
     assert_eq!(left, -1, "every child was reaped");
+}
+
+#[test]
+fn spawning_reaps_what_was_dropped() {
+    fn spawn_on() -> multiproc::Result<()> {
+        let held = || fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+        Process::spawn(nothing, ())?.join()?;
+        let before = held();
+        for _ in 0..20 {
+            drop(Process::spawn(nothing, ())?);
+        }
+        let start = Instant::now();
+        while held() > before && start.elapsed() < PATIENCE {
+            Process::spawn(nothing, ())?.join()?;
+        }
+        assert_eq!(held(), before, "descriptors of dropped children");
+        Ok(())
+    }
+    Process::spawn(spawn_on, ()).unwrap().join().unwrap();
 }
 
 #[test]

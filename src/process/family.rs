@@ -93,12 +93,10 @@ pub(super) fn forget(child: &Child) {
 
 /// Reaps children that have ended and that nobody else would wait for, and lets go of what was kept for any.
 pub(super) fn tidy() {
-    let children: Vec<_> = {
-        let family = family();
-        let known = family.children.iter();
-        known.map(|c| (c.clone(), c.is_abandoned())).collect()
-    };
-    for (child, abandoned) in children {
+    // Looked at before it is cloned, as the clone counts as somebody who knows it.
+    let look = |child: &Child| (child.is_abandoned(), child.clone());
+    let children: Vec<_> = family().children.iter().map(look).collect();
+    for (abandoned, child) in children {
         if abandoned {
             let _ = child.wait_until(Deadline::NOW); // its status interests nobody
         } else {
