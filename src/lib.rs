@@ -125,14 +125,21 @@ mod tenancy;
 mod message;
 
 #[cfg(not(loom))]
+mod lock;
+#[cfg(not(loom))]
 mod queue;
+
+#[cfg(not(loom))]
+mod value;
 
 #[cfg(not(loom))]
 pub mod process;
 
 pub use error::{Error, ErrorKind, Result};
 #[cfg(not(loom))]
-pub use message::{ArchivedHandle, Bytes, Encode, InvalidMessage, Message, WriteError};
+pub use lock::{Lock, LockError, LockGuard, LockTimeoutError, TryLockError};
+#[cfg(not(loom))]
+pub use message::{ArchivedHandle, Bytes, Encode, InvalidMessage, Message, Plain, WriteError};
 #[cfg(not(loom))]
 pub use process::{
     ExitStatus, Process, Stdio, active_children, current_process, init, parent_process,
@@ -147,6 +154,8 @@ pub use queue::{
 pub use rkyv;
 #[cfg(not(loom))]
 pub use tenancy::inspect::{GcReport, MemberInfo, ObjectInfo, objects};
+#[cfg(not(loom))]
+pub use value::{Bits, Number, Scalar, Value};
 
 /// Removes the named objects that no living process has open, and cleans up after the dead in those that live.
 ///
@@ -167,7 +176,9 @@ pub use tenancy::inspect::{GcReport, MemberInfo, ObjectInfo, objects};
 /// `/dev/shm/multiproc-<uid>`) belongs to another user or is open to others.
 #[cfg(not(loom))]
 pub fn gc() -> Result<GcReport> {
-    tenancy::inspect::gc(queue::repairs)
+    tenancy::inspect::gc(|segment| {
+        queue::repairs(segment).or_else(|| tenancy::small_repair(segment))
+    })
 }
 
 /// What [`message!`] expands to; not part of the public face.
@@ -179,6 +190,7 @@ pub mod __private {
         write_value,
     };
     pub use crate::sys::clock::now_ns;
+    pub use zerocopy;
 }
 
 #[cfg(all(debug_assertions, not(loom)))]

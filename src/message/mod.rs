@@ -11,6 +11,7 @@
 //! | `bytes` | [`Bytes`], raw bytes without a format |
 //! | `handle` | shared objects as messages: 32 bytes that attach on arrival |
 //! | `packed` | a message in private memory: arguments and results of a process |
+//! | `plain` | [`Plain`], values that live *in* shared memory |
 //! | `macros` | [`message!`](crate::message), for types of the user's |
 //! | `impls` | [`Message`] for the types of std |
 
@@ -20,6 +21,7 @@ mod handle;
 mod impls;
 mod macros;
 mod packed;
+mod plain;
 mod read;
 mod scratch;
 mod shape;
@@ -32,6 +34,8 @@ pub use encode::Encode;
 pub use handle::ArchivedHandle;
 pub(crate) use handle::{Handle, handle_message, resolve_handle};
 pub(crate) use packed::Packed;
+pub use plain::Plain;
+pub(crate) use plain::{Room, plain_fingerprint, plain_name};
 pub use read::InvalidMessage;
 #[doc(hidden)]
 pub use read::{Checker, Reader, check_value, own_value, view_value, view_value_mut};

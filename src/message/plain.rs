@@ -144,6 +144,14 @@ macro_rules! plain {
 #[derive(Debug)]
 pub(crate) struct Room<T>(NonNull<T>);
 
+impl<T> Clone for Room<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Room<T> {}
+
 impl<T: Plain> Room<T> {
     /// The room at `place`, unless that is outside of the segment or unaligned.
     pub(crate) fn at(segment: &Segment, place: u64) -> Option<Self> {
@@ -228,7 +236,11 @@ mod tests {
         assert!(bool::is_valid(&[1]) && !bool::is_valid(&[2]));
         assert!(u64::is_valid(0_u64.as_bytes()));
         assert!(Level::is_valid(500_u16.as_bytes()) && !Level::is_valid(2_u16.as_bytes()));
-        let mixed = [Mixed { flag: true, pad: [0; 3], letter: 'x' }];
+        let mixed = [Mixed {
+            flag: true,
+            pad: [0; 3],
+            letter: 'x',
+        }];
         assert!(Mixed::is_valid(mixed.as_bytes()));
         assert!(<()>::is_valid(&[]));
     }

@@ -11,7 +11,7 @@
 
 use super::word::{Owner, Word};
 use crate::sys::atomic::{
-    AtomicU64,
+    AtomicU32, AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
     spin_loop,
 };
@@ -30,10 +30,14 @@ use std::time::Duration;
 pub(crate) struct RawLock {
     /// See [`Word`].
     word: AtomicU64,
-    reserved: [u64; 2],
+    /// Not 0 once anybody has slept here; spares the sweep a system call for each lock that nobody ever waited for.
+    slept: AtomicU32,
+    reserved: [u32; 3],
     /// The links of the holder's robust list, [`LINK_OFFSET`](crate::sys::robust::LINK_OFFSET) behind the word.
     node: Node,
-    spare: [u64; 3],
+    spare: u64,
+    /// Not the lock's: says what the lock belongs to.
+    tag: [AtomicU64; 2],
 }
 
 /// Why a lock was not taken.
@@ -60,9 +64,11 @@ impl RawLock {
     pub(super) fn new() -> Self {
         RawLock {
             word: AtomicU64::new(0),
-            reserved: [0; 2],
+            slept: AtomicU32::new(0),
+            reserved: [0; 3],
             node: Node::default(),
-            spare: [0; 3],
+            spare: 0,
+            tag: [AtomicU64::new(0), AtomicU64::new(0)],
         }
     }
 
@@ -183,7 +189,10 @@ impl RawLock {
                 break;
             }
         }
-        self.wake_all();
+        // no step: changes nothing. An exchange, because it reads what was stored last; a load may read less.
+        if self.slept.fetch_or(0, Relaxed) != 0 {
+            self.wake_all();
+        }
     }
 
     /// Whether `who` holds the lock at this instant.
@@ -192,10 +201,10 @@ impl RawLock {
         !seen.is_free() && !seen.is_marked() && seen.owner().participant() == Some(who)
     }
 
-    /// Whoever is named by the word, if the lock is held or marked.
-    pub(crate) fn owner(&self) -> Option<Owner> {
+    /// Whoever is named by the word, and whether it is marked, if the lock is not free.
+    pub(crate) fn owner(&self) -> Option<(Owner, bool)> {
         let seen = self.load();
-        (!seen.is_free()).then(|| seen.owner())
+        (!seen.is_free()).then(|| (seen.owner(), seen.is_marked()))
     }
 
     /// The waiting room: returns with the lock, or with nothing held and nothing pending.
@@ -260,6 +269,10 @@ impl RawLock {
 
     /// Announces a sleeper and sleeps for one slice, unless the word changes first.
     fn sleep(&self, wait: &mut Waiting<'_>, seen: Word) {
+        if self.slept.load(Relaxed) == 0 {
+            step("lock.slept");
+            self.slept.store(1, Relaxed); // before the word announces a sleeper; it is never taken back
+        }
         if !seen.has_waiters() {
             step("lock.announce_sleeper.cas");
             // Relaxed: the bit stands for nothing but itself, and the unlocker's swap cannot miss it.

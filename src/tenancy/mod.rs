@@ -7,10 +7,12 @@ mod locks;
 mod naming;
 mod registry;
 pub(crate) mod roster;
+mod small;
 mod sweep;
 mod tenant;
 
 pub(crate) use handle::RawHandle;
+pub(crate) use small::{Form, Small, small_repair};
 pub(crate) use sweep::{NothingToRepair, Repair};
 pub(crate) use tenant::{MODE_PERSIST, Tenant};
 

@@ -294,6 +294,12 @@ impl Tenant {
         self.seat.who().map_or_else(|| self.rejoin(), Ok)
     }
 
+    /// The slot of this process if it has one: a forked child has none until it needs one.
+    #[inline]
+    pub(crate) fn who(&self) -> Option<Participant> {
+        self.seat.who()
+    }
+
     /// Whether this process is the participant `who`; a guard that a fork copied into a child is not the child's.
     #[inline]
     pub(crate) fn is_me(&self, who: Participant) -> bool {

@@ -1,0 +1,456 @@
+//! [`Lock`]: data that one thread of one process at a time may change.
+
+mod error;
+mod guard;
+
+use std::fmt;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::message::{Handle, Plain, Room, handle_message, plain_fingerprint, plain_name};
+use crate::segment::layout::Offset;
+use crate::segment::{Kind, Segment};
+use crate::sync::{Owner, RawLock, Refused};
+use crate::sys::clock::Deadline;
+use crate::tenancy::{Form, RawHandle, Small, Tenant};
+use crate::{Error, ErrorKind, Result};
+pub use error::{LockError, LockTimeoutError, TryLockError};
+pub use guard::LockGuard;
+
+/// A lock together with the data it guards, shared by processes.
+///
+/// [`lock`](Lock::lock) waits for its turn and gives a [`LockGuard`], through which the data are read and written in
+/// place; dropping the guard gives the lock up. `Lock::new(())` is a bare lock, without data. The data are
+/// [`Plain`]: of fixed layout, without pointers.
+///
+/// A `Lock` is a handle. Cloning it, sending it in a message or passing it to a process gives another handle on the
+/// same lock and the same data.
+///
+/// # When a holder dies
+///
+/// The data may be half changed when their holder is killed, or panics with the guard in hand. Such a lock is *marked*,
+/// and nobody gets in unawares: those who wait, and all who come later, get [`LockError::OwnerDied`] and hold nothing.
+/// Somebody who knows what the data should look like calls [`recover`](Lock::recover), which takes the lock all the
+/// same, mends the data and calls [`LockGuard::mark_consistent`]. A guard of `recover` that is dropped without leaves
+/// the lock marked. [`reset`](Lock::reset) does all of it with a new value.
+///
+/// Death is known from the kernel and never guessed from a time-out: a holder that is stopped, swapped out or slow
+/// keeps its lock for as long as it takes.
+///
+/// # What it does not do
+///
+/// It does not queue: whoever is quickest gets the lock next, sleepers included. It may not be taken twice by one
+/// thread ([`LockError::Deadlock`]). A thread that forgets a guard ([`std::mem::forget`]) holds the lock until it ends.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> multiproc::Result<()> {
+/// use multiproc::{Lock, Process};
+///
+/// fn deposit(account: Lock<i64>) -> multiproc::Result<()> {
+///     *account.lock()? += 10;
+///     Ok(())
+/// }
+///
+/// let account = Lock::new(100)?;
+/// let workers = [0, 1].map(|_| Process::spawn(deposit, (account.clone(),)));
+/// for worker in workers {
+///     worker?.join()?;
+/// }
+/// println!("{}", account.lock()?);
+/// assert_eq!(*account.lock()?, 120);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Two fields that belong together, and a panic between them:
+///
+/// ```
+/// # fn main() -> multiproc::Result<()> {
+/// use multiproc::{Lock, LockError};
+///
+/// let pair = Lock::new([0_u64; 2])?;
+/// let other = pair.clone();
+/// let torn = std::thread::spawn(move || {
+///     let mut guard = other.lock().unwrap();
+///     guard[0] = 1;
+///     panic!("before the second is written");
+/// });
+/// assert!(torn.join().is_err());
+///
+/// assert!(matches!(pair.lock(), Err(LockError::OwnerDied { .. })));
+/// let mut guard = pair.recover()?;
+/// guard[1] = guard[0];
+/// guard.mark_consistent();
+/// drop(guard);
+/// assert_eq!(*pair.lock()?, [1, 1]);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Lock<T: Plain> {
+    raw: NonNull<RawLock>,
+    data: Room<T>,
+    home: Arc<Small>,
+}
+
+// SAFETY: the raw lock is made of atomics; the data are reached through a guard only, and are Send.
+unsafe impl<T: Plain> Send for Lock<T> {}
+// SAFETY: as above; one guard at a time exists in all processes.
+unsafe impl<T: Plain> Sync for Lock<T> {}
+
+impl<T: Plain> Lock<T> {
+    /// A new lock without a name, around `value`.
+    ///
+    /// It takes 64 bytes and the value's, rounded up to a power of two, in an arena that all unnamed objects of the
+    /// process share; more than 4 KiB take a file descriptor of their own.
+    ///
+    /// # Errors
+    ///
+    /// [`NoSpace`](ErrorKind::NoSpace) when there is no memory for it.
+    pub fn new(value: T) -> Result<Self> {
+        let value = Once::new(value);
+        Self::on(Small::anonymous(&form::<T>(), |s, place| {
+            value.put(s, place)
+        })?)
+    }
+
+    /// A new lock called `name`, which other programs of the same user can [`open`](Lock::open).
+    ///
+    /// It exists until its last user is gone, or until it is [removed](Lock::remove).
+    ///
+    /// # Errors
+    ///
+    /// [`AlreadyExists`](ErrorKind::AlreadyExists), [`InvalidInput`](ErrorKind::InvalidInput) for a name that cannot
+    /// be one, [`NoSpace`](ErrorKind::NoSpace).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> multiproc::Result<()> {
+    /// use multiproc::Lock;
+    ///
+    /// let name = format!("settings-{}", std::process::id());
+    /// let settings = Lock::create(&name, [1_u32, 2, 3])?;
+    /// let same = Lock::<[u32; 3]>::open(&name)?;
+    /// same.lock()?[0] = 9;
+    /// assert_eq!(settings.lock()?[0], 9);
+    /// Lock::<[u32; 3]>::remove(&name)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn create(name: &str, value: T) -> Result<Self> {
+        let value = Once::new(value);
+        let small = Small::create(name, &form::<T>(), |s, place| value.put(s, place))?;
+        Self::on(small)
+    }
+
+    /// The lock called `name`. See [`create`](Lock::create).
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound), [`WrongType`](ErrorKind::WrongType),
+    /// [`PermissionDenied`](ErrorKind::PermissionDenied).
+    pub fn open(name: &str) -> Result<Self> {
+        Self::on(Small::open(name, &form::<T>())?)
+    }
+
+    /// The lock called `name`; if there is none, a new one around `value`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`](Lock::open) but `NotFound`, and those of [`create`](Lock::create) but `AlreadyExists`.
+    pub fn open_or_create(name: &str, value: T) -> Result<Self> {
+        let value = Once::new(value);
+        let small = Small::open_or_create(name, &form::<T>(), |s, place| value.put(s, place))?;
+        Self::on(small)
+    }
+
+    /// Removes the name. Those who have the lock open keep it; the name is free for a new one.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound), [`PermissionDenied`](ErrorKind::PermissionDenied).
+    pub fn remove(name: &str) -> Result<()> {
+        Small::remove(name)
+    }
+
+    fn on(small: Small) -> Result<Self> {
+        let segment = small.tenant().segment();
+        let raw = segment.get(Offset::<RawLock>::new(small.place()));
+        let data = Room::at(segment, small.data());
+        let (Some(raw), Some(data)) = (raw, data) else {
+            return Err(outside());
+        };
+        Ok(Lock {
+            raw: NonNull::from(raw),
+            data,
+            home: Arc::new(small),
+        })
+    }
+
+    #[inline]
+    fn raw(&self) -> &RawLock {
+        // SAFETY: bounded and aligned when the handle was made, mapped for as long as `home` lives, and a Layout.
+        unsafe { self.raw.as_ref() }
+    }
+
+    #[inline]
+    fn tenant(&self) -> &Tenant {
+        self.home.tenant()
+    }
+
+    #[inline]
+    fn acquire(&self, deadline: Deadline) -> std::result::Result<LockGuard<'_, T>, Refused> {
+        let tenant = self.tenant();
+        self.raw().lock(tenant.me(), tenant, deadline)?;
+        Ok(LockGuard::new(self, None))
+    }
+
+    /// Waits for the lock and takes it.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::OwnerDied`] if the lock is marked, [`LockError::Deadlock`] if the calling thread holds it already,
+    /// [`LockError::Invalid`] if the data are no value of their type. In each case nothing is held.
+    #[inline]
+    pub fn lock(&self) -> std::result::Result<LockGuard<'_, T>, LockError> {
+        match self.acquire(Deadline::NEVER) {
+            Ok(guard) => guard.checked().ok_or(LockError::Invalid),
+            Err(why) => Err(self.explain(why)),
+        }
+    }
+
+    /// Takes the lock if it is free.
+    ///
+    /// # Errors
+    ///
+    /// [`TryLockError::WouldBlock`] if somebody holds it, the calling thread included; the others as for
+    /// [`lock`](Lock::lock).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> multiproc::Result<()> {
+    /// let lock = multiproc::Lock::new(())?;
+    /// let guard = lock.try_lock()?;
+    /// assert!(lock.try_lock().is_err());
+    /// drop(guard);
+    /// assert!(lock.try_lock().is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[inline]
+    pub fn try_lock(&self) -> std::result::Result<LockGuard<'_, T>, TryLockError> {
+        match self.acquire(Deadline::NOW) {
+            Ok(guard) => guard.checked().ok_or(TryLockError::Invalid),
+            Err(Refused::TimedOut | Refused::Deadlock) => Err(TryLockError::WouldBlock),
+            Err(why) => Err(self.explain(why).into()),
+        }
+    }
+
+    /// Waits for the lock for as long as `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`LockTimeoutError::Timeout`] if somebody still holds it then; the others as for [`lock`](Lock::lock).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> multiproc::Result<()> {
+    /// use multiproc::{Lock, LockTimeoutError};
+    /// use std::time::Duration;
+    ///
+    /// let lock = Lock::new(0)?;
+    /// let guard = lock.lock()?;
+    /// std::thread::scope(|scope| {
+    ///     let other = scope.spawn(|| lock.lock_timeout(Duration::from_millis(1)).map(drop));
+    ///     assert_eq!(other.join().unwrap(), Err(LockTimeoutError::Timeout));
+    /// });
+    /// # drop(guard);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn lock_timeout(
+        &self,
+        timeout: Duration,
+    ) -> std::result::Result<LockGuard<'_, T>, LockTimeoutError> {
+        self.lock_until(Deadline::after(timeout))
+    }
+
+    /// Waits for the lock until `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// As [`lock_timeout`](Lock::lock_timeout).
+    pub fn lock_deadline(
+        &self,
+        deadline: Instant,
+    ) -> std::result::Result<LockGuard<'_, T>, LockTimeoutError> {
+        self.lock_until(Deadline::at(deadline))
+    }
+
+    fn lock_until(
+        &self,
+        deadline: Deadline,
+    ) -> std::result::Result<LockGuard<'_, T>, LockTimeoutError> {
+        match self.acquire(deadline) {
+            Ok(guard) => guard.checked().ok_or(LockTimeoutError::Invalid),
+            Err(Refused::TimedOut) => Err(LockTimeoutError::Timeout),
+            Err(why) => Err(self.explain(why).into()),
+        }
+    }
+
+    /// Waits for the lock and takes it even if it is marked.
+    ///
+    /// If it was marked, it is marked again when the guard is dropped, unless
+    /// [`mark_consistent`](LockGuard::mark_consistent) has been called. If it was not, this is [`lock`](Lock::lock).
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::Deadlock`], and [`LockError::Invalid`] if the data are no value of their type, which
+    /// [`reset`](Lock::reset) mends.
+    pub fn recover(&self) -> std::result::Result<LockGuard<'_, T>, LockError> {
+        let guard = self.acquire_anyway()?;
+        guard.checked().ok_or(LockError::Invalid)
+    }
+
+    /// Waits for the lock, takes it even if it is marked, and overwrites the data with `value`. The lock is then no
+    /// longer marked.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::Deadlock`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> multiproc::Result<()> {
+    /// let lock = multiproc::Lock::new(3)?;
+    /// drop(lock.reset(0)?);
+    /// assert_eq!(*lock.lock()?, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn reset(&self, value: T) -> std::result::Result<LockGuard<'_, T>, LockError> {
+        let mut guard = self.acquire_anyway()?;
+        self.data.put(value);
+        guard.mark_consistent();
+        Ok(guard)
+    }
+
+    fn acquire_anyway(&self) -> std::result::Result<LockGuard<'_, T>, LockError> {
+        let tenant = self.tenant();
+        let origin = self.raw().recover(tenant.me(), tenant, Deadline::NEVER);
+        match origin {
+            Ok(origin) => Ok(LockGuard::new(self, origin)),
+            Err(why) => Err(self.explain(why)),
+        }
+    }
+
+    #[cold]
+    fn explain(&self, why: Refused) -> LockError {
+        match why {
+            Refused::Marked(owner) => LockError::OwnerDied {
+                pid: self.pid_of(owner),
+            },
+            Refused::Deadlock => LockError::Deadlock,
+            Refused::TimedOut => unreachable!("only those who set a deadline can meet it"),
+        }
+    }
+
+    /// The word has 20 bits of the pid; the roster has all of them, unless the slot has a new owner already.
+    fn pid_of(&self, owner: Owner) -> u32 {
+        let member = |who| self.tenant().roster().member(who);
+        let member = owner.participant().and_then(member);
+        owner.pid(member.map(|m| m.process.pid))
+    }
+}
+
+impl<T: Plain> Clone for Lock<T> {
+    fn clone(&self) -> Self {
+        Lock {
+            raw: self.raw,
+            data: self.data,
+            home: Arc::clone(&self.home),
+        }
+    }
+}
+
+impl<T: Plain> Drop for Lock<T> {
+    fn drop(&mut self) {
+        // Guards borrow a handle, so behind the last one a lock can be held only by a guard that was forgotten. Its
+        // links stay in the thread's list, so its memory must stay, too.
+        if Arc::strong_count(&self.home) == 1
+            && let Some(me) = self.tenant().who()
+            && self.raw().is_held_by(me)
+        {
+            std::mem::forget(Arc::clone(&self.home));
+        }
+    }
+}
+
+impl<T: Plain> fmt::Debug for Lock<T> {
+    /// Says whether the lock is held or marked; never waits for it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.raw().owner() {
+            None => "free".to_owned(),
+            Some((owner, true)) => format!("marked by process {}", self.pid_of(owner)),
+            Some((owner, false)) => format!("held by process {}", self.pid_of(owner)),
+        };
+        f.debug_struct("Lock")
+            .field("state", &format_args!("{state}"))
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: Plain> Handle for Lock<T> {
+    fn to_raw(&self) -> RawHandle {
+        self.home.to_raw()
+    }
+
+    fn attach(raw: &RawHandle) -> Result<Self> {
+        Self::on(Small::attach(raw, &form::<T>())?)
+    }
+}
+
+handle_message!([T: Plain] Lock<T>, "Lock", []);
+
+/// A value that is put in place by the one call of an initialiser, which the floors below take as repeatable.
+struct Once<T>(std::cell::Cell<Option<T>>);
+
+impl<T: Plain> Once<T> {
+    fn new(value: T) -> Self {
+        Once(std::cell::Cell::new(Some(value)))
+    }
+
+    fn put(&self, segment: &Segment, place: u64) -> Result<()> {
+        let room = Room::<T>::at(segment, place).ok_or_else(outside)?;
+        match self.0.take() {
+            Some(value) => {
+                room.put(value);
+                Ok(())
+            }
+            None => Err(outside()),
+        }
+    }
+}
+
+#[cold]
+fn outside() -> Error {
+    Error::new(
+        ErrorKind::Corrupt,
+        "the lock's data lie outside of its segment, or unaligned",
+    )
+}
+
+fn form<T: Plain>() -> Form {
+    Form {
+        kind: Kind::Lock,
+        fingerprint: plain_fingerprint::<T>(),
+        type_name: plain_name::<T>(),
+        data: Some((size_of::<T>() as u64, align_of::<T>() as u64)),
+    }
+}
