@@ -14,12 +14,12 @@ mod glibc;
 #[cfg(not(loom))]
 mod list;
 #[cfg(loom)]
-#[path = "model.rs"]
-mod list;
+mod model;
 
+#[cfg(not(loom))]
 pub(crate) use list::{Node, ThreadList};
 #[cfg(loom)]
-pub(crate) use list::{die, enter};
+pub(crate) use model::{Node, ThreadList, die, enter};
 
 /// Somebody may sleep on the word (`FUTEX_WAITERS` of the kernel).
 pub(crate) const WAITERS: u32 = 1 << 31;
