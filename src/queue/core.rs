@@ -4,6 +4,7 @@ use std::fmt;
 use std::mem::{MaybeUninit, forget};
 use std::ptr::NonNull;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use super::error::{GetFault, PutFault};
 use crate::Result;
@@ -77,8 +78,13 @@ impl Core {
     #[cold]
     pub(super) fn spill(&self, len: usize) -> Result<Spill<'_>, PutFault> {
         let blocks = self.ring.blocks().ok_or(PutFault::NoSpace)?;
-        let block = blocks
-            .alloc(self.me(), len as u64)
+        let alloc = || blocks.alloc(self.me(), len as u64);
+        let block = alloc()
+            .or_else(|_| {
+                // The dead may hold memory that nobody has missed yet.
+                self.tenant.sweep();
+                alloc()
+            })
             .map_err(|_| PutFault::NoSpace)?;
         match blocks.bytes(block, len as u64) {
             Ok(bytes) => Ok(Spill {
@@ -196,6 +202,9 @@ pub(crate) fn repairs(segment: &Arc<Segment>) -> Option<Arc<dyn Repair>> {
     (segment.geometry().kind == Kind::Queue).then(|| Arc::new(Mender) as Arc<dyn Repair>)
 }
 
+/// How often, at most, all sleepers of a queue together look through its members for the dead.
+const LOOK_OUT: Duration = Duration::from_millis(20);
+
 impl Peers for Tenant {
     fn any_with(&self, role: Role) -> bool {
         self.own_role(role as usize) > 0 || self.count_live_with(role as usize) > 0
@@ -203,6 +212,10 @@ impl Peers for Tenant {
 
     fn population(&self) -> u32 {
         self.roster().occupied().count() as u32
+    }
+
+    fn look_out(&self) {
+        self.vigil(LOOK_OUT);
     }
 
     fn bury(&self, who: Participant, repair: &dyn Fn(Participant)) -> bool {

@@ -95,9 +95,10 @@ impl Ring {
 
     /// Looks at everything in other hands and repairs what is in dead ones; true when anything is in other hands.
     pub(super) fn repair_what_the_dead_hold(&self, me: Participant, peers: &dyn Peers) -> bool {
-        let mut held = false;
+        let (mut held, mut returned) = (false, false);
         let mut last_alive = me;
         let mut examine = |word: Word| {
+            returned |= word.state() == State::Returned;
             let Some(owner) = word.owner().filter(|&owner| owner != me) else {
                 return;
             };
@@ -111,7 +112,20 @@ impl Ring {
             examine(Word(self.slots.row(index).load(Relaxed)));
         }
         self.open_records().for_each(|(_, word)| examine(word));
-        held
+        if returned {
+            // Whoever gave it back may have died before announcing it.
+            self.search_again();
+        }
+        held || returned
+    }
+
+    /// Makes the next look of this process search for messages given back.
+    fn search_again(&self) {
+        let announced = self.control().returns.load(Relaxed);
+        // no step: private to this process
+        self.local
+            .seen_returns
+            .store(announced.wrapping_sub(1), Relaxed);
     }
 
     /// Takes a message that was given back, if one was since the last search that found none.

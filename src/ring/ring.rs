@@ -281,6 +281,7 @@ impl Ring {
     pub(super) fn watch(&self, me: Participant, peers: &dyn Peers) -> Watch {
         // no step: private to this process
         self.local.last_watch.store(now_ns(), Relaxed);
+        peers.look_out();
         if self.repair_what_the_dead_hold(me, peers) {
             Watch::Held
         } else {
@@ -350,6 +351,8 @@ impl Ring {
         let mut patience = Patience::new(deadline);
         loop {
             let ticket = self.control().all_done.arm();
+            // What was delivered too often is done with, also when nobody looks for messages any more.
+            self.bury_the_undeliverable(me);
             if !self.anything_open() {
                 return true;
             }

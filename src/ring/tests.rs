@@ -27,6 +27,7 @@ impl Peers for Village {
     fn population(&self) -> u32 {
         2
     }
+    fn look_out(&self) {}
     fn bury(&self, who: Participant, repair: &dyn Fn(Participant)) -> bool {
         let dead = !self.is_alive(who);
         if dead {
@@ -317,4 +318,29 @@ fn hints_that_lag_by_laps_are_caught_up_with() {
         }
         assert_eq!(get(&ring, &village), Ok(n));
     }
+}
+
+#[test]
+fn a_message_given_back_without_a_word_is_found_by_who_waits() {
+    let (ring, village) = (ring(4, WORDS, 16), Village::default());
+    put(&ring, &village, 7).unwrap();
+    let taken = take(&ring, &village, A).unwrap();
+    // The giver ends between the word and its announcement.
+    let returned = taken.word.unowned(super::word::State::Returned);
+    // no step: a test's own mischief
+    let word = ring.slots.row(taken.position.index());
+    word.store(returned.0, crate::sys::atomic::Ordering::SeqCst);
+    let again = ring.take(member(B), &village, Deadline::NEVER).unwrap();
+    assert_eq!((value(&ring, &again), again.deliveries()), (7, 2));
+}
+
+#[test]
+fn a_dead_letter_whose_reader_died_is_a_dead_letter_again() {
+    let (ring, village) = (ring(2, WORDS, 1), Village::default());
+    put(&ring, &village, 13).unwrap();
+    ring.give_back(take(&ring, &village, B).unwrap());
+    let _lost = ring.take_dead(member(B)).unwrap();
+    ring.repair(member(B));
+    assert!(ring.wait_all_done(member(A), &village, Deadline::NOW));
+    assert_eq!(value(&ring, &ring.take_dead(member(A)).unwrap()), 13);
 }
