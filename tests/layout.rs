@@ -1,0 +1,189 @@
+//! A reader that knows nothing of the library but docs/layout.md: that page is true.
+
+use std::fs::{self, File};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::PathBuf;
+
+use multiproc::{Bytes, Message, Queue};
+
+/// The file of a named object, read by position.
+struct Object {
+    file: File,
+    name: String,
+}
+
+impl Object {
+    fn open(name: &str) -> Self {
+        let uid = fs::metadata("/proc/self").unwrap().uid();
+        let standard = || PathBuf::from(format!("/dev/shm/multiproc-{uid}"));
+        let folder = std::env::var_os("MULTIPROC_DIR").map_or_else(standard, PathBuf::from);
+        Object {
+            file: File::open(folder.join(name)).unwrap(),
+            name: name.to_owned(),
+        }
+    }
+
+    fn bytes<const N: usize>(&self, at: u64) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.file.read_exact_at(&mut bytes, at).unwrap();
+        bytes
+    }
+
+    fn u16(&self, at: u64) -> u16 {
+        u16::from_le_bytes(self.bytes(at))
+    }
+
+    fn u32(&self, at: u64) -> u32 {
+        u32::from_le_bytes(self.bytes(at))
+    }
+
+    fn u64(&self, at: u64) -> u64 {
+        u64::from_le_bytes(self.bytes(at))
+    }
+
+    /// "The header page".
+    fn check_header(&self, type_name: &str, fingerprint: u64, params: [u64; 8]) {
+        assert_eq!(&self.bytes(0), b"MULTIPRC", "{}", self.name);
+        assert_eq!((self.u16(8), self.u16(10)), (1, 0), "the format");
+        assert_eq!(self.u16(12), 1, "a queue");
+        assert_eq!(self.u64(16), number_on_the_page("| layout_hash | `"));
+        assert_ne!(self.u64(24), 0, "the id");
+        assert_eq!(self.u64(32), fingerprint, "the fingerprint of {type_name}");
+        assert_eq!(self.u32(40), 0, "the mode");
+        assert_eq!(self.u64(48), 4096);
+        assert_eq!(self.u64(64), 4096 + self.u64(56));
+        assert_eq!(self.u64(72), 524_288);
+        assert_eq!(self.u64(80), self.u64(64) + 524_288);
+        assert_eq!(self.u32(96), std::process::id());
+        assert_eq!(
+            (0..8).map(|i| self.u64(136 + 8 * i)).collect::<Vec<_>>(),
+            params
+        );
+        assert!(
+            self.bytes::<64>(200)
+                .starts_with(format!("{type_name}\0").as_bytes())
+        );
+        assert_eq!(self.u64(384), self.u64(64) + 4096, "what has memory");
+        assert_eq!(self.u32(392), 1, "live");
+    }
+
+    /// "The roster", with its first and only member.
+    fn check_roster(&self) {
+        let words = |n: u64| self.u64(2048 + 8 * n);
+        assert_eq!((words(1), words(16)), (32, 1 << 1));
+        let slot = self.u64(64) + 128;
+        assert_eq!(
+            (self.u32(slot), self.u32(slot + 4)),
+            (2, 1),
+            "live, first owner"
+        );
+        assert_eq!(self.u32(slot + 8), std::process::id());
+        let name = fs::read_to_string("/proc/self/comm").unwrap();
+        let name = name.trim_end().as_bytes();
+        assert_eq!(&self.bytes::<16>(slot + 24)[..name.len()], name);
+    }
+
+    /// The word of slot `i` as (lap, deliveries, owner, state).
+    fn slot(&self, stride: u64, i: u64) -> (u64, u64, u64, u64) {
+        parts(self.u64(slot_at(stride, i)))
+    }
+}
+
+fn parts(word: u64) -> (u64, u64, u64, u64) {
+    (word >> 22, word >> 15 & 127, word >> 3 & 4095, word & 7)
+}
+
+fn slot_at(stride: u64, i: u64) -> u64 {
+    4096 + 640 + stride * i
+}
+
+/// The hexadecimal number that follows `mark` on the page.
+fn number_on_the_page(mark: &str) -> u64 {
+    let page = include_str!("../docs/layout.md");
+    let after = page.split(mark).nth(1).expect("the page names the number");
+    u64::from_str_radix(&after[..16], 16).unwrap()
+}
+
+const FREE: u64 = 0;
+const FULL: u64 = 2;
+const TAKEN: u64 = 3;
+const RETURNED: u64 = 4;
+
+fn named<T: Message>(what: &str, capacity: usize) -> (Queue<T>, Object) {
+    let name = format!("layout-{what}-{}", std::process::id());
+    let builder = Queue::builder().name(&name).capacity(capacity);
+    let queue = builder.message_size(64).create().unwrap();
+    (queue, Object::open(&name))
+}
+
+#[test]
+fn fixed_messages_lie_where_the_page_says() {
+    let (queue, object) = named::<u64>("fixed", 3);
+    let fingerprint = number_on_the_page("| 8, 8 | `");
+    object.check_header("u64", fingerprint, [3, 1, 8, 8, 16, 0, 0, 0]);
+    object.check_roster();
+    for number in [11, 22, 33] {
+        queue.put(number).unwrap();
+    }
+    assert_eq!(
+        (object.u64(4096), object.u64(4096 + 128)),
+        (1 << 22, 0),
+        "tail and head"
+    );
+    assert_eq!(object.slot(16, 1), (0, 0, 0, FULL));
+    assert_eq!(object.u64(slot_at(16, 1) + 8), 22);
+    queue.get().unwrap().give_back();
+    assert_eq!(object.slot(16, 0), (0, 1, 0, RETURNED));
+    assert_eq!(object.u32(4096 + 268), 1, "something was given back");
+    let again = queue.get().unwrap();
+    assert_eq!(
+        (again.to_native(), object.slot(16, 0)),
+        (11, (0, 2, 1, TAKEN))
+    );
+    drop(again);
+    assert_eq!(object.slot(16, 0), (1, 0, 0, FREE));
+    queue.close();
+    assert_ne!(object.u32(4096 + 264), 0);
+}
+
+#[test]
+fn messages_of_any_length_lie_where_the_page_says() {
+    let (queue, object) = named::<Bytes>("any", 5);
+    let fingerprint = number_on_the_page("| 16, 1 | `");
+    object.check_header("Bytes", fingerprint, [5, 2, 64, 16, 16, 0, 0, 0]);
+    queue.put(b"short").unwrap();
+    queue.put(vec![7; 10_000]).unwrap();
+    assert_eq!(object.slot(128, 0), (0, 0, 0, FULL));
+    assert_eq!(object.u64(slot_at(128, 0) + 8), 5);
+    assert_eq!(&object.bytes(slot_at(128, 0) + 16), b"short");
+
+    let lease = queue.lease().unwrap();
+    assert_eq!(
+        object.slot(128, 0),
+        (1, 0, 0, FREE),
+        "the slot is left to others"
+    );
+    let record = object.u64(80);
+    assert_eq!(parts(object.u64(record)), (0, 1, 1, TAKEN));
+    assert_eq!((object.u64(record + 8), object.u64(record + 16)), (0, 5));
+    assert_eq!(&object.bytes(record + 32), b"short");
+    lease.ack();
+    assert_eq!(parts(object.u64(record)), (1, 0, 0, FREE));
+
+    assert_eq!(object.u64(slot_at(128, 1) + 8), 1 << 63 | 10_000);
+    assert_eq!(
+        object.u64(slot_at(128, 1) + 16),
+        3 << 32,
+        "block 0 of class 2"
+    );
+    assert_eq!(object.u32(512 + 4 * 2), 256, "descriptors of class 2");
+    let store = (object.u64(80) + object.u64(88)).next_multiple_of(2 << 20);
+    let descriptor = store + 0x20_0000;
+    assert_eq!(
+        object.u64(descriptor) & 0xffff,
+        1 | 1 << 4,
+        "owned by who put it"
+    );
+    assert_eq!(object.u32(descriptor + 8), 3, "pages that have memory");
+    assert_eq!(object.bytes::<10_000>(store + 0x30a0_0000), [7; 10_000]);
+}
