@@ -6,10 +6,10 @@ use std::ptr::NonNull;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::error::{GetFault, PutFault};
+use super::error::PutFault;
 use crate::Result;
 use crate::message::room_at;
-use crate::ring::{Claim, Geometry, Peers, Ring, Role, Taken};
+use crate::ring::{Claim, ClaimError, Geometry, Peers, Ring, Role};
 use crate::segment::blocks::BlockRef;
 use crate::segment::{Kind, Segment};
 use crate::sys::atfork::ForkMutex;
@@ -57,15 +57,9 @@ impl Core {
 
     /// Claims a slot.
     #[inline(always)]
-    pub(super) fn claim(&self, deadline: Deadline) -> Result<Hold<'_>, PutFault> {
+    pub(super) fn claim(&self, deadline: Deadline) -> Result<Hold<'_>, ClaimError> {
         let claim = self.ring.claim(self.me(), &*self.tenant, deadline)?;
         Ok(Hold { core: self, claim })
-    }
-
-    /// Takes a message.
-    #[inline(always)]
-    pub(super) fn take(&self, deadline: Deadline) -> Result<Taken, GetFault> {
-        Ok(self.ring.take(self.me(), &*self.tenant, deadline)?)
     }
 
     /// Bytes that fit a slot.

@@ -40,7 +40,7 @@ impl<T: Message> Queue<T> {
     #[doc(alias = "pop")]
     #[inline]
     pub fn get(&self) -> Result<Received<'_, T>, GetError> {
-        Ok(self.get_by(Deadline::NEVER)?)
+        self.get_by(Deadline::NEVER)
     }
 
     /// Takes the next message if there is one now; see [`get`](Queue::get).
@@ -62,7 +62,7 @@ impl<T: Message> Queue<T> {
     /// ```
     #[inline]
     pub fn try_get(&self) -> Result<Received<'_, T>, TryGetError> {
-        Ok(self.get_by(Deadline::NOW)?)
+        self.get_by(Deadline::NOW)
     }
 
     /// Takes the next message, waiting until `timeout` has passed; see [`get`](Queue::get).
@@ -85,7 +85,7 @@ impl<T: Message> Queue<T> {
     /// # }
     /// ```
     pub fn get_timeout(&self, timeout: Duration) -> Result<Received<'_, T>, GetTimeoutError> {
-        Ok(self.get_by(Deadline::after(timeout))?)
+        self.get_by(Deadline::after(timeout))
     }
 
     /// Takes the next message, waiting until `deadline`; see [`get`](Queue::get).
@@ -94,7 +94,7 @@ impl<T: Message> Queue<T> {
     ///
     /// As [`get_timeout`](Queue::get_timeout).
     pub fn get_deadline(&self, deadline: Instant) -> Result<Received<'_, T>, GetTimeoutError> {
-        Ok(self.get_by(Deadline::at(deadline))?)
+        self.get_by(Deadline::at(deadline))
     }
 
     /// Takes the next message as an ordinary value, waiting as long as it takes.
@@ -125,7 +125,7 @@ impl<T: Message> Queue<T> {
     /// ```
     #[inline]
     pub fn get_owned(&self) -> Result<T, GetError> {
-        Ok(self.owned_by(Deadline::NEVER)?)
+        self.owned_by(Deadline::NEVER)
     }
 
     /// As [`get_owned`](Queue::get_owned), if there is a message now.
@@ -135,7 +135,7 @@ impl<T: Message> Queue<T> {
     /// As [`try_get`](Queue::try_get) and [`get_owned`](Queue::get_owned).
     #[inline]
     pub fn try_get_owned(&self) -> Result<T, TryGetError> {
-        Ok(self.owned_by(Deadline::NOW)?)
+        self.owned_by(Deadline::NOW)
     }
 
     /// As [`get_owned`](Queue::get_owned), until `timeout` has passed.
@@ -144,7 +144,7 @@ impl<T: Message> Queue<T> {
     ///
     /// As [`get_timeout`](Queue::get_timeout) and [`get_owned`](Queue::get_owned).
     pub fn get_owned_timeout(&self, timeout: Duration) -> Result<T, GetTimeoutError> {
-        Ok(self.owned_by(Deadline::after(timeout))?)
+        self.owned_by(Deadline::after(timeout))
     }
 
     /// As [`get_owned`](Queue::get_owned), until `deadline`.
@@ -153,7 +153,7 @@ impl<T: Message> Queue<T> {
     ///
     /// As [`get_timeout`](Queue::get_timeout) and [`get_owned`](Queue::get_owned).
     pub fn get_owned_deadline(&self, deadline: Instant) -> Result<T, GetTimeoutError> {
-        Ok(self.owned_by(Deadline::at(deadline))?)
+        self.owned_by(Deadline::at(deadline))
     }
 
     /// Takes the next message out of its slot, for work that takes long; waits for one as long as it takes.
@@ -183,7 +183,7 @@ impl<T: Message> Queue<T> {
     /// ```
     #[inline]
     pub fn lease(&self) -> Result<Lease<T>, GetError> {
-        Ok(self.lease_by(Deadline::NEVER)?)
+        self.lease_by(Deadline::NEVER)
     }
 
     /// As [`lease`](Queue::lease), if there is a message now.
@@ -193,7 +193,7 @@ impl<T: Message> Queue<T> {
     /// As [`try_get`](Queue::try_get).
     #[inline]
     pub fn try_lease(&self) -> Result<Lease<T>, TryGetError> {
-        Ok(self.lease_by(Deadline::NOW)?)
+        self.lease_by(Deadline::NOW)
     }
 
     /// As [`lease`](Queue::lease), until `timeout` has passed.
@@ -202,7 +202,7 @@ impl<T: Message> Queue<T> {
     ///
     /// As [`get_timeout`](Queue::get_timeout).
     pub fn lease_timeout(&self, timeout: Duration) -> Result<Lease<T>, GetTimeoutError> {
-        Ok(self.lease_by(Deadline::after(timeout))?)
+        self.lease_by(Deadline::after(timeout))
     }
 
     /// As [`lease`](Queue::lease), until `deadline`.
@@ -211,7 +211,7 @@ impl<T: Message> Queue<T> {
     ///
     /// As [`get_timeout`](Queue::get_timeout).
     pub fn lease_deadline(&self, deadline: Instant) -> Result<Lease<T>, GetTimeoutError> {
-        Ok(self.lease_by(Deadline::at(deadline))?)
+        self.lease_by(Deadline::at(deadline))
     }
 
     /// Leases the next message and works on it: acknowledged when `work` returns `Ok`, given back when it returns `Err`
@@ -281,14 +281,21 @@ impl<T: Message> Queue<T> {
         Ok(batch)
     }
 
+    /// Straight to the verb's own error: a result that is converted on its way is copied through memory.
     #[inline(always)]
-    pub(super) fn get_by(&self, deadline: Deadline) -> Result<Received<'_, T>, GetFault> {
-        let taken = self.core.take(deadline)?;
-        Received::new(self, taken)
+    pub(super) fn get_by<E: From<GetFault>>(
+        &self,
+        deadline: Deadline,
+    ) -> Result<Received<'_, T>, E> {
+        let core = &*self.core;
+        match core.ring.take(core.me(), &*core.tenant, deadline) {
+            Ok(taken) => Received::new(self, taken),
+            Err(error) => Err(GetFault::from(error).into()),
+        }
     }
 
     #[inline(always)]
-    pub(super) fn owned_by(&self, deadline: Deadline) -> Result<T, GetFault> {
+    pub(super) fn owned_by<E: From<GetFault>>(&self, deadline: Deadline) -> Result<T, E> {
         let received = self.get_by(deadline)?;
         match T::to_owned(&received) {
             Ok(value) => {
@@ -297,12 +304,12 @@ impl<T: Message> Queue<T> {
             }
             Err(error) => {
                 received.give_back();
-                Err(GetFault::Invalid(error.into()))
+                Err(GetFault::Invalid(error.into()).into())
             }
         }
     }
 
-    pub(super) fn lease_by(&self, deadline: Deadline) -> Result<Lease<T>, GetFault> {
-        Ok(self.get_by(deadline)?.detach())
+    pub(super) fn lease_by<E: From<GetFault>>(&self, deadline: Deadline) -> Result<Lease<T>, E> {
+        Ok(self.get_by::<E>(deadline)?.detach())
     }
 }

@@ -38,7 +38,7 @@ impl<T: Message> Queue<T> {
     #[doc(alias = "push")]
     #[inline]
     pub fn put<V: Encode<T>>(&self, value: V) -> Result<(), PutError> {
-        Ok(self.put_by(value, Deadline::NEVER)?)
+        self.put_by(value, Deadline::NEVER)
     }
 
     /// Puts a message if there is room now.
@@ -61,7 +61,7 @@ impl<T: Message> Queue<T> {
     /// ```
     #[inline]
     pub fn try_put<V: Encode<T>>(&self, value: V) -> Result<(), TryPutError> {
-        Ok(self.put_by(value, Deadline::NOW)?)
+        self.put_by(value, Deadline::NOW)
     }
 
     /// Puts a message, waiting for room until `timeout` has passed.
@@ -88,7 +88,7 @@ impl<T: Message> Queue<T> {
         value: V,
         timeout: Duration,
     ) -> Result<(), PutTimeoutError> {
-        Ok(self.put_by(value, Deadline::after(timeout))?)
+        self.put_by(value, Deadline::after(timeout))
     }
 
     /// Puts a message, waiting for room until `deadline`.
@@ -101,7 +101,7 @@ impl<T: Message> Queue<T> {
         value: V,
         deadline: Instant,
     ) -> Result<(), PutTimeoutError> {
-        Ok(self.put_by(value, Deadline::at(deadline))?)
+        self.put_by(value, Deadline::at(deadline))
     }
 
     /// Puts every message of an iterator, waiting for room as long as it takes, and says how many there were.
@@ -133,15 +133,18 @@ impl<T: Message> Queue<T> {
     }
 
     #[inline(always)]
-    pub(super) fn put_by<V: Encode<T>>(
+    pub(super) fn put_by<V: Encode<T>, E: From<PutFault>>(
         &self,
         value: V,
         deadline: Deadline,
-    ) -> Result<(), PutFault> {
+    ) -> Result<(), E> {
         if !Self::IN_SLOT && value.guess() > self.core.inline() {
-            return self.put_long(&value, deadline);
+            return self.put_long(&value, deadline).map_err(E::from);
         }
-        let mut hold = self.core.claim(deadline)?;
+        let mut hold = match self.core.claim(deadline) {
+            Ok(hold) => hold,
+            Err(error) => return Err(PutFault::from(error).into()),
+        };
         match value.encode(hold.room()) {
             Ok(len) => hold.commit(len),
             Err(error) => self.put_unfit(hold, &value, error)?,

@@ -48,12 +48,12 @@ unsafe impl<T: Message<View: Send + Sync>> Sync for Received<'_, T> {}
 
 impl<'q, T: Message> Received<'q, T> {
     #[inline(always)]
-    pub(super) fn new(queue: &'q Queue<T>, taken: Taken) -> Result<Self, GetFault> {
+    pub(super) fn new<E: From<GetFault>>(queue: &'q Queue<T>, taken: Taken) -> Result<Self, E> {
         match queue.view_of(&taken) {
             Ok(view) => Ok(Received { queue, taken, view }),
             Err(invalid) => {
                 queue.core.ring.give_back(taken);
-                Err(GetFault::Invalid(invalid))
+                Err(GetFault::Invalid(invalid).into())
             }
         }
     }

@@ -17,7 +17,7 @@ impl Ring {
     /// # Errors
     ///
     /// [`TakeError`]; nothing is held then.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(
         &self,
         me: Participant,
@@ -29,10 +29,25 @@ impl Ring {
         {
             return Ok(self.taken(at, word, me));
         }
-        self.take_slow(me, peers, deadline)
+        // Taken apart and put together again: returned as it is, the slow path's result would be a place in memory
+        // through which the fast path's has to go as well.
+        let Taken {
+            position,
+            word,
+            record,
+            meta,
+            block,
+        } = self.take_slow(me, peers, deadline)?;
+        Ok(Taken {
+            position,
+            word,
+            record,
+            meta,
+            block,
+        })
     }
 
-    #[inline]
+    #[inline(always)]
     fn may_have_returns(&self) -> bool {
         // A stale answer is put right at the next call, or before the caller sleeps.
         self.control().returns.load(Relaxed) != self.local.seen_returns.load(Relaxed)
@@ -46,7 +61,7 @@ impl Ring {
         protocol::try_take(self.words(), me).map(|(at, word)| self.taken(at, word, me))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn taken(&self, position: Position, word: Word, me: Participant) -> Taken {
         let mut taken = Taken {
             position,
@@ -148,7 +163,7 @@ impl Ring {
     }
 
     /// The bytes of a message in hand.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn payload(&self, taken: &Taken) -> NonNull<[u8]> {
         if let Some(block) = taken.spilled() {
             return self.block_bytes(block, taken.len());
@@ -162,7 +177,7 @@ impl Ring {
     }
 
     /// Acknowledges: the message is done with and will never be seen again.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn ack(&self, taken: Taken) {
         if taken.record == IN_SLOT {
             protocol::free(self.words(), taken.position);

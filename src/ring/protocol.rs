@@ -40,7 +40,7 @@ pub(crate) enum Nothing {
 }
 
 /// Reads a hint; whatever a scribbler wrote there, the index stays inside the ring.
-#[inline]
+#[inline(always)]
 fn hint<M: Memory>(memory: M, of: &AtomicU64) -> Position {
     // Pairs with the Release store of the hint.
     let position = Position(of.load(Acquire));
@@ -56,7 +56,7 @@ fn hint<M: Memory>(memory: M, of: &AtomicU64) -> Position {
 /// Not a compare-and-swap: a lost one would leave the hint behind for good and send everybody walking (measured: 0.02
 /// times the throughput with four producers). A process that was stopped between load and store may set the hint
 /// back; the next comer walks.
-#[inline]
+#[inline(always)]
 fn advance(hint: &AtomicU64, position: Position) {
     if position.is_after(Position(hint.load(Relaxed))) {
         step("queue.hint");
@@ -70,7 +70,7 @@ fn advance(hint: &AtomicU64, position: Position) {
 /// # Errors
 ///
 /// The word of the slot that is in the way, when the ring is full.
-#[inline]
+#[inline(always)]
 pub(crate) fn try_claim<M: Memory>(memory: M, me: Participant) -> Result<Position, Word> {
     let tail = &memory.control().tail;
     let mut at = hint(memory, tail);
@@ -102,7 +102,7 @@ pub(crate) fn try_claim<M: Memory>(memory: M, me: Participant) -> Result<Positio
     }
 }
 
-#[inline]
+#[inline(always)]
 fn claim_word(at: Position, me: Participant) -> Word {
     let mine = Word::writing(at.lap(), me);
     if seeded("queue-anonymous-claim") {
@@ -113,7 +113,7 @@ fn claim_word(at: Position, me: Participant) -> Word {
 }
 
 /// Publishes what was written at a claimed position: the commit point of every `put`.
-#[inline]
+#[inline(always)]
 pub(crate) fn publish<M: Memory>(memory: M, at: Position) {
     step("queue.publish");
     let order = if seeded("queue-missing-release") {
@@ -135,7 +135,7 @@ pub(crate) fn abandon<M: Memory>(memory: M, at: Position) {
 }
 
 /// Takes the next published message for `me`: one compare-and-swap on the slot's word.
-#[inline]
+#[inline(always)]
 pub(crate) fn try_take<M: Memory>(memory: M, me: Participant) -> Result<(Position, Word), Nothing> {
     let head = &memory.control().head;
     let mut at = hint(memory, head);
@@ -182,7 +182,7 @@ fn catch_up(at: Position, seen: Word, capacity: u32) -> Position {
 }
 
 /// Acknowledges: frees the slot for the next lap. Nothing of the old message may be touched afterwards.
-#[inline]
+#[inline(always)]
 pub(crate) fn free<M: Memory>(memory: M, at: Position) {
     step("queue.free");
     // SeqCst: before the look at the gate for producers. Release part: pairs with the next claim.
@@ -239,7 +239,7 @@ pub(crate) fn announce_return<M: Memory>(memory: M) {
 }
 
 /// Whether the ring was closed; looked at after a claim, and before the look that finds the ring empty.
-#[inline]
+#[inline(always)]
 pub(crate) fn is_closed<M: Memory>(memory: M) -> bool {
     publish_then_look();
     // Pairs with the store in `close`: a producer that claimed before it is seen by the consumer's second look.

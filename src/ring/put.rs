@@ -18,7 +18,7 @@ impl Ring {
     /// # Errors
     ///
     /// [`ClaimError`]; nothing is held then.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn claim(
         &self,
         me: Participant,
@@ -33,7 +33,7 @@ impl Ring {
 
     /// The claim stands: refuse it in a closed ring, else wake a sleeper before the message is written, so that a
     /// writer killed in between leaves no published message that nobody was woken for.
-    #[inline]
+    #[inline(always)]
     fn claimed(&self, at: Position) -> Result<Claim, ClaimError> {
         if protocol::is_closed(self.words()) {
             self.abort(Claim(at));
@@ -127,13 +127,13 @@ impl Ring {
     }
 
     /// The bytes of a claimed slot.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn room(&self, claim: &Claim) -> NonNull<[u8]> {
         self.slots.bytes(claim.0.index(), self.payload_at)
     }
 
     /// Publishes `len` bytes that were written to the claim's room.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn commit(&self, claim: Claim, len: usize) {
         if let Some(metas) = &self.metas {
             step("queue.length");
