@@ -153,33 +153,9 @@ pub use queue::{
 #[cfg(not(loom))]
 pub use rkyv;
 #[cfg(not(loom))]
-pub use tenancy::inspect::{GcReport, MemberInfo, ObjectInfo, objects};
+pub use tenancy::inspect::{GcReport, MemberInfo, ObjectInfo, gc, objects};
 #[cfg(not(loom))]
 pub use value::{Bits, Number, Scalar, Value};
-
-/// Removes the named objects that no living process has open, and cleans up after the dead in those that live.
-///
-/// Never touches an object that is in use, however quickly it was created or opened: who creates one is its member
-/// before its name appears. Objects that were made to persist stay, and files that are not objects are only reported.
-///
-/// # Examples
-///
-/// ```
-/// let report = multiproc::gc()?;
-/// println!("{} removed, {} in use", report.removed.len(), report.living);
-/// # Ok::<(), multiproc::Error>(())
-/// ```
-///
-/// # Errors
-///
-/// [`PermissionDenied`](ErrorKind::PermissionDenied) if the directory of named objects (`$MULTIPROC_DIR`, or
-/// `/dev/shm/multiproc-<uid>`) belongs to another user or is open to others.
-#[cfg(not(loom))]
-pub fn gc() -> Result<GcReport> {
-    tenancy::inspect::gc(|segment| {
-        queue::repairs(segment).or_else(|| tenancy::small_repair(segment))
-    })
-}
 
 /// What [`message!`] expands to; not part of the public face.
 #[cfg(not(loom))]

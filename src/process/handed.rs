@@ -6,11 +6,12 @@ use std::sync::{Arc, Weak};
 
 use super::launch::above_stdio;
 use crate::Result;
-use crate::tenancy::{Tenant, handover};
+use crate::tenancy::Tenant;
+use crate::tenancy::handover::{self, Cargo};
 
 /// The objects among the arguments of a process that is about to start.
 pub(super) struct Travelling {
-    tenants: Vec<Arc<Tenant>>,
+    tenants: Cargo,
     roles: bool,
 }
 

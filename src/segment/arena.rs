@@ -314,6 +314,25 @@ impl Arena {
         freed
     }
 
+    /// Every block that is shared at the moment it is looked at.
+    pub(crate) fn shared(&self) -> impl Iterator<Item = Block> {
+        (0..self.grown() * SPANS_PER_CHUNK).flat_map(move |span| {
+            let stride = self.class_of(span).map_or(0, |class| 1 << class);
+            let first = span * UNITS_PER_SPAN;
+            let units = if stride == 0 {
+                0
+            } else {
+                UNITS_PER_SPAN / stride
+            };
+            (0..units).filter_map(move |index| {
+                let unit = first + index * stride;
+                let word = Word(self.word(unit).load(Relaxed)); // who uses the block locates it, with Acquire
+                let generation = word.generation();
+                (word.state() == SHARED).then_some(Block { unit, generation })
+            })
+        })
+    }
+
     fn header(&self) -> &ArenaHeader {
         self.segment.at(Offset::new(self.segment.body().0))
     }

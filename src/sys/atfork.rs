@@ -2,19 +2,20 @@
 //!
 //! The child shares its parent's open file descriptions, and so its locks: as long as the child keeps them, a dead
 //! parent looks alive. A hook that runs in the child replaces every registered descriptor by a fresh description of
-//! the same file, which holds no lock, and marks the [`Seat`] as empty; its next use joins with a slot of its own.
+//! the same file, which holds no lock but the shared ones, and marks the [`Seat`] as empty; its next use joins with a slot of its own.
 //!
 //! The hook makes system calls and touches atomics, nothing else: another thread of the parent may have held any lock
 //! of the process, the allocator's included.
 
-use crate::sys::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use crate::sys::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::sys::identity::{Participant, current_pid};
+use crate::sys::ofd::{self, Hold, Range};
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::ptr::null_mut;
-use std::sync::Once;
+use std::sync::{Once, OnceLock};
 use std::time::Duration;
 
 /// One process's place in one segment, as the fork hook must know it: which descriptor carries its locks, and which
@@ -24,6 +25,8 @@ pub(crate) struct Seat {
     fd: RawFd,
     /// The slot of the participant, 0 while there is none.
     who: AtomicU32,
+    /// One bit per unit of which this process holds the byte lock; made when the first is held.
+    held: OnceLock<Box<Held>>,
     /// Set in a child that could not get a description of its own: joining there would disturb the parent's locks.
     shared: AtomicBool,
 }
@@ -39,6 +42,7 @@ impl Seat {
         let seat = Box::new(Seat {
             fd: fd.as_raw_fd(),
             who: AtomicU32::new(0),
+            held: OnceLock::new(),
             shared: AtomicBool::new(false),
         });
         register(&seat);
@@ -63,7 +67,18 @@ impl Seat {
         self.shared.load(Ordering::Relaxed)
     }
 
-    /// In the child of a fork: a fresh description of the same file under the same number, without locks.
+    /// Notes which of the bytes from `first` on this process holds shared, so that a forked child holds them as well:
+    /// it may use what they stand for, and the parent may let go at once.
+    ///
+    /// # Panics
+    ///
+    /// If there can be no such byte.
+    pub(crate) fn hold(&self, first: i64, (unit, count): (u32, u32), held: bool) {
+        let bits = self.held.get_or_init(|| Held::new(first));
+        (unit..unit + count).for_each(|unit| bits.set(unit, held));
+    }
+
+    /// In the child of a fork: a fresh description of the same file under the same number, with the shared locks alone.
     ///
     /// Where that fails (no `/proc`, no free descriptor) the old one stays, and the parent looks alive for as long
     /// as this child does: late, never wrong.
@@ -75,7 +90,8 @@ impl Seat {
 
     /// Tries again what the hook could not do; `true` if the descriptor is this process's own.
     pub(crate) fn renew(&self) -> bool {
-        if self.shared.load(Ordering::Relaxed) && replace_description(self.fd) {
+        let old = self.shared.load(Ordering::Relaxed);
+        if old && replace_description(self.fd, self.held.get().map(|held| &**held)) {
             self.shared.store(false, Ordering::Relaxed);
         }
         !self.shared.load(Ordering::Relaxed)
@@ -102,13 +118,81 @@ fn proc_path(fd: i32) -> [u8; 32] {
     path
 }
 
-/// Async-signal-safe: `open`, `dup3` and `close` only.
-fn replace_description(fd: i32) -> bool {
+/// The bytes of a file that a process holds shared, beside its slot.
+struct Held {
+    first: i64,
+    words: [AtomicU64; Held::WORDS],
+    /// The words that were ever used, so that the hook does not look at all of them.
+    used: AtomicUsize,
+}
+
+impl Held {
+    /// One bit for each of the smallest blocks of the largest arena.
+    const WORDS: usize = (32 << 20) / 64 / 64;
+
+    fn new(first: i64) -> Box<Self> {
+        Box::new(Held {
+            first,
+            words: [const { AtomicU64::new(0) }; Held::WORDS],
+            used: AtomicUsize::new(0),
+        })
+    }
+
+    fn set(&self, unit: u32, held: bool) {
+        let (word, bit) = (unit as usize / 64, 1 << (unit % 64));
+        self.used.fetch_max(word + 1, Ordering::Relaxed);
+        if held {
+            self.words[word].fetch_or(bit, Ordering::Relaxed);
+        } else {
+            self.words[word].fetch_and(!bit, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes all of them on the description of `fd`; for the hook.
+    fn lock_all(&self, fd: BorrowedFd<'_>) {
+        let used = self.used.load(Ordering::Relaxed);
+        let mut run = Range::byte(self.first);
+        run.len = 0;
+        for bit in 0..used * 64 {
+            let held = self.words[bit / 64].load(Ordering::Relaxed) >> (bit % 64) & 1 == 1;
+            if held {
+                run.len += 1;
+            } else {
+                lock_run(fd, run);
+                run.start = self.first + bit as i64 + 1;
+                run.len = 0;
+            }
+        }
+        lock_run(fd, run);
+    }
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Held")
+            .field("first", &self.first)
+            .finish_non_exhaustive()
+    }
+}
+
+fn lock_run(fd: BorrowedFd<'_>, run: Range) {
+    if run.len > 0 {
+        // Refused only where the parent let go at once and somebody is freeing what it held.
+        let _ = ofd::try_lock(fd, Hold::Shared, run);
+    }
+}
+
+/// Async-signal-safe: `open`, `fcntl`, `dup3` and `close` only.
+fn replace_description(fd: i32, held: Option<&Held>) -> bool {
     let path = proc_path(fd);
     // SAFETY: `path` ends with a zero byte; open has no other precondition.
     let fresh = unsafe { libc::open(path.as_ptr().cast(), libc::O_RDWR | libc::O_CLOEXEC) };
     if fresh < 0 {
         return false;
+    }
+    if let Some(held) = held {
+        // SAFETY: `fresh` was just opened and is closed below.
+        held.lock_all(unsafe { BorrowedFd::borrow_raw(fresh) });
     }
     // SAFETY: both numbers are descriptors of this process, `fd` ours to replace and `fresh` just opened.
     let done = unsafe { libc::dup3(fresh, fd, libc::O_CLOEXEC) };

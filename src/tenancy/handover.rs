@@ -2,14 +2,31 @@
 //! attached to them.
 
 use crate::sys::atfork::ForkMutex;
-use crate::tenancy::Tenant;
+use crate::tenancy::{Object, Tenant};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::Arc;
+
+/// What travels: the segments that a child must find, and the blocks in them that must not be freed before it has.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cargo {
+    tenants: Vec<Arc<Tenant>>,
+    objects: Vec<Arc<Object>>,
+}
+
+/// The segments, each once.
+impl Deref for Cargo {
+    type Target = [Arc<Tenant>];
+
+    fn deref(&self) -> &Self::Target {
+        &self.tenants
+    }
+}
 
 thread_local! {
     /// What the innermost [`collect`] on this thread has seen; `None` outside of one.
-    static TRAVELLING: RefCell<Option<Vec<Arc<Tenant>>>> = const { RefCell::new(None) };
+    static TRAVELLING: RefCell<Option<Cargo>> = const { RefCell::new(None) };
 }
 
 thread_local! {
@@ -18,11 +35,11 @@ thread_local! {
 }
 
 /// The objects of launches that have not attached yet.
-static KEPT: ForkMutex<Option<HashMap<u64, Vec<Arc<Tenant>>>>> = ForkMutex::new(None, || None);
+static KEPT: ForkMutex<Option<HashMap<u64, Cargo>>> = ForkMutex::new(None, || None);
 
-/// Runs `archive` and returns, beside its result, every object whose handle it has written, each once.
-pub(crate) fn collect<R>(archive: impl FnOnce() -> R) -> (R, Vec<Arc<Tenant>>) {
-    let outer = TRAVELLING.replace(Some(Vec::new()));
+/// Runs `archive` and returns, beside its result, every object whose handle it has written.
+pub(crate) fn collect<R>(archive: impl FnOnce() -> R) -> (R, Cargo) {
+    let outer = TRAVELLING.replace(Some(Cargo::default()));
     let restore = Restore(outer);
     let result = archive();
     let seen = TRAVELLING.take().unwrap_or_default();
@@ -31,7 +48,7 @@ pub(crate) fn collect<R>(archive: impl FnOnce() -> R) -> (R, Vec<Arc<Tenant>>) {
 }
 
 /// Puts the outer collection back even when the archiving panics.
-struct Restore(Option<Vec<Arc<Tenant>>>);
+struct Restore(Option<Cargo>);
 
 impl Drop for Restore {
     fn drop(&mut self) {
@@ -40,13 +57,13 @@ impl Drop for Restore {
     }
 }
 
-/// Called for every handle that is written; remembers its object if somebody collects.
-pub(super) fn note(tenant: &Arc<Tenant>) {
+/// Called for every handle that is written; remembers its segment if somebody collects.
+pub(crate) fn record(tenant: &Arc<Tenant>) {
     TRAVELLING.with_borrow_mut(|travelling| {
-        if let Some(seen) = travelling
-            && !seen.iter().any(|known| Arc::ptr_eq(known, tenant))
+        if let Some(cargo) = travelling
+            && !cargo.tenants.iter().any(|known| Arc::ptr_eq(known, tenant))
         {
-            seen.push(Arc::clone(tenant));
+            cargo.tenants.push(Arc::clone(tenant));
         }
     });
 }
@@ -64,12 +81,21 @@ pub(crate) fn note_role() {
     ROLES.set(true);
 }
 
-/// Keeps `tenants` for the launch `id` until [`release`].
-pub(crate) fn keep(id: u64, tenants: Vec<Arc<Tenant>>) {
-    if tenants.is_empty() {
+/// The same for a small object, of which there may be thousands: one that is written twice is kept twice.
+pub(super) fn record_object(object: &Arc<Object>) {
+    TRAVELLING.with_borrow_mut(|travelling| {
+        if let Some(cargo) = travelling {
+            cargo.objects.push(Arc::clone(object));
+        }
+    });
+}
+
+/// Keeps `cargo` for the launch `id` until [`release`].
+pub(crate) fn keep(id: u64, cargo: Cargo) {
+    if cargo.is_empty() {
         return;
     }
-    let before = KEPT.lock().get_or_insert_default().insert(id, tenants);
+    let before = KEPT.lock().get_or_insert_default().insert(id, cargo);
     drop(before); // outside of the lock
 }
 

@@ -5,11 +5,11 @@ use crate::segment::Segment;
 use crate::segment::name::{Directory, Name};
 use crate::sys::identity::{self, Participant};
 use crate::sys::shm;
-use crate::tenancy::MODE_PERSIST;
 use crate::tenancy::locks::Held;
 use crate::tenancy::naming::{self, Fate};
 use crate::tenancy::roster::Roster;
 use crate::tenancy::sweep::{self, Repair};
+use crate::tenancy::{MODE_PERSIST, object};
 use std::fs;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
@@ -141,12 +141,32 @@ pub struct GcReport {
     pub faults: Vec<(String, String)>,
 }
 
-/// How to repair the object in a segment; `None` for kinds that cannot be repaired from outside.
-pub(crate) type Repairs = fn(&Arc<Segment>) -> Option<Arc<dyn Repair>>;
-
 /// Removes the named objects that no living process has open, and cleans up after the dead in those that live.
-pub(crate) fn gc(repairs: Repairs) -> Result<GcReport> {
-    gc_in(&Directory::of_user()?, repairs)
+///
+/// Never touches an object that is in use, however quickly it was created or opened: who creates one is its member
+/// before its name appears. Objects that were made to persist stay, and files that are not objects are only reported.
+///
+/// # Examples
+///
+/// ```
+/// let report = multiproc::gc()?;
+/// println!("{} removed, {} in use", report.removed.len(), report.living);
+/// # multiproc::Result::Ok(())
+/// ```
+///
+/// # Errors
+///
+/// [`PermissionDenied`](crate::ErrorKind::PermissionDenied) if the directory of named objects (`$MULTIPROC_DIR`, or
+/// `/dev/shm/multiproc-<uid>`) belongs to another user or is open to others.
+pub fn gc() -> Result<GcReport> {
+    gc_in(&Directory::of_user()?, repair_for)
+}
+
+/// How to repair the object in a segment; `None` for kinds that only their members can repair.
+type Repairs = fn(&Segment) -> Option<Arc<dyn Repair>>;
+
+fn repair_for(segment: &Segment) -> Option<Arc<dyn Repair>> {
+    object::sort_in(segment).map(object::repair_of)
 }
 
 pub(super) fn gc_in(directory: &Directory, repairs: Repairs) -> Result<GcReport> {

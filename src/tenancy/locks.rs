@@ -8,6 +8,9 @@
 //! | `8193` (the *nameplate*) | somebody removes the name of the file | - |
 //! | all of these at once | nobody lives here, nor can anybody join: the object may be removed | |
 //!
+//! Far below them, from `BLOCKS`, there is a byte for each unit of an arena: held shared by who uses the block it belongs
+//! to, and exclusively by who frees the block.
+//!
 //! Cleaning up takes the broom and not the slot's own byte, for two reasons. The dead participant keeps looking dead
 //! while it is cleaned up after, so a stopped sweeper holds nobody up: others ask the oracle and repair what they need,
 //! or sweep the same slot again, since the broom is shared. And the slot cannot get a new owner in between, since
@@ -27,7 +30,18 @@ const GATE: Range = Range::byte(ofd::BASE + 8192);
 /// Held alone by who unlinks the file, so that the name cannot change hands between the look at it and the unlinking.
 const NAMEPLATE: Range = Range::byte(ofd::BASE + 8193);
 
-/// Every byte above.
+/// The byte of an arena's first unit; also beyond every byte a file can have.
+pub(super) const BLOCKS: i64 = 1 << 61;
+
+/// The bytes of some units of an arena: the first, and how many.
+pub(super) fn blocks((first, count): (u32, u32)) -> Range {
+    Range {
+        start: BLOCKS + i64::from(first),
+        len: i64::from(count),
+    }
+}
+
+/// Every byte above the blocks.
 const EVERYTHING: Range = Range {
     start: ofd::BASE,
     len: 8194,
@@ -65,6 +79,11 @@ impl<'a> Held<'a> {
     /// The right to unlink the file's name; `None` while somebody else is at it.
     pub(super) fn nameplate(fd: BorrowedFd<'a>) -> io::Result<Option<Self>> {
         Held::take(fd, Hold::Exclusive, NAMEPLATE)
+    }
+
+    /// The right to free some units of an arena; `None` while anybody uses them.
+    pub(super) fn units(fd: BorrowedFd<'a>, units: (u32, u32)) -> io::Result<Option<Self>> {
+        Held::take(fd, Hold::Exclusive, blocks(units))
     }
 
     /// Certainty that nobody but this description lives, joins or cleans here; own locks are no obstacle.

@@ -5,6 +5,7 @@ pub(crate) mod handover;
 pub(crate) mod inspect;
 mod locks;
 mod naming;
+pub(crate) mod object;
 mod registry;
 pub(crate) mod roster;
 mod small;
@@ -12,6 +13,7 @@ mod sweep;
 mod tenant;
 
 pub(crate) use handle::RawHandle;
+pub(crate) use object::Object;
 pub(crate) use small::{Form, Small, small_repair};
 pub(crate) use sweep::{NothingToRepair, Repair};
 pub(crate) use tenant::{MODE_PERSIST, Tenant};

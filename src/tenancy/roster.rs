@@ -142,6 +142,12 @@ impl<'a> Roster<'a> {
         })
     }
 
+    /// How many bits are set.
+    pub(crate) fn population(&self) -> u32 {
+        let bits = |word| self.occupied_word(word).load(Ordering::Relaxed); // a hint
+        (0..64).map(|word| bits(word).count_ones()).sum()
+    }
+
     /// The slots with memory whose bit is clear, lowest first.
     fn vacant(&self) -> impl Iterator<Item = Participant> + use<'a> {
         let roster = *self;

@@ -7,9 +7,10 @@ use crate::sys::atfork::{ForkMutex, Seat};
 use crate::sys::clock::{Deadline, now_ns};
 use crate::sys::fd;
 use crate::sys::identity::{self, Oracle, Participant};
+use crate::sys::ofd::{self, Hold};
 use crate::tenancy::handle::{self, RawHandle};
 use crate::tenancy::handover;
-use crate::tenancy::locks::Held;
+use crate::tenancy::locks::{self, Held};
 use crate::tenancy::naming::{self, Fate};
 use crate::tenancy::registry;
 use crate::tenancy::roster::{Member, Roster, cannot_lock};
@@ -384,6 +385,41 @@ impl Tenant {
         buried
     }
 
+    /// Holds some units of the segment's arena for this process; `false` while somebody frees them.
+    ///
+    /// Held once, whatever the number of calls; kept by a forked child.
+    pub(super) fn lock_block(&self, units: (u32, u32)) -> bool {
+        let done = ofd::try_lock(self.fd(), Hold::Shared, locks::blocks(units));
+        let locked = matches!(done, Ok(true));
+        if locked {
+            self.seat.hold(locks::BLOCKS, units, true);
+        }
+        locked
+    }
+
+    /// Gives units back that [`lock_block`](Tenant::lock_block) has taken.
+    pub(super) fn unlock_block(&self, units: (u32, u32)) {
+        self.seat.hold(locks::BLOCKS, units, false);
+        if !self.seat.is_shared_with_parent() {
+            let _ = ofd::unlock(self.fd(), locks::blocks(units));
+        }
+    }
+
+    /// Runs `free` unless another process holds one of the units.
+    pub(super) fn with_block_alone<R>(
+        &self,
+        units: (u32, u32),
+        free: impl FnOnce() -> R,
+    ) -> Option<R> {
+        if self.seat.is_shared_with_parent() {
+            return None;
+        }
+        match Held::units(self.fd(), units) {
+            Ok(Some(_alone)) => Some(free()),
+            _ => None,
+        }
+    }
+
     /// Takes `role` (0 to 7) for one more handle of this process.
     pub(crate) fn take_role(&self, role: usize) {
         let me = self.me();
@@ -407,6 +443,20 @@ impl Tenant {
         self.roles.lock()[role]
     }
 
+    /// Whether any living process has taken `role`, this one included.
+    pub(crate) fn any_live_with(&self, role: usize) -> bool {
+        let roster = self.roster();
+        let mut holders = roster
+            .occupied()
+            .filter(|&who| roster.roles(who) & 1 << role != 0);
+        self.own_role(role) > 0 || holders.any(|who| self.is_alive(who))
+    }
+
+    /// About how many members there are: some of them may have died. Asks nobody.
+    pub(crate) fn population(&self) -> u32 {
+        self.roster().population()
+    }
+
     /// How many living processes have taken `role`, this one included.
     pub(crate) fn count_live_with(&self, role: usize) -> usize {
         let roster = self.roster();
@@ -420,7 +470,7 @@ impl Tenant {
     ///
     /// Notes the object for a launch that is being prepared on this thread (see [`handover`]).
     pub(crate) fn handle(self: &Arc<Self>, offset: u32, generation: u16) -> RawHandle {
-        handover::note(self);
+        handover::record(self);
         RawHandle {
             segment: self.segment.id(),
             inode: self.inode,
