@@ -4,12 +4,11 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::Queue;
-use super::core::Mender;
 use crate::message::{Message, inline_size, segment_fingerprint};
 use crate::ring::{Geometry, Shape};
 use crate::segment::name::Name;
 use crate::segment::{Expect, Kind, MODE_HUGE, MODE_PREFAULT, Spec};
-use crate::tenancy::Tenant;
+use crate::tenancy::{QueueMender, Tenant};
 use crate::{Error, ErrorKind, Result};
 
 /// Longer messages of fixed size lie in blocks as messages of varying size do.
@@ -171,7 +170,7 @@ impl<T: Message> QueueBuilder<T> {
     /// it belongs to another user, `Corrupt` or `WrongVersion` when it is not what this library makes.
     pub fn open(self) -> Result<Queue<T>> {
         let expect = Expect::from(&expected::<T>());
-        let tenant = Tenant::open(&self.named()?, &expect, Arc::new(Mender))?;
+        let tenant = Tenant::open(&self.named()?, &expect, Arc::new(QueueMender))?;
         self.checking(tenant)
     }
 
@@ -183,7 +182,7 @@ impl<T: Message> QueueBuilder<T> {
     /// As [`open`](QueueBuilder::open) and [`create`](QueueBuilder::create).
     pub fn open_or_create(self) -> Result<Queue<T>> {
         let (name, spec) = (self.named()?, self.spec()?);
-        let tenant = Tenant::open_or_create(&name, &spec, |_| Ok(()), Arc::new(Mender))?;
+        let tenant = Tenant::open_or_create(&name, &spec, |_| Ok(()), Arc::new(QueueMender))?;
         self.checking(tenant)
     }
 
@@ -223,7 +222,7 @@ impl<T: Message> QueueBuilder<T> {
 
 fn made<T: Message>(name: Option<&Name>, spec: &Spec) -> Result<Queue<T>> {
     // Zeroed memory is an empty ring.
-    let tenant = Tenant::create(name, spec, |_| Ok(()), Arc::new(Mender))?;
+    let tenant = Tenant::create(name, spec, |_| Ok(()), Arc::new(QueueMender))?;
     Queue::over(tenant)
 }
 

@@ -10,12 +10,12 @@ use super::error::PutFault;
 use crate::Result;
 use crate::message::room_at;
 use crate::ring::{Claim, ClaimError, Geometry, Peers, Ring, Role};
+use crate::segment::Segment;
 use crate::segment::blocks::BlockRef;
-use crate::segment::{Kind, Segment};
 use crate::sys::atfork::ForkMutex;
 use crate::sys::clock::Deadline;
 use crate::sys::identity::Participant;
-use crate::tenancy::{Repair, Tenant};
+use crate::tenancy::Tenant;
 
 /// One queue as this process sees it.
 #[derive(Debug)]
@@ -178,34 +178,16 @@ pub(super) fn ring_of(segment: &Arc<Segment>) -> Result<Ring> {
     Ok(Ring::attach(segment, geometry))
 }
 
-/// Repairs queues for the floor below, which knows who died but not what of.
-#[derive(Debug)]
-pub(super) struct Mender;
-
-impl Repair for Mender {
-    fn repair(&self, segment: &Arc<Segment>, dead: Participant) {
-        // A ring that cannot even be attached has nobody who could wait for the dead.
-        if let Ok(ring) = ring_of(segment) {
-            ring.repair(dead);
-        }
-    }
-}
-
-/// What repairs the object in a segment, if it is a queue.
-pub(crate) fn repairs(segment: &Arc<Segment>) -> Option<Arc<dyn Repair>> {
-    (segment.geometry().kind == Kind::Queue).then(|| Arc::new(Mender) as Arc<dyn Repair>)
-}
-
 /// How often, at most, all sleepers of a queue together look through its members for the dead.
 const LOOK_OUT: Duration = Duration::from_millis(20);
 
 impl Peers for Tenant {
     fn any_with(&self, role: Role) -> bool {
-        self.own_role(role as usize) > 0 || self.count_live_with(role as usize) > 0
+        self.any_live_with(role as usize)
     }
 
     fn population(&self) -> u32 {
-        self.roster().occupied().count() as u32
+        Tenant::population(self)
     }
 
     fn look_out(&self) {

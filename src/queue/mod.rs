@@ -12,7 +12,6 @@ mod received;
 mod roles;
 mod stats;
 
-pub(crate) use self::core::repairs;
 pub use builder::{QueueBuilder, Validation};
 pub use claim::Claim;
 pub use error::{
@@ -30,13 +29,13 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use self::core::{Core, Mender};
+use self::core::Core;
 use crate::Result;
 use crate::message::{Handle, Message, handle_message};
 use crate::segment::Expect;
 use crate::segment::name::Name;
 use crate::sys::clock::Deadline;
-use crate::tenancy::{RawHandle, Tenant};
+use crate::tenancy::{QueueMender, RawHandle, Tenant};
 
 /// A bounded queue of messages between processes: any number of writers, any number of readers, first in, first out.
 ///
@@ -331,7 +330,7 @@ impl<T: Message> Handle for Queue<T> {
 
     fn attach(raw: &RawHandle) -> Result<Self> {
         let expect = Expect::from(&builder::expected::<T>());
-        Queue::over(Tenant::attach(raw, &expect, Arc::new(Mender))?)
+        Queue::over(Tenant::attach(raw, &expect, Arc::new(QueueMender))?)
     }
 }
 

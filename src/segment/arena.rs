@@ -268,36 +268,6 @@ impl Arena {
         false
     }
 
-    /// Frees a block that belongs to `me`; a shared block stays. `false` if it stays.
-    pub(crate) fn give_up(&self, me: Participant, block: Block) -> bool {
-        let Ok(word) = self.checked_word(block) else {
-            return false;
-        };
-        let mine = Word::new(OWNED, me.get(), block.generation);
-        step("arena.give_up.cas");
-        // Release: as in `free`.
-        word.compare_exchange(mine.0, mine.freed().0, Release, Relaxed)
-            .is_ok()
-    }
-
-    /// Calls `visit` with every block that is not free, and the place of its bytes.
-    pub(crate) fn each(&self, mut visit: impl FnMut(Block, u64)) {
-        for span in 0..self.grown() * SPANS_PER_CHUNK {
-            let Some(class) = self.class_of(span) else {
-                continue;
-            };
-            let first = span * UNITS_PER_SPAN;
-            for unit in (first..first + UNITS_PER_SPAN).step_by(1 << class) {
-                // Acquire: pairs with the Release of `share`; an object that was shared is seen complete.
-                let word = Word(self.word(unit).load(Acquire));
-                let generation = word.generation();
-                if word.state() != FREE {
-                    visit(Block { unit, generation }, self.place(unit));
-                }
-            }
-        }
-    }
-
     /// Frees every block that a dead participant had not shared yet; returns how many.
     pub(crate) fn sweep(&self, dead: Participant) -> u32 {
         let mut freed = 0;

@@ -285,12 +285,6 @@ fn watch_forks() {
     });
 }
 
-/// Has `hook` called before every fork, by the thread that forks.
-pub(crate) fn before_forks(hook: extern "C" fn()) {
-    // SAFETY: the hook is a function of this image, called in the normal course of the forking thread.
-    unsafe { libc::pthread_atfork(Some(hook), None, None) };
-}
-
 extern "C" fn in_child() {
     for entry in chunks().flat_map(|chunk| &chunk.seats) {
         // SAFETY: an entry is null or a seat that is alive: it is removed before the seat is freed.

@@ -52,7 +52,7 @@ impl RawHandle {
     }
 
     /// The handle that [`to_bytes`](RawHandle::to_bytes) wrote; any bytes are a handle, if not one of anything.
-    pub(crate) fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
+    pub(crate) fn from_bytes(bytes: &[u8; Self::LEN]) -> Self {
         let half = |at: usize| u16::from_ne_bytes([bytes[at], bytes[at + 1]]);
         let word = |at: usize| u32::from_ne_bytes([0, 1, 2, 3].map(|i| bytes[at + i]));
         let long = |at: usize| u64::from_ne_bytes([0, 1, 2, 3, 4, 5, 6, 7].map(|i| bytes[at + i]));
@@ -190,6 +190,6 @@ mod tests {
             kind: 513,
             generation: 65_535,
         };
-        assert_eq!(RawHandle::from_bytes(handle.to_bytes()), handle);
+        assert_eq!(RawHandle::from_bytes(&handle.to_bytes()), handle);
     }
 }

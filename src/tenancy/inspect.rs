@@ -5,11 +5,12 @@ use crate::segment::Segment;
 use crate::segment::name::{Directory, Name};
 use crate::sys::identity::{self, Participant};
 use crate::sys::shm;
+use crate::tenancy::MODE_PERSIST;
 use crate::tenancy::locks::Held;
+use crate::tenancy::mender::mender_for;
 use crate::tenancy::naming::{self, Fate};
 use crate::tenancy::roster::Roster;
 use crate::tenancy::sweep::{self, Repair};
-use crate::tenancy::{MODE_PERSIST, object};
 use std::fs;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
@@ -125,7 +126,7 @@ fn fill_in(info: &mut ObjectInfo, segment: &Segment) {
     }
 }
 
-/// What [`gc`](crate::gc) did.
+/// What [`gc`] did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GcReport {
@@ -159,17 +160,12 @@ pub struct GcReport {
 /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied) if the directory of named objects (`$MULTIPROC_DIR`, or
 /// `/dev/shm/multiproc-<uid>`) belongs to another user or is open to others.
 pub fn gc() -> Result<GcReport> {
-    gc_in(&Directory::of_user()?, repair_for)
+    gc_in(&Directory::of_user()?, mender_for)
 }
 
-/// How to repair the object in a segment; `None` for kinds that only their members can repair.
-type Repairs = fn(&Segment) -> Option<Arc<dyn Repair>>;
+type Menders = fn(&Segment) -> Option<Arc<dyn Repair>>;
 
-fn repair_for(segment: &Segment) -> Option<Arc<dyn Repair>> {
-    object::sort_in(segment).map(object::repair_of)
-}
-
-pub(super) fn gc_in(directory: &Directory, repairs: Repairs) -> Result<GcReport> {
+pub(super) fn gc_in(directory: &Directory, menders: Menders) -> Result<GcReport> {
     let mut report = GcReport::default();
     for name in directory.list()? {
         match naming::remove_abandoned(directory, &name) {
@@ -178,7 +174,7 @@ pub(super) fn gc_in(directory: &Directory, repairs: Repairs) -> Result<GcReport>
             Ok(Fate::Stays) => report.persistent += 1,
             Ok(Fate::Lives) => {
                 report.living += 1;
-                report.buried += bury_dead(directory, &name, repairs);
+                report.buried += bury_dead(directory, &name, menders);
             }
             Err(fault) => {
                 let fault = (name.as_str().to_owned(), fault.to_string());
@@ -190,14 +186,14 @@ pub(super) fn gc_in(directory: &Directory, repairs: Repairs) -> Result<GcReport>
     Ok(report)
 }
 
-fn bury_dead(directory: &Directory, name: &Name, repairs: Repairs) -> usize {
+fn bury_dead(directory: &Directory, name: &Name, menders: Menders) -> usize {
     let opened = directory
         .open(name)
         .and_then(|file| Segment::open(file, None));
     let Ok(segment) = opened.map(Arc::new) else {
         return 0; // gone meanwhile
     };
-    let Some(repair) = repairs(&segment) else {
+    let Some(repair) = menders(&segment) else {
         return 0; // its own members will
     };
     let undertaker = |dead: Participant| repair.repair(&segment, dead);

@@ -4,6 +4,7 @@ pub(crate) mod handle;
 pub(crate) mod handover;
 pub(crate) mod inspect;
 mod locks;
+mod mender;
 mod naming;
 pub(crate) mod object;
 mod registry;
@@ -13,9 +14,12 @@ mod sweep;
 mod tenant;
 
 pub(crate) use handle::RawHandle;
+pub(crate) use mender::QueueMender;
 pub(crate) use object::Object;
-pub(crate) use small::{Form, Small, small_repair};
-pub(crate) use sweep::{NothingToRepair, Repair};
+pub(crate) use small::{Form, Small};
+#[cfg(test)]
+pub(crate) use sweep::NothingToRepair;
+pub(crate) use sweep::Repair;
 pub(crate) use tenant::{MODE_PERSIST, Tenant};
 
 #[cfg(test)]

@@ -58,14 +58,6 @@ assert_offsets!(Slot {
 // SAFETY: repr(C), atomics of fixed width only, no padding: valid for any bytes.
 unsafe impl Layout for Slot {}
 
-impl Slot {
-    /// The words that the object may use for this participant.
-    #[inline]
-    pub(crate) fn scratch(&self) -> &[AtomicU64; 4] {
-        &self.scratch
-    }
-}
-
 /// Words of the header page that belong to the roster.
 mod words {
     /// When the next sleeper may look for the dead, in nanoseconds of the monotonic clock.

@@ -7,29 +7,21 @@
 //! | 48..64 | [`Tag`]: which noun, and a fingerprint of its type |
 //! | 64.. | the noun's data, aligned as it needs |
 //!
-//! A block belongs to its maker until a handle of it is written or the process forks; until then dropping the last
-//! handle frees it, and so does the maker's death. After that it lasts as long as the arena, which lasts as long as
-//! anybody who is attached to it.
+//! It lasts as long as anybody holds it (see [`object`](super::object)).
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::segment::arena::{Arena, Block, LARGEST};
 use crate::segment::layout::{Layout, Offset, assert_offsets};
 use crate::segment::name::Name;
 use crate::segment::{Expect, Kind, Segment, Spec};
-use crate::sync::RawLock;
-use crate::sys::atfork::{ForkMutex, before_forks};
 use crate::sys::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use crate::sys::identity::Participant;
 use crate::sys::step::step;
-use crate::tenancy::{RawHandle, Repair, Tenant};
+use crate::tenancy::object::repair_of;
+use crate::tenancy::{Object, RawHandle, Tenant};
 use std::fmt;
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 
 /// Where the noun's data begin, unless they need more alignment.
 pub(crate) const HEAD: u64 = 64;
-
-/// The most that one process's unnamed objects can take together.
-const ARENA_BYTES: u64 = 32 << 20;
 
 /// Tells what lies in a block.
 #[derive(Debug)]
@@ -93,11 +85,10 @@ impl Form {
 }
 
 /// One process's hold on a small object; its handles share it.
+#[derive(Clone)]
 pub(crate) struct Small {
-    tenant: Arc<Tenant>,
-    place: u64,
+    object: Arc<Object>,
     data: u64,
-    block: Option<(Arc<Arena>, Block)>,
 }
 
 impl Small {
@@ -105,21 +96,14 @@ impl Small {
     ///
     /// # Errors
     ///
-    /// `NoSpace` when the arena or the memory is full.
+    /// `NoSpace` when the memory is full.
     pub(crate) fn anonymous(
         form: &Form,
         init: impl Fn(&Segment, u64) -> Result<()>,
     ) -> Result<Self> {
-        if form.block_len() > LARGEST {
-            let init = |segment: &Segment| complete(form, segment, segment.body().0, &init);
-            let tenant = Tenant::create(None, &form.spec(), init, Arc::new(RepairSmall))?;
-            return Ok(Self::alone(tenant, form));
-        }
-        let Own { tenant, arena } = own_arena()?;
-        let block = arena.alloc(tenant.seat()?, form.block_len())?;
-        let (place, _) = arena.locate(block)?;
-        complete(form, tenant.segment(), place, &init)?;
-        Ok(Self::within(tenant, form, place, (arena, block)))
+        let object = Object::create(&form.expect(), form.block_len())?;
+        complete(form, object.segment(), object.place().0, &init)?;
+        Ok(Self::around(object, form))
     }
 
     /// A new object called `name`.
@@ -134,8 +118,8 @@ impl Small {
     ) -> Result<Self> {
         let init = |segment: &Segment| complete(form, segment, segment.body().0, &init);
         let name = Name::parse(name)?;
-        let tenant = Tenant::create(Some(&name), &form.spec(), init, Arc::new(RepairSmall))?;
-        Ok(Self::alone(tenant, form))
+        let tenant = Tenant::create(Some(&name), &form.spec(), init, repair_of(form.kind))?;
+        Ok(Self::around(Object::whole(tenant), form))
     }
 
     /// The object called `name`.
@@ -145,8 +129,8 @@ impl Small {
     /// See [`Tenant::open`].
     pub(crate) fn open(name: &str, form: &Form) -> Result<Self> {
         let name = Name::parse(name)?;
-        let tenant = Tenant::open(&name, &form.expect(), Arc::new(RepairSmall))?;
-        Self::checked(tenant, form)
+        let tenant = Tenant::open(&name, &form.expect(), repair_of(form.kind))?;
+        Self::checked(Object::whole(tenant), form)
     }
 
     /// The object called `name`, made if there is none.
@@ -161,9 +145,8 @@ impl Small {
     ) -> Result<Self> {
         let init = |segment: &Segment| complete(form, segment, segment.body().0, &init);
         let name = Name::parse(name)?;
-        let repair = Arc::new(RepairSmall);
-        let tenant = Tenant::open_or_create(&name, &form.spec(), init, repair)?;
-        Self::checked(tenant, form)
+        let tenant = Tenant::open_or_create(&name, &form.spec(), init, repair_of(form.kind))?;
+        Self::checked(Object::whole(tenant), form)
     }
 
     /// Removes the name; who has the object open keeps it.
@@ -181,59 +164,33 @@ impl Small {
     ///
     /// `Gone` if it is no more, `WrongType` if something else is there.
     pub(crate) fn attach(raw: &RawHandle, form: &Form) -> Result<Self> {
-        if raw.kind != Kind::Arena.number() {
-            let tenant = Tenant::attach(raw, &form.expect(), Arc::new(RepairSmall))?;
-            return Self::checked(tenant, form);
+        Self::checked(Object::attach(raw, &form.expect())?, form)
+    }
+
+    fn around(object: Arc<Object>, form: &Form) -> Self {
+        Small {
+            data: object.place().0 + form.data_offset(),
+            object,
         }
-        let tenant = Tenant::attach(raw, &Expect::from(&arena_spec()), Arc::new(RepairSmall))?;
-        let arena = Arena::new(Arc::clone(tenant.segment()));
-        let block = Block {
-            unit: raw.offset,
-            generation: raw.generation,
-        };
-        let (place, len) = arena.locate(block)?;
-        if len < form.len() || !tag(tenant.segment(), place).is_some_and(|tag| tag.says(form)) {
+    }
+
+    fn checked(object: Arc<Object>, form: &Form) -> Result<Self> {
+        let (place, len) = object.place();
+        if len < form.len() || !tag(object.segment(), place).is_some_and(|tag| tag.says(form)) {
             return Err(other_type(form));
         }
-        Ok(Self::within(tenant, form, place, (Arc::new(arena), block)))
-    }
-
-    fn alone(tenant: Arc<Tenant>, form: &Form) -> Self {
-        let place = tenant.segment().body().0;
-        Small {
-            tenant,
-            place,
-            data: place + form.data_offset(),
-            block: None,
-        }
-    }
-
-    fn checked(tenant: Arc<Tenant>, form: &Form) -> Result<Self> {
-        let (place, len) = tenant.segment().body();
-        if len < form.len() || !tag(tenant.segment(), place).is_some_and(|tag| tag.says(form)) {
-            return Err(other_type(form));
-        }
-        Ok(Self::alone(tenant, form))
-    }
-
-    fn within(tenant: Arc<Tenant>, form: &Form, place: u64, block: (Arc<Arena>, Block)) -> Self {
-        Small {
-            tenant,
-            place,
-            data: place + form.data_offset(),
-            block: Some(block),
-        }
+        Ok(Self::around(object, form))
     }
 
     /// The tenancy that keeps the object mapped.
     #[inline]
     pub(crate) fn tenant(&self) -> &Arc<Tenant> {
-        &self.tenant
+        self.object.tenant()
     }
 
     /// Where the object begins in its segment.
     pub(crate) fn place(&self) -> u64 {
-        self.place
+        self.object.place().0
     }
 
     /// Where its data begin.
@@ -241,32 +198,15 @@ impl Small {
         self.data
     }
 
-    /// The handle to send; from here on the object is not this process's alone.
+    /// The handle to send.
     pub(crate) fn to_raw(&self) -> RawHandle {
-        let Some((arena, block)) = &self.block else {
-            return self.tenant.handle(0, 0);
-        };
-        if let Some(me) = self.tenant.who() {
-            arena.share(me, *block);
-        }
-        self.tenant.handle(block.unit, block.generation)
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        // Frees the block unless it was shared, or is another process's.
-        if let Some((arena, block)) = &self.block
-            && let Some(me) = self.tenant.who()
-        {
-            arena.give_up(me, *block);
-        }
+        self.object.handle()
     }
 }
 
 impl fmt::Debug for Small {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} at {:#x}", self.tenant.segment(), self.place)
+        self.object.fmt(f)
     }
 }
 
@@ -307,78 +247,4 @@ fn other_type(form: &Form) -> Error {
     } = form;
     let text = format!("the shared object is not a {kind} of {type_name}");
     Error::new(ErrorKind::WrongType, text)
-}
-
-fn arena_spec() -> Spec {
-    let (body_len, reserve_len) = Arena::lengths(ARENA_BYTES);
-    Spec {
-        body_len,
-        reserve_len,
-        type_name: "small objects".to_owned(),
-        ..Spec::new(Kind::Arena)
-    }
-}
-
-/// The arena that this process makes its unnamed objects in.
-#[derive(Clone)]
-struct Own {
-    tenant: Arc<Tenant>,
-    arena: Arc<Arena>,
-}
-
-/// A forked child goes on using its parent's, with a seat of its own.
-static OWN: ForkMutex<Option<Own>> = ForkMutex::new(None, || None);
-
-fn own_arena() -> Result<Own> {
-    let mut own = OWN.lock();
-    if let Some(own) = &*own {
-        return Ok(own.clone());
-    }
-    let tenant = Tenant::create(None, &arena_spec(), |_| Ok(()), Arc::new(RepairSmall))?;
-    let arena = Arc::new(Arena::new(Arc::clone(tenant.segment())));
-    static HOOK: Once = Once::new();
-    HOOK.call_once(|| before_forks(share_all));
-    Ok(own.insert(Own { tenant, arena }).clone())
-}
-
-/// A forked child has every object of its parent without having received a handle: none may be freed any more.
-extern "C" fn share_all() {
-    let own = OWN.lock().clone();
-    if let Some(Own { tenant, arena }) = own
-        && let Some(me) = tenant.who()
-    {
-        arena.each(|block, _| {
-            arena.share(me, block);
-        });
-    }
-}
-
-/// What cleans up in a segment of small objects; `None` for segments of other kinds.
-pub(crate) fn small_repair(segment: &Arc<Segment>) -> Option<Arc<dyn Repair>> {
-    let ours = [Kind::Arena, Kind::Lock, Kind::Value].contains(&segment.geometry().kind);
-    ours.then(|| Arc::new(RepairSmall) as Arc<dyn Repair>)
-}
-
-/// Locks that the dead held are marked, and blocks that they had not shared are free again.
-struct RepairSmall;
-
-impl Repair for RepairSmall {
-    fn repair(&self, segment: &Arc<Segment>, dead: Participant) {
-        if segment.geometry().kind != Kind::Arena {
-            repair_lock(segment, segment.body().0, dead);
-            return;
-        }
-        let arena = Arena::new(Arc::clone(segment));
-        arena.sweep(dead);
-        arena.each(|_, place| repair_lock(segment, place, dead));
-    }
-}
-
-fn repair_lock(segment: &Segment, place: u64, dead: Participant) {
-    let is_lock = |tag: &Tag| tag.kind.load(Relaxed) == u32::from(Kind::Lock.number());
-    if tag(segment, place).is_some_and(is_lock)
-        && let Some(lock) = segment.get(Offset::<RawLock>::new(place))
-    {
-        lock.repair(dead);
-    }
 }

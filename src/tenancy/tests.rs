@@ -117,7 +117,7 @@ fn handles_find_their_object_in_another_process() {
         let mut other = Actor::start(|line| {
             // Not from the inherited table of tenants: as a process that knows nothing but the bytes.
             super::registry::forget_all();
-            let raw = RawHandle::from_bytes(line.receive());
+            let raw = RawHandle::from_bytes(&line.receive());
             let found = Tenant::attach(&raw, &Expect::from(&spec()), nothing()).unwrap();
             set(word(&found, 0), 8);
             line.say(found.me().get() as u8);
@@ -130,7 +130,7 @@ fn handles_find_their_object_in_another_process() {
         assert_ne!(other.hear(), 0);
         assert_eq!(get(word(&tenant, 0)), 8);
         other.say(1);
-        let theirs = RawHandle::from_bytes(other.receive());
+        let theirs = RawHandle::from_bytes(&other.receive());
         assert_ne!((mine.pid, mine.segment), (theirs.pid, 0));
         assert_eq!(mine.inode, theirs.inode);
         let again = Tenant::attach(&theirs, &Expect::from(&spec()), nothing()).unwrap();

@@ -39,7 +39,7 @@ fn user() -> Actor {
     Actor::start(|line| {
         super::super::registry::forget_all();
         super::super::object::forget_all();
-        let object = attach(RawHandle::from_bytes(line.receive())).unwrap();
+        let object = attach(RawHandle::from_bytes(&line.receive())).unwrap();
         write(&object, read(&object) + 1);
         line.say(1);
         line.hear();

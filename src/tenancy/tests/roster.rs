@@ -52,7 +52,7 @@ fn a_slot_is_not_reused_before_its_repair() {
 fn who_leaves_frees_its_slot() {
     let (tenant, notes) = noted();
     let mut actor = Actor::start(|line| {
-        let raw = RawHandle::from_bytes(line.receive());
+        let raw = RawHandle::from_bytes(&line.receive());
         super::super::registry::forget_all();
         let mine = Tenant::attach(&raw, &Expect::from(&spec()), nothing()).unwrap();
         line.say(mine.me().get() as u8);
