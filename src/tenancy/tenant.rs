@@ -13,7 +13,9 @@ use crate::tenancy::handover;
 use crate::tenancy::locks::{self, Held};
 use crate::tenancy::naming::{self, Fate};
 use crate::tenancy::registry;
-use crate::tenancy::roster::{Member, Roster, cannot_lock};
+#[cfg(test)]
+use crate::tenancy::roster::Member;
+use crate::tenancy::roster::{Roster, cannot_lock};
 use crate::tenancy::sweep::{self, Repair};
 use std::fmt;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
