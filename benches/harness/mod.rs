@@ -16,6 +16,7 @@ mod clock;
 mod crew;
 mod machine;
 mod options;
+pub mod ours;
 mod payload;
 mod probe;
 mod report;

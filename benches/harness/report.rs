@@ -50,7 +50,7 @@ impl Goal {
         }
     }
 
-    /// A limit that would be better.
+    /// The same, with a limit that would be better.
     pub const fn aim(self, ratio: f64) -> Self {
         Self {
             aim: Some(ratio),
