@@ -34,7 +34,7 @@ fn job(id: u64) -> Job {
         words: (0..id)
             .map(|i| format!("word number {i} of the job"))
             .collect(),
-        note: (id % 2 == 0).then(|| "even".into()),
+        note: id.is_multiple_of(2).then(|| "even".into()),
     }
 }
 

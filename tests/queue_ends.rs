@@ -38,7 +38,7 @@ fn job(id: u64) -> Job {
         words: (0..id)
             .map(|i| format!("word number {i} of the job"))
             .collect(),
-        note: (id % 2 == 0).then(|| "even".into()),
+        note: id.is_multiple_of(2).then(|| "even".into()),
     }
 }
 
@@ -268,7 +268,9 @@ fn a_queue_travels_in_a_message() {
 fn what_is_put_infers() {
     let queue = Queue::<u64>::new(16).unwrap();
     queue.put(5).unwrap();
-    queue.put(&5).unwrap();
+    for number in &[6, 7] {
+        queue.put(number).unwrap();
+    }
     queue.put(&*queue.get().unwrap()).unwrap();
     let queue = Queue::<f32>::new(16).unwrap();
     queue.put(0.5).unwrap();

@@ -83,7 +83,7 @@ fn the_writers_learn_when_the_last_consuming_child_is_done() {
     let consumer = queue.consumer().unwrap();
     let child = Process::spawn(consume_one, (consumer, started.clone())).unwrap();
     queue.put(5).unwrap();
-    started.get_timeout(PATIENCE).unwrap();
+    started.get_owned_timeout(PATIENCE).unwrap();
     // One fits, the next one waits for a reader who will not come.
     assert_eq!(queue.put_many(0..).unwrap_err(), PutError::Disconnected);
     assert_eq!(child.join().unwrap(), 5);

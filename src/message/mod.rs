@@ -94,6 +94,16 @@ use rkyv::{Archive, Archived, Deserialize, Portable, Serialize};
 /// # }
 /// ```
 ///
+/// What cannot cross is refused by the compiler, in words of its own:
+///
+/// ```compile_fail
+/// let queue = multiproc::Queue::<std::rc::Rc<u64>>::new(8);   // `Rc<u64>` cannot cross between processes
+/// ```
+///
+/// ```compile_fail
+/// let queue = multiproc::Queue::<&str>::new(8);               // use `Queue<String>`, and put("text")
+/// ```
+///
 /// # Safety
 ///
 /// Implement it through [`message!`](crate::message) only. An implementation by hand must keep to this: when

@@ -2,6 +2,7 @@
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::Cell;
+use std::num::NonZero;
 use std::ptr::NonNull;
 
 /// Every piece is aligned to this much; what wants more goes to the heap.
@@ -102,7 +103,8 @@ fn new_buffer(bytes: usize) -> Box<[Grain]> {
 #[cold]
 fn from_heap(layout: Layout) -> NonNull<[u8]> {
     if layout.size() == 0 {
-        return NonNull::slice_from_raw_parts(layout.dangling_ptr(), 0);
+        let nowhere = NonZero::new(layout.align()).map(NonNull::without_provenance);
+        return NonNull::slice_from_raw_parts(nowhere.unwrap_or(NonNull::dangling()), 0);
     }
     // SAFETY: the size is not zero.
     let piece = unsafe { alloc(layout) };

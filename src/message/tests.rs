@@ -75,6 +75,11 @@ fn as_room(grains: &mut [u128], len: usize) -> &mut [MaybeUninit<u8>] {
     unsafe { std::slice::from_raw_parts_mut(grains.as_mut_ptr().cast(), len) }
 }
 
+fn bytes_of(room: &[MaybeUninit<u8>]) -> &[u8] {
+    // SAFETY: rooms start full of rubbish, so every byte is initialised.
+    unsafe { std::slice::from_raw_parts(room.as_ptr().cast(), room.len()) }
+}
+
 fn round<T: Message + PartialEq + Debug>(value: T) -> usize {
     let Err(WriteError::Overflow(needed)) = value.write(&mut []) else {
         assert_eq!(
@@ -95,12 +100,9 @@ fn round<T: Message + PartialEq + Debug>(value: T) -> usize {
     );
     let room = as_room(&mut grains, needed);
     assert_eq!(value.write(room), Ok(needed));
-    // SAFETY: just written.
-    let bytes = unsafe { room.assume_init_ref() }.to_vec();
     let mut moved = self::room(needed);
-    as_room(&mut moved, needed).write_copy_of_slice(&bytes);
-    // SAFETY: just copied.
-    let bytes = unsafe { as_room(&mut moved, needed).assume_init_ref() };
+    copy_bytes(bytes_of(room), as_room(&mut moved, needed)).unwrap();
+    let bytes = bytes_of(as_room(&mut moved, needed));
     // SAFETY: written by the same type, moved as a whole, and aligned.
     assert_eq!(T::to_owned(unsafe { T::view(bytes) }).unwrap(), value);
     assert_eq!(T::to_owned(T::check(bytes).unwrap()).unwrap(), value);
@@ -113,8 +115,7 @@ fn forwarded<T: Message + PartialEq + Debug>(value: &T, bytes: &[u8]) {
     let mut again = room(bytes.len());
     let room = as_room(&mut again, bytes.len());
     assert_eq!(T::forward(T::check(bytes).unwrap(), room), Ok(bytes.len()));
-    // SAFETY: just written.
-    let bytes = unsafe { room.assume_init_ref() };
+    let bytes = bytes_of(room);
     assert_eq!(&T::to_owned(T::check(bytes).unwrap()).unwrap(), value);
 }
 
@@ -335,8 +336,7 @@ fn borrowed_forms_write_what_owned_ones_do() {
         let room = as_room(&mut grains, 4096);
         let len = value.encode(room).unwrap();
         assert!(value.guess() <= len + 16);
-        // SAFETY: just written.
-        unsafe { room[..len].assume_init_ref() }.to_vec()
+        bytes_of(&room[..len]).to_vec()
     }
     let text = "text of some length, beyond sixteen";
     let owned = bytes::<String, _>(String::from(text));

@@ -243,13 +243,15 @@ pub(crate) unsafe fn room_at<'a>(bytes: NonNull<[u8]>) -> &'a mut [MaybeUninit<u
 /// Copies an archived message as it lies: relative pointers move with it.
 #[inline]
 pub(crate) fn copy_bytes(bytes: &[u8], room: &mut [MaybeUninit<u8>]) -> Result<usize, WriteError> {
-    match room.get_mut(..bytes.len()) {
-        Some(room) => {
-            room.write_copy_of_slice(bytes);
-            Ok(bytes.len())
-        }
-        None => Err(WriteError::Overflow(bytes.len())),
+    if room.len() < bytes.len() {
+        return Err(WriteError::Overflow(bytes.len()));
     }
+    // SAFETY: the room is at least as long, and is borrowed exclusively, so it does not overlap the bytes.
+    unsafe {
+        let to = room.as_mut_ptr().cast::<u8>();
+        to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+    }
+    Ok(bytes.len())
 }
 
 impl From<WriteError> for crate::Error {

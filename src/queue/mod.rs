@@ -246,6 +246,7 @@ impl<T: Message> Queue<T> {
     }
 
     /// How many messages were put and not taken yet: exact while nobody moves, else a moment's view.
+    #[doc(alias = "qsize")]
     #[must_use]
     pub fn len(&self) -> usize {
         self.core.ring.len()
@@ -255,6 +256,13 @@ impl<T: Message> Queue<T> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether every slot has a message that waits to be taken; a full queue may also be one whose messages are taken
+    /// and not acknowledged.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.len() == self.capacity()
     }
 
     /// How many messages fit.
