@@ -345,8 +345,12 @@ fn no_file_is_dead() {
             && roots
                 .into_iter()
                 .any(|s| words(&s.code, &format!("mod {name}")).next().is_some());
-        let by_path = format!("/{stem}.rs\"]");
-        let placed = |s: &Source| s.text.contains("#[path = ") && s.text.contains(&by_path);
+        let by_path = [format!("\"{stem}.rs\"]"), format!("/{stem}.rs\"]")];
+        let placed = |s: &Source| {
+            by_path
+                .iter()
+                .any(|p| s.text.contains("#[path = ") && s.text.contains(p))
+        };
         if !declared && !shared && !all.iter().any(placed) {
             findings.add(source, 0, "no `mod` declares this file");
         }

@@ -1,0 +1,116 @@
+//! What every process of a world did to every message, so that the keeper can tell lost from never accepted.
+
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+
+use crate::common::board::Zeroed;
+
+/// Messages of a world are numbered below this.
+pub const IDS: usize = 64;
+
+/// Counts per message, each written by the process that did it, just before or just after.
+#[derive(Debug)]
+pub struct Ledger {
+    /// `put` was called.
+    started: [AtomicU32; IDS],
+    /// `put` returned: the message is acknowledged to its producer.
+    accepted: [AtomicU32; IDS],
+    /// `get` or `lease` returned it.
+    taken: [AtomicU32; IDS],
+    /// Its acknowledgement was begun.
+    acking: [AtomicU32; IDS],
+    /// Its acknowledgement returned.
+    acked: [AtomicU32; IDS],
+    /// It was found among the dead letters.
+    buried: [AtomicU32; IDS],
+    /// Calls of `get` or `lease`, by anybody.
+    attempts: AtomicU32,
+}
+
+// SAFETY: atomics and arrays of atomics.
+unsafe impl Zeroed for Ledger {}
+
+impl Ledger {
+    pub fn putting(&self, id: u64) {
+        self.started[id as usize].fetch_add(1, SeqCst);
+    }
+
+    pub fn accepted(&self, id: u64) {
+        self.accepted[id as usize].fetch_add(1, SeqCst);
+    }
+
+    pub fn getting(&self) {
+        self.attempts.fetch_add(1, SeqCst);
+    }
+
+    /// A message came, for the `deliveries`-th time by its own account.
+    pub fn taken(&self, id: u64, deliveries: u32) {
+        let n = id as usize;
+        assert!(
+            n < IDS && self.started[n].load(SeqCst) > 0,
+            "message {id} was never put"
+        );
+        assert_eq!(
+            self.acked[n].load(SeqCst),
+            0,
+            "message {id} came again after it was acknowledged"
+        );
+        assert_eq!(
+            self.buried[n].load(SeqCst),
+            0,
+            "message {id} came again after it was a dead letter"
+        );
+        let before = self.taken[n].fetch_add(1, SeqCst);
+        assert!(
+            deliveries > before,
+            "message {id} came {} times and says {deliveries}",
+            before + 1
+        );
+        let attempts = self.attempts.load(SeqCst);
+        assert!(
+            deliveries <= attempts,
+            "message {id} says {deliveries} deliveries after {attempts} attempts"
+        );
+    }
+
+    pub fn acking(&self, id: u64) {
+        self.acking[id as usize].fetch_add(1, SeqCst);
+    }
+
+    pub fn acked(&self, id: u64) {
+        let before = self.acked[id as usize].fetch_add(1, SeqCst);
+        assert_eq!(before, 0, "message {id} was acknowledged twice");
+    }
+
+    /// It is a dead letter, and about to be acknowledged as one.
+    pub fn burying(&self, id: u64) {
+        let n = id as usize;
+        assert_eq!(
+            self.acked[n].load(SeqCst),
+            0,
+            "message {id} was acknowledged and is a dead letter too"
+        );
+        assert_eq!(
+            self.buried[n].load(SeqCst),
+            0,
+            "message {id} is a dead letter twice"
+        );
+        assert!(
+            self.started[n].load(SeqCst) > 0,
+            "message {id} was never put"
+        );
+        self.acking[n].fetch_add(1, SeqCst);
+    }
+
+    pub fn buried(&self, id: u64) {
+        self.buried[id as usize].fetch_add(1, SeqCst);
+    }
+
+    /// A message that its producer was told is accepted, and that nobody has begun to acknowledge.
+    pub fn lost(&self) -> Option<u64> {
+        let ends = |n: usize| [&self.acked[n], &self.acking[n], &self.buried[n]];
+        let lost = |n: &usize| {
+            self.accepted[*n].load(SeqCst) > 0 && ends(*n).iter().all(|c| c.load(SeqCst) == 0)
+        };
+        (0..IDS).find(lost).map(|n| n as u64)
+    }
+}

@@ -1,0 +1,32 @@
+//! A crash at every step: each shared-memory store, compare-and-swap and futex call of each operation ends its
+//! process once, then every step of the recovery does too; the survivors go on and every promise is checked.
+//!
+//! `MULTIPROC_CASE='fixed queue: put/5/12'` runs one world, in which the actor dies before its step 5 and the
+//! recoverer before its step 12, and prints where that was. `MULTIPROC_CRASH_PAIRS=0` leaves the recoverers out.
+
+#[path = "../common/mod.rs"]
+mod common;
+#[cfg(debug_assertions)]
+mod driver;
+#[cfg(debug_assertions)]
+mod endings;
+#[cfg(debug_assertions)]
+mod engine;
+#[cfg(debug_assertions)]
+mod ledger;
+#[cfg(debug_assertions)]
+mod load;
+#[cfg(debug_assertions)]
+mod names;
+#[cfg(debug_assertions)]
+mod queue;
+
+#[cfg(debug_assertions)]
+fn main() -> std::process::ExitCode {
+    common::runner::run(&[("a_crash_at_every_step", driver::every_step)])
+}
+
+#[cfg(not(debug_assertions))]
+fn main() {
+    println!("skipped: release builds have no crash points");
+}

@@ -1,0 +1,164 @@
+//! What every producer was promised and what became of every message, kept where no kill can reach it.
+
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::SeqCst};
+
+use multiproc::{Bytes, Queue, Received};
+
+use crate::common::board::{Gate, Zeroed};
+use crate::common::numbers::{checksum, payload};
+
+/// Producers of one round, each killed one counted as another one.
+pub const PRODUCERS: usize = 64;
+/// Messages that one producer puts at most.
+pub const MESSAGES: usize = 1 << 15;
+
+const ACKING: u8 = 0x40;
+const ACKED: u8 = 0x80;
+const TAKEN: u8 = 0x3f;
+
+/// The books of one round.
+#[derive(Debug)]
+pub struct Ledger {
+    /// Messages whose `put` returned, by producer.
+    accepted: [AtomicU32; PRODUCERS],
+    /// How often each message was taken, whether its acknowledgement began, and whether it returned.
+    fate: [[AtomicU8; MESSAGES]; PRODUCERS],
+    /// Everything that succeeds anywhere.
+    pub puts: AtomicU64,
+    pub gets: AtomicU64,
+    pub redelivered: AtomicU64,
+    /// Producers hurry no more; consumers may go when the queue is empty.
+    pub stop: AtomicU32,
+    /// The auditor has joined; all workers have left.
+    pub joined: Gate,
+    pub audit: Gate,
+    /// The next producer's number.
+    pub producers: AtomicU32,
+}
+
+// SAFETY: atomics and arrays of atomics.
+unsafe impl Zeroed for Ledger {}
+
+fn message(producer: usize, number: usize) -> Vec<u8> {
+    let seed = (producer * MESSAGES + number) as u64;
+    let mut bytes = payload(seed, 24 + (seed % 160) as usize);
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let sum = checksum(&bytes[16..]);
+    bytes[8..16].copy_from_slice(&sum.to_le_bytes());
+    bytes
+}
+
+fn word(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
+}
+
+impl Ledger {
+    pub fn stopping(&self) -> bool {
+        self.stop.load(SeqCst) != 0
+    }
+
+    /// Puts the next message of `producer`; false when it has none left or the queue ended.
+    pub fn put(&self, queue: &Queue<Bytes>, producer: usize) -> bool {
+        let number = self.accepted[producer].load(SeqCst) as usize;
+        if number == MESSAGES || queue.put(&message(producer, number)[..]).is_err() {
+            return false;
+        }
+        self.accepted[producer].fetch_add(1, SeqCst);
+        self.puts.fetch_add(1, SeqCst);
+        true
+    }
+
+    /// Notes that a message came, and checks that it may: whole, and marked where it came before.
+    pub fn taken(&self, bytes: &[u8], deliveries: u32) -> Ticket<'_> {
+        let seed = word(bytes, 0) as usize;
+        assert_eq!(word(bytes, 8), checksum(&bytes[16..]), "a torn message");
+        let (producer, number) = (seed / MESSAGES, seed % MESSAGES);
+        let accepted = self.accepted[producer].load(SeqCst) as usize;
+        assert!(
+            number <= accepted,
+            "message {producer}.{number} was never put"
+        );
+        let fate = &self.fate[producer][number];
+        let before = fate.fetch_add(1, SeqCst);
+        assert_eq!(
+            before & ACKED,
+            0,
+            "message {producer}.{number} came again after it was acknowledged"
+        );
+        let times = u32::from(before & TAKEN);
+        assert!(
+            deliveries > times,
+            "message {producer}.{number} came {} times and says {deliveries}",
+            times + 1
+        );
+        self.gets.fetch_add(1, SeqCst);
+        self.redelivered
+            .fetch_add(u64::from(deliveries > 1), SeqCst);
+        Ticket {
+            fate,
+            producer,
+            number,
+        }
+    }
+
+    /// Takes what is in the guard through the books.
+    pub fn receive(&self, message: Received<'_, Bytes>) {
+        let ticket = self.taken(&message, message.delivery_count());
+        ticket.acking();
+        message.ack();
+        ticket.acked();
+    }
+
+    /// Messages that were accepted and of which nothing was heard since.
+    pub fn lost(&self) -> Vec<(usize, usize)> {
+        let promised = |p: usize| (0..self.accepted[p].load(SeqCst) as usize).map(move |n| (p, n));
+        let open = |&(p, n): &(usize, usize)| self.fate[p][n].load(SeqCst) & (ACKING | ACKED) == 0;
+        (0..PRODUCERS).flat_map(promised).filter(open).collect()
+    }
+}
+
+/// A message on its way from taken to acknowledged.
+#[derive(Clone, Copy, Debug)]
+pub struct Ticket<'a> {
+    fate: &'a AtomicU8,
+    pub producer: usize,
+    pub number: usize,
+}
+
+impl Ticket<'_> {
+    pub fn acking(&self) {
+        self.fate.fetch_or(ACKING, SeqCst);
+    }
+
+    pub fn acked(&self) {
+        let before = self.fate.fetch_or(ACKED, SeqCst);
+        assert_eq!(
+            before & ACKED,
+            0,
+            "message {}.{} was acknowledged twice",
+            self.producer,
+            self.number
+        );
+    }
+}
+
+/// Messages of one producer come in order, redelivered ones aside.
+#[derive(Debug)]
+pub struct Order([Option<usize>; PRODUCERS]);
+
+impl Order {
+    pub fn new() -> Order {
+        Order([None; PRODUCERS])
+    }
+
+    pub fn check(&mut self, ticket: &Ticket<'_>, deliveries: u32) {
+        let last = &mut self.0[ticket.producer];
+        if deliveries == 1 {
+            assert!(
+                last.is_none_or(|last| last < ticket.number),
+                "out of order: {ticket:?} after {last:?}"
+            );
+            *last = Some(ticket.number);
+        }
+    }
+}

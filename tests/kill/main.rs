@@ -1,0 +1,43 @@
+//! Random kills under load, by role: nothing acknowledged is lost, nothing is doubled without its mark, nothing is
+//! torn, nobody waits for the dead.
+//!
+//! `MULTIPROC_KILLS=100` is the number of kills per role; docs/testing.md says how to run a million. Times from a
+//! kill to the survivors' next progress are printed, and only a survivor that stands still for seconds is a failure.
+
+mod cell;
+#[path = "../common/mod.rs"]
+mod common;
+mod ledger;
+mod poison;
+mod queue;
+mod stopped;
+
+fn main() -> std::process::ExitCode {
+    common::runner::run(&[
+        ("queue_producers_killed", queue::producers_killed),
+        ("queue_consumers_killed", queue::consumers_killed),
+        ("queue_lessees_killed", queue::lessees_killed),
+        (
+            "queue_waiting_consumers_killed",
+            queue::waiting_consumers_killed,
+        ),
+        (
+            "queue_waiting_producers_killed",
+            queue::waiting_producers_killed,
+        ),
+        ("queue_creators_killed", queue::creators_killed),
+        ("queue_poison_is_buried", poison::poison_is_buried),
+        (
+            "queue_lease_is_in_nobodys_way",
+            poison::lease_is_in_nobodys_way,
+        ),
+        (
+            "queue_stopped_reader_keeps_its_message",
+            stopped::reader_keeps_its_message,
+        ),
+        (
+            "queue_stopped_writer_keeps_its_claim",
+            stopped::writer_keeps_its_claim,
+        ),
+    ])
+}

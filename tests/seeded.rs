@@ -1,0 +1,131 @@
+//! The tests are tested: every deliberate fault in the library must make a suite fail.
+//!
+//! The library holds them behind `seeded("name")`, absent from every ordinary build. This builds it once with
+//! `--cfg seeded_bugs` (and once more for the model checker), runs the suites with each fault switched on, and
+//! expects a failure; with none switched on they must pass. Building takes minutes of processor time, so this runs
+//! only where `MULTIPROC_SEEDED=1`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+/// A suite that may catch a fault, from the quickest to the slowest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Suite {
+    /// A crash at every step, without the pairs.
+    Crash,
+    /// Random kills, in small numbers.
+    Kill,
+    /// The models, explored with two preemptions.
+    Models,
+}
+
+const SUITES: [Suite; 3] = [Suite::Crash, Suite::Kill, Suite::Models];
+
+impl Suite {
+    fn run(self, fault: Option<&str>) -> bool {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        command
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .arg("test")
+            .arg("--target-dir");
+        match self {
+            Suite::Crash => command.arg(target("seeded")).args(["--test", "crash"]),
+            Suite::Kill => command.arg(target("seeded")).args(["--test", "kill"]),
+            Suite::Models => {
+                command
+                    .arg(target("seeded-loom"))
+                    .args(["--lib", "--release", "loom_"])
+            }
+        };
+        let flags = if self == Suite::Models {
+            "--cfg loom --cfg seeded_bugs"
+        } else {
+            "--cfg seeded_bugs"
+        };
+        command
+            .env("RUSTFLAGS", flags)
+            .env("MULTIPROC_CRASH_PAIRS", "0")
+            .env("MULTIPROC_KILLS", "20");
+        command
+            .env("LOOM_MAX_PREEMPTIONS", "2")
+            .env_remove("MULTIPROC_SEEDED")
+            .env_remove("MULTIPROC_SEEDED_BUG");
+        if let Some(fault) = fault {
+            command.env("MULTIPROC_SEEDED_BUG", fault);
+        }
+        let output = command.stdin(Stdio::null()).output().expect("cargo runs");
+        if fault.is_none() && !output.status.success() {
+            println!("{}", String::from_utf8_lossy(&output.stdout));
+            println!("{}", String::from_utf8_lossy(&output.stderr));
+        }
+        output.status.success()
+    }
+}
+
+/// A folder beside the ordinary build's, so that neither build throws the other away.
+fn target(name: &str) -> PathBuf {
+    let base = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    base.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"))
+        .join(name)
+}
+
+/// Every fault that the source holds.
+fn faults() -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("the source").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                let text = fs::read_to_string(&path).expect("source text");
+                let names = text
+                    .split("seeded(\"")
+                    .skip(1)
+                    .filter_map(|t| t.split('"').next());
+                found.extend(names.map(str::to_owned));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_seeded_bug_is_caught() {
+    let faults = faults();
+    assert!(
+        faults.len() >= 6,
+        "only {} seeded bugs: {faults:?}",
+        faults.len()
+    );
+    if std::env::var_os("MULTIPROC_SEEDED").is_none() {
+        println!(
+            "skipped: MULTIPROC_SEEDED=1 builds the library twice more and runs it with each of {faults:?}"
+        );
+        return;
+    }
+    for suite in SUITES {
+        assert!(suite.run(None), "{suite:?} fails with no fault switched on");
+    }
+    let missed: Vec<_> = faults.iter().filter(|fault| !is_caught(fault)).collect();
+    assert!(missed.is_empty(), "not caught: {missed:?}");
+    println!("seeded bugs caught: {} of {}", faults.len(), faults.len());
+}
+
+fn is_caught(fault: &str) -> bool {
+    let begin = Instant::now();
+    let by = SUITES.into_iter().find(|suite| !suite.run(Some(fault)));
+    match by {
+        Some(suite) => println!(
+            "{fault}: caught by {suite:?} ({:.1}s)",
+            begin.elapsed().as_secs_f64()
+        ),
+        None => println!("{fault}: MISSED ({:.1}s)", begin.elapsed().as_secs_f64()),
+    }
+    by.is_some()
+}
