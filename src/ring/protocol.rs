@@ -102,6 +102,29 @@ pub(crate) fn try_claim<M: Memory>(memory: M, me: Participant) -> Result<Positio
     }
 }
 
+/// A producer that found the ring full looks this many slots ahead before it tries again.
+#[cfg(not(loom))]
+const STRETCH: u32 = 128;
+
+/// Whether a stretch of slots after the tail is free, an eighth of the ring at most: worth coming back for.
+///
+/// Slots are freed about in order, so the last one of the stretch speaks for all. Measured with a full ring of 8-byte
+/// messages: three times the throughput of claiming each slot at the instant it is freed.
+#[cfg(not(loom))]
+#[inline]
+pub(crate) fn has_stretch<M: Memory>(memory: M) -> bool {
+    let capacity = memory.capacity();
+    let tail = hint(memory, &memory.control().tail);
+    let index = tail.index() + STRETCH.min(capacity / 8);
+    let (lap, index) = if index < capacity {
+        (tail.lap(), index)
+    } else {
+        (tail.lap() + 1, index - capacity)
+    };
+    // A guess for the waiting loop: nothing is read on the strength of it.
+    Word(memory.word(index).load(Relaxed)).relation(lap) != Relation::Older
+}
+
 #[inline(always)]
 fn claim_word(at: Position, me: Participant) -> Word {
     let mine = Word::writing(at.lap(), me);

@@ -62,7 +62,10 @@ impl Ring {
             }
             match protocol::try_claim(self.words(), me) {
                 Ok(at) => return self.claimed(at),
-                Err(in_the_way) if patience.spin() => _ = in_the_way,
+                // One slot at a time would have both ends work on the same cache line.
+                Err(_) if patience.spin() => {
+                    while !protocol::has_stretch(self.words()) && patience.spin() {}
+                }
                 Err(in_the_way) => {
                     if deadline != Deadline::NOW {
                         self.note_full(&mut slept);
