@@ -11,6 +11,8 @@ mod put;
 mod received;
 mod roles;
 mod stats;
+#[cfg(test)]
+mod tests;
 
 pub use builder::{QueueBuilder, Validation};
 pub use claim::Claim;
