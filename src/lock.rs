@@ -103,8 +103,8 @@ unsafe impl<T: Plain> Sync for Lock<T> {}
 impl<T: Plain> Lock<T> {
     /// A new lock without a name, around `value`.
     ///
-    /// It takes 64 bytes and the value's, rounded up to a power of two, in an arena that all unnamed objects of the
-    /// process share; more than 4 KiB take a file descriptor of their own.
+    /// It takes 40 bytes and the value's, rounded up to a power of two and at least 64, in an arena that all unnamed
+    /// objects of the process share; more than 4 KiB take a file descriptor of their own.
     ///
     /// # Errors
     ///

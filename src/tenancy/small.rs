@@ -3,9 +3,10 @@
 //!
 //! | bytes of the object | what is there |
 //! |---|---|
-//! | 0..48 | the noun's own words |
-//! | 48..64 | [`Tag`]: which noun, and a fingerprint of its type |
-//! | 64.. | the noun's data, aligned as it needs |
+//! | 0..12 | the noun's own words |
+//! | 12..24 | which noun, and a fingerprint of its type: see [`Tag`] |
+//! | 24..40 | the noun's own words |
+//! | 40.. | the noun's data, aligned as it needs |
 //!
 //! It lasts as long as anybody holds it (see [`object`](super::object)).
 
@@ -20,25 +21,24 @@ use crate::tenancy::{Object, RawHandle, Tenant};
 use std::fmt;
 use std::sync::Arc;
 
-/// Where the noun's data begin, unless they need more alignment.
-pub(crate) const HEAD: u64 = 64;
+/// Where the noun's data begin, unless they need more alignment: up to 24 bytes share the noun's cache line.
+const DATA: u64 = 40;
 
-/// Tells what lies in a block.
+/// The beginning of an object: tells what it is.
 #[derive(Debug)]
 #[repr(C)]
-pub(crate) struct Tag {
+struct Tag {
+    /// The noun's.
+    own: [AtomicU32; 3],
     kind: AtomicU32,
-    reserved: AtomicU32,
     fingerprint: AtomicU64,
 }
 
-const TAG: u64 = 48;
-
-const _: () = assert!(size_of::<Tag>() == 16);
+const _: () = assert!(size_of::<Tag>() == 24);
 assert_offsets!(Tag {
-    kind: 0,
-    reserved: 4,
-    fingerprint: 8
+    own: 0,
+    kind: 12,
+    fingerprint: 16
 });
 
 // SAFETY: repr(C), nothing but atomics.
@@ -57,17 +57,17 @@ pub(crate) struct Form {
 impl Form {
     fn data_offset(&self) -> u64 {
         self.data
-            .map_or(0, |(_, align)| HEAD.next_multiple_of(align))
+            .map_or(0, |(_, align)| DATA.next_multiple_of(align))
     }
 
     fn len(&self) -> u64 {
         self.data
-            .map_or(HEAD, |(size, _)| self.data_offset() + size)
+            .map_or(DATA, |(size, _)| self.data_offset() + size)
     }
 
     /// What to ask of the arena, whose blocks are aligned to their size.
     fn block_len(&self) -> u64 {
-        self.data.map_or(HEAD, |(_, align)| self.len().max(align))
+        self.data.map_or(DATA, |(_, align)| self.len().max(align))
     }
 
     fn spec(&self) -> Spec {
@@ -220,7 +220,7 @@ impl Tag {
 
 /// The tag of the object at `place`, if its head is memory that can be looked at.
 fn tag(segment: &Segment, place: u64) -> Option<&Tag> {
-    segment.get(Offset::<Tag>::new(place.checked_add(TAG)?))
+    segment.get(Offset::<Tag>::new(place))
 }
 
 /// Fills in the data and then the tag of a new object, whose bytes are all zero.
@@ -231,7 +231,7 @@ fn complete(
     init: &impl Fn(&Segment, u64) -> Result<()>,
 ) -> Result<()> {
     init(segment, place + form.data_offset())?;
-    let tag = segment.at(Offset::<Tag>::new(place + TAG));
+    let tag = segment.at(Offset::<Tag>::new(place));
     step("small.tag");
     // Relaxed: whoever comes, comes by a handle or a name that is published later.
     tag.fingerprint.store(form.fingerprint, Relaxed);
