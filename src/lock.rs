@@ -5,7 +5,6 @@ mod guard;
 
 use std::fmt;
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::message::{Handle, Plain, Room, handle_message, plain_fingerprint, plain_name};
@@ -92,7 +91,7 @@ pub use guard::LockGuard;
 pub struct Lock<T: Plain> {
     raw: NonNull<RawLock>,
     data: Room<T>,
-    home: Arc<Small>,
+    home: Small,
 }
 
 // SAFETY: the raw lock is made of atomics; the data are reached through a guard only, and are Send.
@@ -186,7 +185,7 @@ impl<T: Plain> Lock<T> {
         Ok(Lock {
             raw: NonNull::from(raw),
             data,
-            home: Arc::new(small),
+            home: small,
         })
     }
 
@@ -374,20 +373,7 @@ impl<T: Plain> Clone for Lock<T> {
         Lock {
             raw: self.raw,
             data: self.data,
-            home: Arc::clone(&self.home),
-        }
-    }
-}
-
-impl<T: Plain> Drop for Lock<T> {
-    fn drop(&mut self) {
-        // Guards borrow a handle, so behind the last one a lock can be held only by a guard that was forgotten. Its
-        // links stay in the thread's list, so its memory must stay, too.
-        if Arc::strong_count(&self.home) == 1
-            && let Some(me) = self.tenant().who()
-            && self.raw().is_held_by(me)
-        {
-            std::mem::forget(Arc::clone(&self.home));
+            home: self.home.clone(),
         }
     }
 }

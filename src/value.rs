@@ -4,7 +4,6 @@ mod scalar;
 
 use std::fmt;
 use std::ptr::NonNull;
-use std::sync::Arc;
 
 use crate::Result;
 use crate::message::{Handle, handle_message};
@@ -46,7 +45,7 @@ pub use scalar::{Bits, Number, Scalar};
 /// ```
 pub struct Value<T: Scalar> {
     cell: NonNull<T::Cell>,
-    home: Arc<Small>,
+    home: Small,
 }
 
 // SAFETY: the cell is an atomic, mapped for as long as `home` lives, which every handle keeps.
@@ -143,10 +142,7 @@ impl<T: Scalar> Value<T> {
 
     fn on(small: Small) -> Result<Self> {
         let cell = cell_at::<T>(small.tenant().segment(), small.data())?;
-        Ok(Value {
-            cell,
-            home: Arc::new(small),
-        })
+        Ok(Value { cell, home: small })
     }
 
     #[inline]
@@ -329,7 +325,7 @@ impl<T: Scalar> Clone for Value<T> {
     fn clone(&self) -> Self {
         Value {
             cell: self.cell,
-            home: Arc::clone(&self.home),
+            home: self.home.clone(),
         }
     }
 }

@@ -161,6 +161,11 @@ impl Drop for Object {
         let Some((yard, block)) = &self.block else {
             return;
         };
+        if yard.is_locked_by_us(self.place) {
+            // By a guard that was forgotten: its links stay in its thread's list, so the block must stay a lock.
+            std::mem::forget(Arc::clone(yard));
+            return;
+        }
         // Under the lock, so that attaching to the same block finds it either held or let go.
         let mut known = KNOWN.lock();
         let objects = &mut known.get_or_insert_default().objects;
@@ -292,6 +297,13 @@ impl Yard {
         object
     }
 
+    /// Whether the object at `place` is a lock that a thread of this process holds.
+    fn is_locked_by_us(&self, place: u64) -> bool {
+        let lock = lock_at(self.sort, self.tenant.segment(), place);
+        lock.zip(self.tenant.who())
+            .is_some_and(|(lock, me)| lock.is_held_by(me))
+    }
+
     fn hold(&self, block: Block, len: u64) -> bool {
         self.tenant.lock_block(units(block, len))
     }
@@ -385,12 +397,16 @@ struct ObjectRepair {
     sort: Kind,
 }
 
+/// The lock at `place`, if that is what lies there: every lock begins with its raw lock.
+fn lock_at(sort: Kind, segment: &Segment, place: u64) -> Option<&RawLock> {
+    (sort == Kind::Lock)
+        .then(|| segment.get(Offset::new(place)))
+        .flatten()
+}
+
 impl ObjectRepair {
-    /// Every lock begins with its raw lock.
     fn repair_at(&self, segment: &Segment, place: u64, dead: Participant) {
-        if self.sort == Kind::Lock
-            && let Some(lock) = segment.get(Offset::<RawLock>::new(place))
-        {
+        if let Some(lock) = lock_at(self.sort, segment, place) {
             lock.repair(dead);
         }
     }
@@ -408,6 +424,17 @@ impl Repair for ObjectRepair {
             }
         }
         arena.sweep(dead);
+    }
+
+    /// A lock that is still held is so by a guard that was forgotten: its links stay in its thread's list, so the
+    /// segment stays mapped.
+    fn leave(&self, segment: &Arc<Segment>, me: Participant) {
+        let alone = segment.geometry().kind == Kind::Lock;
+        if alone && lock_at(self.sort, segment, segment.body().0).is_some_and(|l| l.is_held_by(me))
+        {
+            std::mem::forget(Arc::clone(segment));
+        }
+        self.repair(segment, me);
     }
 }
 
