@@ -22,7 +22,7 @@ use crate::count::Counter;
 use crate::ids::Ids;
 use crate::outcome::{Latency, Share};
 use crate::record::{ArchivedPartial, ArchivedTally, Tally};
-use crate::table::WordTable;
+use crate::table::{Span, WordTable};
 
 /// Longer waits from put to take are shown as this.
 const LONGEST_WAIT_NS: u64 = 3_600_000_000_000;
@@ -92,9 +92,7 @@ impl Aggregate {
         }
         let mut counter = Counter::new();
         counter.count(block);
-        for (hash, word, count) in counter.table.hashed() {
-            self.table.add(hash, word, count);
-        }
+        self.table.extend(counter.table.spans());
         self.tally.add(counter.tally);
         block.len() as u64
     }
@@ -116,12 +114,12 @@ impl Aggregate {
 
     fn add_words(&mut self, partial: &ArchivedPartial) {
         let text = partial.words.text.as_slice();
-        for entry in partial.words.entries.iter() {
-            let start = entry.start.to_native() as usize;
-            let word = &text[start..start + entry.len.to_native() as usize];
-            self.table
-                .add(entry.hash.to_native(), word, entry.count.to_native());
-        }
+        let spans = partial.words.entries.iter().map(|entry| Span {
+            hash: entry.hash.to_native(),
+            word: &text[entry.start.to_native() as usize..][..entry.len.to_native() as usize],
+            count: entry.count.to_native(),
+        });
+        self.table.extend(spans);
     }
 
     fn add_times(&mut self, partial: &ArchivedPartial) {

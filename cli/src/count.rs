@@ -36,7 +36,7 @@ impl Counter {
         if scan.open {
             self.word(&mut scan, block.len());
         }
-        self.table.add_all(block, &scan.spans[..scan.held]);
+        self.table.add_all(&scan.spans[..scan.held]);
     }
 
     /// Counts the lines in this chunk and the words that end in it.
@@ -71,13 +71,13 @@ impl Counter {
             return;
         }
         if scan.held == SPANS {
-            self.table.add_all(scan.block, &scan.spans);
+            self.table.add_all(&scan.spans);
             scan.held = 0;
         }
         scan.spans[scan.held] = Span {
             hash: hash(word),
-            start: scan.start as u32,
-            len: word.len() as u32,
+            word,
+            count: 1,
         };
         scan.held += 1;
     }
@@ -92,7 +92,7 @@ struct Scan<'a> {
     open: bool,
     start: usize,
     /// Words found and not counted yet.
-    spans: [Span; SPANS],
+    spans: [Span<'a>; SPANS],
     held: usize,
 }
 

@@ -11,7 +11,7 @@ use crate::args::Options;
 use crate::chaos::Chaos;
 use crate::crew::Crew;
 use crate::feed::{Fed, feed};
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Deferred, Interrupt};
 use crate::outcome::Outcome;
 use crate::producer::produce;
 use crate::progress::Progress;
@@ -54,13 +54,19 @@ impl From<Error> for Ended {
 /// When a signal asked for the end, or a process or a queue failed.
 pub fn run(named: &[Input], options: &Options, interrupt: &Interrupt) -> Result<Outcome, Ended> {
     let start = Instant::now();
-    let mut job = Job::start(named, options, interrupt)?;
-    match job.work() {
-        Ok(()) => Ok(job.finish(start)?),
+    let signals = interrupt.defer();
+    let mut job = Job::start(named, options)?;
+    let outcome = match job.work(&signals) {
+        Ok(()) => job.finish(start).map_err(Ended::from),
         Err(ended) => {
             job.stop();
             Err(ended)
         }
+    };
+    // Ctrl-C reaches the children as well, and their death may be noticed first.
+    match signals.status() {
+        Some(status) => Err(Ended::Interrupted(status)),
+        None => outcome,
     }
 }
 
@@ -77,11 +83,10 @@ struct Job {
     aggregate: Aggregate,
     letters: Letters,
     progress: Progress,
-    interrupt: Interrupt,
 }
 
 impl Job {
-    fn start(named: &[Input], options: &Options, interrupt: &Interrupt) -> multiproc::Result<Self> {
+    fn start(named: &[Input], options: &Options) -> multiproc::Result<Self> {
         let tasks = Queue::builder().capacity(256).anonymous()?;
         // Most records are longer than any slot and lie in blocks, so that leasing one moves no byte of it.
         let records = Queue::builder()
@@ -115,12 +120,11 @@ impl Job {
             aggregate: Aggregate::new(places),
             letters: Letters::default(),
             progress,
-            interrupt: interrupt.clone(),
         })
     }
 
     /// Merges results until all records that were put are merged.
-    fn work(&mut self) -> Result<(), Ended> {
+    fn work(&mut self, signals: &Deferred<'_>) -> Result<(), Ended> {
         let results = self.results.clone();
         let mut looked = Instant::now();
         while !self.is_done() {
@@ -128,6 +132,9 @@ impl Job {
                 Ok(partial) => self.merge(&partial)?,
                 Err(GetTimeoutError::Timeout) => {}
                 Err(error) => return Err(Ended::Failed(error.into())),
+            }
+            if let Some(status) = signals.status() {
+                return Err(Ended::Interrupted(status));
             }
             if looked.elapsed() >= self.patience() {
                 self.look_after()?;
@@ -163,11 +170,8 @@ impl Job {
         Ok(())
     }
 
-    /// What is to be done now and then: signals, ended children, chaos.
-    fn look_after(&mut self) -> Result<(), Ended> {
-        if let Some(status) = self.interrupt.status() {
-            return Err(Ended::Interrupted(status));
-        }
+    /// What is to be done now and then: about children that ended, letters, chaos.
+    fn look_after(&mut self) -> multiproc::Result<()> {
         self.tend_producers()?;
         self.crew.tend()?;
         if self.crew.killed() > 0 {

@@ -13,6 +13,7 @@
 //! | `crew`, `chaos` | the workers' processes, and who kills them |
 //! | `single`, `verify` | the same in one process: the baseline, and the independent recount |
 //! | `outcome`, `report`, `json` | what comes out |
+//! | `ls`, `gc` | the named objects: shown, swept |
 //! | `progress`, `interrupt`, `say` | the terminal |
 //! | `clock` | time as all processes see it |
 
@@ -23,10 +24,12 @@ mod clock;
 mod count;
 mod crew;
 mod feed;
+mod gc;
 mod ids;
 mod interrupt;
 mod job;
 mod json;
+mod ls;
 mod outcome;
 mod producer;
 mod progress;
@@ -55,7 +58,8 @@ fn main() -> ExitCode {
     match args::parse(std::env::args_os().skip(1)) {
         Ok(Command::Show(text)) => say::print(&text),
         Ok(Command::Pipeline(options)) => pipeline(&options).unwrap_or_else(ExitCode::from),
-        Ok(Command::Ls | Command::Gc) => ExitCode::SUCCESS,
+        Ok(Command::Ls) => ls::render().map_or_else(|e| failed(e).into(), |text| say::print(&text)),
+        Ok(Command::Gc) => gc::run().map_or_else(|e| failed(e).into(), |text| say::print(&text)),
         Err(wrong) => {
             say::warning(&wrong);
             ExitCode::from(2)
@@ -69,7 +73,7 @@ fn pipeline(options: &Options) -> Result<ExitCode, u8> {
     let again = options.repeat > 1 || options.verify;
     let spool = Spool::new(&options.paths, again).map_err(failed)?;
     let mut outcome = if options.single {
-        single::run(&spool.named, options, &interrupt)?
+        single::run(&spool.named, options)
     } else {
         job::run(&spool.named, options, &interrupt).map_err(|ended| match ended {
             Ended::Interrupted(status) => status,

@@ -1,54 +1,44 @@
 //! The baseline: the same work in one process, with the same splitter, counter and hasher.
 
+use std::convert::Infallible;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
 use crate::args::Options;
 use crate::count::Counter;
 use crate::feed::feed;
-use crate::interrupt::Interrupt;
 use crate::outcome::{Latency, Outcome};
 use crate::progress::Progress;
 use crate::reader;
 use crate::record::{Produced, Record};
 use crate::walk::Input;
 
-/// Counts everything here, or returns the exit status of an interruption.
-pub fn run(named: &[Input], options: &Options, interrupt: &Interrupt) -> Result<Outcome, u8> {
+/// Counts everything here.
+pub fn run(named: &[Input], options: &Options) -> Outcome {
     let start = Instant::now();
     let progress = Progress::new(options);
     let (mut counter, mut record, mut produced) =
         (Counter::new(), Record::default(), Produced::default());
-    let mut stop = None;
     let fed = feed(named, options.all, options.repeat, |task| {
         let read = reader::read(&task, &mut record, &mut produced, |record| {
             counter.count(&record.block);
             progress.add(record.block.len() as u64);
-            interrupt.status().map_or(Ok(()), Err)
+            Ok::<_, Infallible>(())
         });
-        match read {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(status) => {
-                stop = Some(status);
-                ControlFlow::Break(())
-            }
-        }
+        read.map_or_else(|never| match never {}, ControlFlow::Continue)
     });
     progress.finish();
-    match stop {
-        Some(status) => Err(status),
-        None => Ok(Outcome {
-            tally: counter.tally,
-            table: counter.table,
-            produced,
-            fed,
-            elapsed: start.elapsed(),
-            latency: Latency::default(),
-            queue_share: 0.0,
-            workers: Vec::new(),
-            kills: 0,
-            redelivered: 0,
-            verified: false,
-        }),
+    Outcome {
+        tally: counter.tally,
+        table: counter.table,
+        produced,
+        fed,
+        elapsed: start.elapsed(),
+        latency: Latency::default(),
+        queue_share: 0.0,
+        workers: Vec::new(),
+        kills: 0,
+        redelivered: 0,
+        verified: false,
     }
 }

@@ -11,12 +11,12 @@ const FIRST_SLOTS: usize = 1 << 10;
 /// The most words that [`WordTable::add_all`] takes at a time.
 pub const SPANS: usize = 32;
 
-/// A word's place in a block, with its [`hash`].
+/// A word to add, with its [`hash`].
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Span {
+pub struct Span<'a> {
     pub hash: u64,
-    pub start: u32,
-    pub len: u32,
+    pub word: &'a [u8],
+    pub count: u64,
 }
 
 /// Counts words, by open addressing over [`Words`].
@@ -47,17 +47,33 @@ impl WordTable {
         self.words.entries.iter().map(|e| (self.word(e), e.count))
     }
 
-    /// The words and their counts, each with its [`hash`].
-    pub fn hashed(&self) -> impl Iterator<Item = (u64, &[u8], u64)> {
-        let entries = self.words.entries.iter();
-        entries.map(|e| (e.hash, self.word(e), e.count))
+    /// The words and their counts, as another table takes them.
+    pub fn spans(&self) -> impl Iterator<Item = Span<'_>> {
+        self.words.entries.iter().map(|entry| Span {
+            hash: entry.hash,
+            word: self.word(entry),
+            count: entry.count,
+        })
     }
 
-    /// Counts the words of `block` that `spans` name, once each.
+    /// Adds any number of words.
+    pub fn extend<'a>(&mut self, spans: impl Iterator<Item = Span<'a>>) {
+        let mut held = Vec::with_capacity(SPANS);
+        for span in spans {
+            held.push(span);
+            if held.len() == SPANS {
+                self.add_all(&held);
+                held.clear();
+            }
+        }
+        self.add_all(&held);
+    }
+
+    /// Adds up to [`SPANS`] words.
     ///
     /// A table of many words lies in no near cache. So it is read in rounds, for all of them the index, then the
     /// entries: the processor waits for the reads of a round together, not for one after the other.
-    pub fn add_all(&mut self, block: &[u8], spans: &[Span]) {
+    pub fn add_all(&mut self, spans: &[Span<'_>]) {
         let mask = self.index.len() - 1;
         let mut found = [0; SPANS];
         for (found, span) in found.iter_mut().zip(spans) {
@@ -75,25 +91,23 @@ impl WordTable {
             };
         }
         for (found, span) in found.into_iter().zip(spans) {
-            let word = &block[span.start as usize..][..span.len as usize];
             // What was found may be out of date by now, but an entry stays where it is.
-            if !self.add_at(found, span.hash, word, 1) {
-                self.add(span.hash, word, 1);
+            if !self.add_at(found, span) {
+                self.add(span);
             }
         }
     }
 
-    /// Adds `count` to `word`, whose [`hash`] the caller knows already.
-    #[inline]
-    pub fn add(&mut self, hash: u64, word: &[u8], count: u64) {
+    /// Adds one word.
+    fn add(&mut self, span: &Span<'_>) {
         let mask = self.index.len() - 1;
-        let mut slot = hash as usize & mask;
+        let mut slot = span.hash as usize & mask;
         loop {
             let found = self.index[slot];
             if found == 0 {
-                return self.insert(slot, hash, word, count);
+                return self.insert(slot, span);
             }
-            if self.add_at(found, hash, word, count) {
+            if self.add_at(found, span) {
                 return;
             }
             slot = (slot + 1) & mask;
@@ -102,14 +116,14 @@ impl WordTable {
 
     /// Adds to the entry that an index slot names, if it is this word's.
     #[inline]
-    fn add_at(&mut self, found: u64, hash: u64, word: &[u8], count: u64) -> bool {
-        if found == 0 || found & TAG != hash & TAG {
+    fn add_at(&mut self, found: u64, span: &Span<'_>) -> bool {
+        if found == 0 || found & TAG != span.hash & TAG {
             return false;
         }
         let at = (found as u32 - 1) as usize;
-        let same = self.word(&self.words.entries[at]) == word;
+        let same = self.word(&self.words.entries[at]) == span.word;
         if same {
-            self.words.entries[at].count += count;
+            self.words.entries[at].count += span.count;
         }
         same
     }
@@ -159,16 +173,16 @@ impl WordTable {
     }
 
     #[cold]
-    fn insert(&mut self, slot: usize, hash: u64, word: &[u8], count: u64) {
+    fn insert(&mut self, slot: usize, span: &Span<'_>) {
         let start = u32::try_from(self.words.text.len()).expect("a table holds less than 4 GiB");
-        self.words.text.extend_from_slice(word);
+        self.words.text.extend_from_slice(span.word);
         self.words.entries.push(Word {
-            hash,
-            count,
+            hash: span.hash,
+            count: span.count,
             start,
-            len: word.len() as u32,
+            len: span.word.len() as u32,
         });
-        self.index[slot] = hash & TAG | self.len() as u64;
+        self.index[slot] = span.hash & TAG | self.len() as u64;
         if self.len() * 2 > self.index.len() {
             self.grow();
         }
@@ -251,10 +265,18 @@ const SEED_B: u64 = 0xe703_7ed1_a0b4_28db;
 mod tests {
     use super::*;
 
+    fn span(word: &str, count: u64) -> Span<'_> {
+        Span {
+            hash: hash(word.as_bytes()),
+            word: word.as_bytes(),
+            count,
+        }
+    }
+
     fn table(text: &str) -> WordTable {
         let mut table = WordTable::new();
         for word in text.split(' ') {
-            table.add(hash(word.as_bytes()), word.as_bytes(), 1);
+            table.add(&span(word, 1));
         }
         table
     }
@@ -274,7 +296,7 @@ mod tests {
         for round in 1..=2u64 {
             for n in 0..10_000u64 {
                 let word = n.to_string();
-                table.add(hash(word.as_bytes()), word.as_bytes(), round);
+                table.add(&span(&word, round));
             }
             assert_eq!(table.len(), 10_000);
             assert!(table.iter().all(|(_, count)| count == round));
@@ -282,6 +304,15 @@ mod tests {
             table.reuse(words);
             assert_eq!(table.len(), 0);
         }
+    }
+
+    #[test]
+    fn adding_many_at_a_time_is_adding_one_after_the_other() {
+        let words: Vec<String> = (0..5000u64).map(|n| (n * n % 1777).to_string()).collect();
+        let (mut one, mut many) = (WordTable::new(), WordTable::new());
+        words.iter().for_each(|word| one.add(&span(word, 2)));
+        many.extend(words.iter().map(|word| span(word, 2)));
+        assert_eq!(many.top(9999), one.top(9999));
     }
 
     #[test]

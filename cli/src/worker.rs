@@ -15,7 +15,7 @@ const IDLE: Duration = Duration::from_millis(1);
 /// How long to wait when there is nothing to report.
 const FOREVER: Duration = Duration::from_secs(3600);
 /// Different words after which a report is due, so that it stays small.
-const MOST_WORDS: usize = 1 << 17;
+const MOST_WORDS: usize = 1 << 18;
 
 multiproc::message! {
     /// When a worker reports.

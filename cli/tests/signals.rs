@@ -22,7 +22,7 @@ fn counts_are_exact_while_workers_are_killed() {
             "pipeline",
             "--json",
             "--verify",
-            "--chaos=20ms",
+            "--chaos=50ms",
             "--repeat=8",
             arg(dir.path()),
         ];
@@ -86,11 +86,9 @@ fn a_worker_killed_by_hand_is_replaced() {
 fn a_killed_producer_ends_the_job_with_its_reason() {
     let dir = tree(&[("a", &text(600_000, 4))]);
     let (child, all) = endless(&dir);
-    let producer = all
-        .iter()
-        .find(|&&c| name(c) == "producer-0")
-        .expect("a producer");
-    signal("KILL", *producer);
+    // A child has its own name a moment after it has started.
+    let producer = wait_until(|| all.iter().copied().find(|&c| name(c) == "producer-0"));
+    signal("KILL", producer);
     let ran = ran(child);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{ran:?}");
     assert!(ran.stderr.contains("producer-0"), "{ran:?}");
