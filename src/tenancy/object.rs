@@ -149,6 +149,12 @@ impl Object {
         self.tenant.segment()
     }
 
+    /// Frees what only the dead used beside this object.
+    #[cfg(test)]
+    pub(super) fn reclaim(&self) -> usize {
+        self.block.as_ref().map_or(0, |(yard, _)| yard.reclaim())
+    }
+
     /// Offset of the object in its segment, and its length, which may be more than was asked for.
     #[inline]
     pub(crate) fn place(&self) -> (u64, u64) {

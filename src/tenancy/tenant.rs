@@ -8,6 +8,7 @@ use crate::sys::clock::{Deadline, now_ns};
 use crate::sys::fd;
 use crate::sys::identity::{self, Oracle, Participant};
 use crate::sys::ofd::{self, Hold};
+use crate::sys::step::step;
 use crate::tenancy::handle::{self, RawHandle};
 use crate::tenancy::handover;
 use crate::tenancy::locks::{self, Held};
@@ -389,6 +390,7 @@ impl Tenant {
     ///
     /// Held once, whatever the number of calls; kept by a forked child.
     pub(super) fn lock_block(&self, units: (u32, u32)) -> bool {
+        step("tenancy.block.lock");
         let done = ofd::try_lock(self.fd(), Hold::Shared, locks::blocks(units));
         let locked = matches!(done, Ok(true));
         if locked {
@@ -400,6 +402,7 @@ impl Tenant {
     /// Gives units back that [`lock_block`](Tenant::lock_block) has taken.
     pub(super) fn unlock_block(&self, units: (u32, u32)) {
         self.seat.hold(locks::BLOCKS, units, false);
+        step("tenancy.block.unlock");
         if !self.seat.is_shared_with_parent() {
             let _ = ofd::unlock(self.fd(), locks::blocks(units));
         }

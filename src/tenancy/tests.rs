@@ -15,6 +15,8 @@ use std::fs;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+#[cfg(debug_assertions)]
+mod crashes;
 mod names;
 mod objects;
 mod roster;

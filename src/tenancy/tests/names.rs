@@ -5,13 +5,13 @@ use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::time::Instant;
 
 /// A directory of objects that goes away with the test.
-struct Place {
-    directory: Directory,
+pub(super) struct Place {
+    pub(super) directory: Directory,
     _parent: tempfile::TempDir,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let parent = tempfile::tempdir_in("/dev/shm").unwrap();
         Place {
             directory: Directory::at(parent.path().join("objects")).unwrap(),
@@ -19,7 +19,7 @@ impl Place {
         }
     }
 
-    fn create(&self, name: &str) -> Result<Arc<Tenant>> {
+    pub(super) fn create(&self, name: &str) -> Result<Arc<Tenant>> {
         self.create_as(name, &spec())
     }
 
@@ -33,12 +33,12 @@ impl Place {
         )
     }
 
-    fn open(&self, name: &str) -> Result<Arc<Tenant>> {
+    pub(super) fn open(&self, name: &str) -> Result<Arc<Tenant>> {
         let expect = Expect::from(&spec());
         Tenant::open_in(&self.directory, &Name::parse(name)?, &expect, nothing())
     }
 
-    fn open_or_create(&self, name: &str) -> Result<Arc<Tenant>> {
+    pub(super) fn open_or_create(&self, name: &str) -> Result<Arc<Tenant>> {
         let name = Name::parse(name)?;
         Tenant::open_or_create_in(&self.directory, &name, &spec(), no_init, nothing())
     }
@@ -53,12 +53,12 @@ impl Place {
         kind
     }
 
-    fn names(&self) -> Vec<String> {
+    pub(super) fn names(&self) -> Vec<String> {
         let names = self.directory.list().unwrap();
         names.iter().map(|name| name.as_str().to_owned()).collect()
     }
 
-    fn gc(&self) -> crate::tenancy::inspect::GcReport {
+    pub(super) fn gc(&self) -> crate::tenancy::inspect::GcReport {
         gc_in(&self.directory, |_| Some(nothing())).unwrap()
     }
 }
