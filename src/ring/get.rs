@@ -99,7 +99,11 @@ impl Ring {
                 Err(nothing) => nothing,
             };
             if closed && nothing == Nothing::Empty {
-                return Err(TakeError::Closed);
+                match self.look_behind_the_dead(me, peers) {
+                    Err(Nothing::Empty) => return Err(TakeError::Closed),
+                    Err(Nothing::InFlight(..)) => continue,
+                    Ok(taken) => return Ok(taken),
+                }
             }
             if patience.spin() {
                 continue;
@@ -111,7 +115,8 @@ impl Ring {
                     continue;
                 }
                 Nothing::Empty if self.deserted(Role::Producer, peers) => {
-                    return self.look(me).map_err(|_| TakeError::Disconnected);
+                    let last = self.look_behind_the_dead(me, peers);
+                    return last.map_err(|_| TakeError::Disconnected);
                 }
                 _ => {}
             }
@@ -131,8 +136,14 @@ impl Ring {
         if now.saturating_sub(last) < BETWEEN_WATCHES {
             return Err(TakeError::Empty);
         }
+        self.look_behind_the_dead(me, peers)
+            .map_err(|_| TakeError::Empty)
+    }
+
+    /// A look after everything that the dead held was offered again.
+    fn look_behind_the_dead(&self, me: Participant, peers: &dyn Peers) -> Result<Taken, Nothing> {
         self.watch(me, peers);
-        self.look(me).map_err(|_| TakeError::Empty)
+        self.look(me)
     }
 
     /// One slice at the gate of consumers; a message, when the last look before sleeping found one.

@@ -344,3 +344,26 @@ fn a_dead_letter_whose_reader_died_is_a_dead_letter_again() {
     assert!(ring.wait_all_done(member(A), &village, Deadline::NOW));
     assert_eq!(value(&ring, &ring.take_dead(member(A)).unwrap()), 13);
 }
+
+#[test]
+fn the_end_is_told_only_after_what_the_dead_held() {
+    for closed in [true, false] {
+        let (ring, village) = (ring(4, WORDS, 16), Village::default());
+        ring.announce_role(Role::Producer);
+        put(&ring, &village, 7).unwrap();
+        let _lost = take(&ring, &village, A).unwrap();
+        village.dead.borrow_mut().push(member(A));
+        if closed {
+            ring.close();
+        } else {
+            village.deserted.borrow_mut().push(Role::Producer);
+        }
+        assert_eq!(get(&ring, &village), Ok(7));
+        let end = if closed {
+            TakeError::Closed
+        } else {
+            TakeError::Disconnected
+        };
+        assert_eq!(get(&ring, &village), Err(end));
+    }
+}

@@ -48,7 +48,7 @@ const REUSE_FROM: u64 = 512 << 10;
 const TURN_BYTES: u64 = 4 << 20;
 
 /// From this size on a free block keeps no memory.
-const PUNCH_FROM: u64 = 4 << 20;
+const PUNCH_FROM: u64 = 16 << 20;
 
 /// Where the classes begin, counted from the block store's own beginning.
 const DATA_ALIGN: u64 = 2 << 20;

@@ -81,13 +81,13 @@ fn only_the_pages_needed_get_memory() {
 fn small_blocks_stay_warm_and_large_ones_give_their_memory_back() {
     let blocks = blocks();
     let small = blocks.alloc(ME, MIB).unwrap();
-    let large = blocks.alloc(ME, 4 * MIB).unwrap();
+    let large = blocks.alloc(ME, 16 * MIB).unwrap();
     let full = memory_of(&blocks);
     assert!(blocks.free(ME, small));
     assert_eq!(memory_of(&blocks), full);
     assert!(blocks.free(ME, large));
-    assert_eq!(memory_of(&blocks), full - 4 * MIB);
-    let again = blocks.alloc(ME, 4 * MIB).unwrap();
+    assert_eq!(memory_of(&blocks), full - 16 * MIB);
+    let again = blocks.alloc(ME, 16 * MIB).unwrap();
     assert_eq!(again, large);
     assert_eq!(memory_of(&blocks), full);
 }
@@ -181,7 +181,7 @@ fn references_to_nowhere_are_refused() {
 #[test]
 fn a_death_at_any_step_leaves_every_block_usable() {
     use crate::sys::crash::at_every_step;
-    for len in [PAGE, 4 * MIB] {
+    for len in [PAGE, 16 * MIB] {
         let steps = at_every_step(
             || {
                 let blocks = blocks();
