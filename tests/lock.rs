@@ -452,7 +452,10 @@ fn a_forgotten_guard_does_not_harm_later_locks() {
         let (a, b) = (a.lock().unwrap(), b.lock().unwrap());
         assert_eq!((*a, *b), (value, 2 * value));
     }
-    Lock::<i32>::remove(&name).unwrap();
+    assert_eq!(
+        Lock::<i32>::open(&name).unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
 }
 
 #[test]

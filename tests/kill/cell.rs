@@ -109,7 +109,11 @@ fn round(cell: &Cell, ledger: &Board<Ledger>, kills: u64, random: &mut Random, t
 /// Everybody stops, and when all have left the auditor looks at what is there.
 fn finish(cell: &Cell, ledger: &Ledger, workers: impl Iterator<Item = Child>, mut auditor: Child) {
     // Who joins only after the last one has left finds another object.
-    assert!(ledger.joined.wait(), "{}: the auditor never came", cell.name);
+    assert!(
+        ledger.joined.wait(),
+        "{}: the auditor never came",
+        cell.name
+    );
     ledger.stop.store(1, SeqCst);
     for mut child in workers {
         assert_eq!(
