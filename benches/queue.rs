@@ -7,12 +7,12 @@ use std::time::Duration;
 mod harness;
 
 use harness::baseline::{PlainRing, Record, Records, Words, raw};
-use harness::ours::{Fixed, Leased, Variable, fresh_name, join};
+use harness::ours::{Fixed, InPlace, Leased, Variable, fresh_name, join};
 use harness::{
-    Bench, Endpoint, Goal, Meeting, Pace, Payload, Shape, Unit, contender, pair, round_trip, sized,
-    stream,
+    Bench, Endpoint, Goal, Meeting, Pace, Payload, Shape, Unit, contender, instructions, pair,
+    round_trip, sized, stream,
 };
-use multiproc::{Message, Queue};
+use multiproc::{Bytes, Message, Queue};
 
 /// Messages that fit into a ring of small ones.
 const CAPACITY: usize = 1024;
@@ -25,11 +25,11 @@ fn main() {
     }
     for shape in Shape::ALL {
         let (small, middle) = (Goal::must(0.3).aim(0.5), Goal::must(0.6).aim(0.9));
-        variable::<64>(&mut bench, "64 B", shape, CAPACITY, small);
-        variable::<1024>(&mut bench, "1 KiB", shape, CAPACITY, middle);
+        variable::<64>(&mut bench, "64 B", shape, small);
+        variable::<1024>(&mut bench, "1 KiB", shape, middle);
     }
-    variable::<65_536>(&mut bench, "64 KiB", Shape::of(1, 1), 64, Goal::must(0.9));
-    variable::<1_048_576>(&mut bench, "1 MiB", Shape::of(1, 1), 8, Goal::must(0.9));
+    in_place::<65_536>(&mut bench, "64 KiB", 64);
+    in_place::<1_048_576>(&mut bench, "1 MiB", 8);
     untouched(&mut bench);
     round_trips(&mut bench);
     pairs(&mut bench);
@@ -82,31 +82,23 @@ fn queue<T: Message>(name: &str, capacity: usize, worker: usize, meeting: &Meeti
     )
 }
 
-fn variable<const MAX: usize>(
-    bench: &mut Bench,
-    size: &str,
-    shape: Shape,
-    capacity: usize,
-    goal: Goal,
-) {
+fn variable<const MAX: usize>(bench: &mut Bench, size: &str, shape: Shape, goal: Goal) {
     bench.section("variable size");
     let span = bench.options.span;
-    let shape = shape.warmed(2 * capacity as u64);
     let payload = &Payload::touched(MAX);
+    let ours = |count| {
+        let name = fresh_name();
+        stream(shape, count, |worker, meeting| {
+            Variable::new(
+                bytes(&name, CAPACITY, payload, worker, meeting),
+                payload.clone(),
+            )
+        })
+    };
+    let plain = |count| plain_records::<MAX>(shape, CAPACITY, count, payload);
     let contenders = vec![
-        contender(
-            "queue",
-            sized(span, |count| {
-                records::<MAX>(shape, capacity, count, payload)
-            }),
-        ),
-        contender(
-            "plain ring",
-            sized(span, |count| {
-                let ring = PlainRing::<Record<MAX>>::new(capacity as u64);
-                stream(shape, count, |_, _| Records::new(&ring, payload.clone()))
-            }),
-        ),
+        contender("queue", sized(span, ours)),
+        contender("plain ring", sized(span, plain)),
     ];
     bench.row(
         &format!("{size} {}", shape.name()),
@@ -116,15 +108,57 @@ fn variable<const MAX: usize>(
     );
 }
 
-fn records<const MAX: usize>(shape: Shape, capacity: usize, count: u64, payload: &Payload) -> f64 {
+fn in_place<const MAX: usize>(bench: &mut Bench, size: &str, capacity: usize) {
+    bench.section("written and read in place");
+    let span = 3 * bench.options.span;
+    let shape = Shape::of(1, 1).warmed(2 * capacity as u64);
+    let payload = &Payload::touched(MAX);
+    let ours = |count| claimed(shape, capacity, count, payload);
+    let plain = |count| plain_records::<MAX>(shape, capacity, count, payload);
+    let contenders = vec![
+        contender("queue", sized(span, ours)),
+        contender("plain ring", sized(span, plain)),
+    ];
+    bench.row(
+        &format!("{size} 1p1c"),
+        Unit::PerSecond,
+        Goal::must(0.9),
+        contenders,
+    );
+}
+
+fn claimed(shape: Shape, capacity: usize, count: u64, payload: &Payload) -> f64 {
     let name = fresh_name();
     stream(shape, count, |worker, meeting| {
-        let knobs = Queue::builder()
-            .name(&name)
-            .capacity(capacity)
-            .message_size(MAX);
-        Variable::new(join(knobs, worker, meeting), payload.clone())
+        InPlace(Variable::new(
+            bytes(&name, capacity, payload, worker, meeting),
+            payload.clone(),
+        ))
     })
+}
+
+fn bytes(
+    name: &str,
+    capacity: usize,
+    payload: &Payload,
+    worker: usize,
+    meeting: &Meeting,
+) -> Queue<Bytes> {
+    let knobs = Queue::builder()
+        .name(name)
+        .capacity(capacity)
+        .message_size(payload.len());
+    join(knobs, worker, meeting)
+}
+
+fn plain_records<const MAX: usize>(
+    shape: Shape,
+    capacity: usize,
+    count: u64,
+    payload: &Payload,
+) -> f64 {
+    let ring = PlainRing::<Record<MAX>>::new(capacity as u64);
+    stream(shape, count, |_, _| Records::new(&ring, payload.clone()))
 }
 
 /// Only the first word of each message is written and read: must not depend on the size.
@@ -133,16 +167,7 @@ fn untouched(bench: &mut Bench) {
     let span = bench.options.span;
     let [small, large, huge] = [64 << 10, 1 << 20, 4 << 20].map(Payload::untouched);
     let shape = Shape::of(1, 1).warmed(32);
-    let run = |payload: &Payload, count| {
-        let name = fresh_name();
-        stream(shape, count, |worker, meeting| {
-            let knobs = Queue::builder()
-                .name(&name)
-                .capacity(8)
-                .message_size(payload.len());
-            Variable::new(join(knobs, worker, meeting), payload.clone())
-        })
-    };
+    let run = |payload: &Payload, count| claimed(shape, 8, count, payload);
     let contenders = vec![
         contender("1 MiB", sized(span, |count| run(&large, count))),
         contender("64 KiB", sized(span, |count| run(&small, count))),
@@ -211,4 +236,28 @@ fn pairs(bench: &mut Bench) {
         contender("plain ring", plain),
     ];
     bench.row("lease", Unit::Nanos, Goal::must(4.0), contenders);
+    count_instructions(bench);
+}
+
+fn count_instructions(bench: &Bench) {
+    if !bench
+        .options
+        .wants("pair in one process, 8 B", "instructions")
+    {
+        return;
+    }
+    let queue = || Queue::<Words<1>>::new(CAPACITY).expect("a queue");
+    let (mut fixed, mut leased) = (Fixed(queue()), Leased(queue()));
+    let ring = PlainRing::<Words<1>>::new(CAPACITY as u64);
+    let mut plain = &ring;
+    let pair = |end: &mut dyn Endpoint| {
+        end.send(1);
+        assert_eq!(end.receive(), (1, 1));
+    };
+    println!(
+        "\ninstructions of a pair: put + get {:.0}, put + lease + ack {:.0}, plain ring {:.0}",
+        instructions(|| pair(&mut fixed)),
+        instructions(|| pair(&mut leased)),
+        instructions(|| pair(&mut plain)),
+    );
 }

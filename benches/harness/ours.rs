@@ -104,26 +104,32 @@ impl Endpoint for Leased {
     }
 }
 
-/// Messages of any length, written in place and read in place.
+/// Messages of any length, copied once into their slot, and read in place.
 #[derive(Debug)]
 pub struct Variable {
     queue: Queue<Bytes>,
     payload: Payload,
+    message: Vec<u8>,
 }
 
 impl Variable {
     /// Sends and receives messages like `payload`.
     pub fn new(queue: Queue<Bytes>, payload: Payload) -> Self {
-        Self { queue, payload }
+        let mut message = vec![0; payload.len()];
+        payload.write(&mut message, 0);
+        Self {
+            queue,
+            payload,
+            message,
+        }
     }
 }
 
 impl Endpoint for Variable {
     #[inline]
     fn send(&mut self, seq: u64) {
-        let mut claim = self.queue.claim(self.payload.len()).expect("an open queue");
-        self.payload.write(&mut claim, seq);
-        claim.commit();
+        self.message[..8].copy_from_slice(&seq.to_ne_bytes());
+        self.queue.put(&*self.message).expect("an open queue");
     }
 
     #[inline]
@@ -134,5 +140,28 @@ impl Endpoint for Variable {
 
     fn check(&self, seq: u64) -> u64 {
         self.payload.check(seq)
+    }
+}
+
+/// Messages of any length, written in place by way of a claim, and read in place.
+#[derive(Debug)]
+pub struct InPlace(pub Variable);
+
+impl Endpoint for InPlace {
+    #[inline]
+    fn send(&mut self, seq: u64) {
+        let payload = &self.0.payload;
+        let mut claim = self.0.queue.claim(payload.len()).expect("an open queue");
+        payload.write(&mut claim, seq);
+        claim.commit();
+    }
+
+    #[inline]
+    fn receive(&mut self) -> (u64, u64) {
+        self.0.receive()
+    }
+
+    fn check(&self, seq: u64) -> u64 {
+        self.0.check(seq)
     }
 }
