@@ -152,7 +152,7 @@ pub struct GcReport {
 /// ```
 /// let report = multiproc::gc()?;
 /// println!("{} removed, {} in use", report.removed.len(), report.living);
-/// # multiproc::Result::Ok(())
+/// # Ok::<(), multiproc::Error>(())
 /// ```
 ///
 /// # Errors
