@@ -87,12 +87,38 @@
 //! # }
 //! ```
 //!
+//! Data that several processes change, and the death of one of them in the middle of it:
+//!
+//! ```
+//! use multiproc::{Lock, LockError, Process};
+//!
+//! fn transfer(accounts: Lock<[i64; 2]>) {
+//!     let mut accounts = accounts.lock().unwrap();
+//!     accounts[0] -= 30;
+//!     std::process::abort(); // before the other half
+//! }
+//!
+//! # fn main() -> multiproc::Result<()> {
+//! # multiproc::init();
+//! let accounts = Lock::new([100, 0])?;
+//! assert!(Process::spawn(transfer, (accounts.clone(),))?.join().is_err());
+//! assert!(matches!(accounts.lock(), Err(LockError::OwnerDied { .. })));
+//! let mut mended = accounts.recover()?;
+//! mended[1] = 100 - mended[0];
+//! mended.mark_consistent();
+//! drop(mended);
+//! assert_eq!(*accounts.lock()?, [70, 30]);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Where to find what
 //!
 //! | to | see |
 //! |---|---|
 //! | run functions in processes | [`Process`], [`process`] |
 //! | send messages | [`Queue`], and its [`producer`](Queue::producer) and [`consumer`](Queue::consumer) roles |
+//! | change data together | [`Lock`]; [`Value`] for one number; [`Plain`] and [`plain!`] say what the data can be |
 //! | know what can be sent | [`Message`], [`message!`], [`Bytes`] |
 //! | meet by name | [`Queue::create`], [`Queue::open`], [`objects`], [`gc`] |
 //! | tell errors apart | [`ErrorKind`] |

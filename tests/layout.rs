@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 
-use multiproc::{Bytes, Message, Queue};
+use multiproc::{Bytes, Lock, Message, Queue, Value};
 
 /// The file of a named object, read by position.
 struct Object {
@@ -42,10 +42,10 @@ impl Object {
     }
 
     /// "The header page".
-    fn check_header(&self, type_name: &str, fingerprint: u64, params: [u64; 8]) {
+    fn check_header(&self, kind: u16, type_name: &str, fingerprint: u64, params: [u64; 8]) {
         assert_eq!(&self.bytes(0), b"MULTIPRC", "{}", self.name);
         assert_eq!((self.u16(8), self.u16(10)), (1, 0), "the format");
-        assert_eq!(self.u16(12), 1, "a queue");
+        assert_eq!(self.u16(12), kind);
         assert_eq!(self.u64(16), number_on_the_page("| layout_hash | `"));
         assert_ne!(self.u64(24), 0, "the id");
         assert_eq!(self.u64(32), fingerprint, "the fingerprint of {type_name}");
@@ -120,7 +120,7 @@ fn named<T: Message>(what: &str, capacity: usize) -> (Queue<T>, Object) {
 fn fixed_messages_lie_where_the_page_says() {
     let (queue, object) = named::<u64>("fixed", 3);
     let fingerprint = number_on_the_page("| 8, 8 | `");
-    object.check_header("u64", fingerprint, [3, 1, 8, 8, 16, 0, 0, 0]);
+    object.check_header(1, "u64", fingerprint, [3, 1, 8, 8, 16, 0, 0, 0]);
     object.check_roster();
     for number in [11, 22, 33] {
         queue.put(number).unwrap();
@@ -150,7 +150,7 @@ fn fixed_messages_lie_where_the_page_says() {
 fn messages_of_any_length_lie_where_the_page_says() {
     let (queue, object) = named::<Bytes>("any", 5);
     let fingerprint = number_on_the_page("| 16, 1 | `");
-    object.check_header("Bytes", fingerprint, [5, 2, 64, 16, 16, 0, 0, 0]);
+    object.check_header(1, "Bytes", fingerprint, [5, 2, 64, 16, 16, 0, 0, 0]);
     queue.put(b"short").unwrap();
     queue.put(vec![7; 10_000]).unwrap();
     assert_eq!(object.slot(128, 0), (0, 0, 0, FULL));
@@ -186,4 +186,54 @@ fn messages_of_any_length_lie_where_the_page_says() {
     );
     assert_eq!(object.u32(descriptor + 8), 3, "pages that have memory");
     assert_eq!(object.bytes::<10_000>(store + 0x30a0_0000), [7; 10_000]);
+}
+
+/// 64-bit FNV-1a, as the page has it.
+fn fnv(text: &str) -> u64 {
+    let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, step)
+}
+
+#[test]
+fn locks_and_values_lie_where_the_page_says() {
+    let name = format!("layout-lock-{}", std::process::id());
+    let lock = Lock::create(&name, [1_u32, 2]).unwrap();
+    let object = Object::open(&name);
+    object.check_header(6, "[u32; 2]", fnv("[u32; 2]/8/4"), [0; 8]);
+    object.check_roster();
+    assert_eq!(object.u64(4096), 0, "free");
+    assert_eq!(
+        (object.u32(4096 + 12), object.u64(4096 + 16)),
+        (6, fnv("[u32; 2]/8/4"))
+    );
+    lock.lock().unwrap()[1] = 7;
+    assert_eq!((object.u32(4096 + 40), object.u32(4096 + 44)), (1, 7));
+    let guard = lock.lock().unwrap();
+    let word = object.u64(4096);
+    assert_eq!(
+        (word >> 52, word >> 32 & 0xf_ffff),
+        (1, u64::from(std::process::id()) & 0xf_ffff)
+    );
+    assert_ne!(word as u32 & 0x1fff_ffff, 0, "the thread");
+    assert_eq!(word as u32 >> 30, 0, "neither marked nor waited for");
+    drop(guard);
+    let panicked = std::thread::scope(|scope| {
+        let hold = || {
+            let _guard = lock.lock().unwrap();
+            panic!("with the guard in hand");
+        };
+        scope.spawn(hold).join().is_err()
+    });
+    assert!(panicked);
+    assert_eq!(object.u64(4096) as u32, 1 << 30, "marked, held by nobody");
+
+    let name = format!("layout-value-{}", std::process::id());
+    let value = Value::create(&name, -2.5_f64).unwrap();
+    let object = Object::open(&name);
+    object.check_header(7, "f64", fnv("f64"), [0; 8]);
+    assert_eq!(f64::from_bits(object.u64(4096)), value.load());
+    assert_eq!(
+        (object.u32(4096 + 12), object.u64(4096 + 16)),
+        (7, fnv("f64"))
+    );
 }
