@@ -10,7 +10,7 @@
 use crate::sys::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::sys::identity::{Participant, current_pid};
 use crate::sys::ofd::{self, Hold, Range};
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -286,6 +286,7 @@ fn watch_forks() {
 }
 
 extern "C" fn in_child() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
     for entry in chunks().flat_map(|chunk| &chunk.seats) {
         // SAFETY: an entry is null or a seat that is alive: it is removed before the seat is freed.
         if let Some(seat) = unsafe { entry.load(Ordering::Acquire).as_ref() } {
@@ -365,10 +366,27 @@ impl<T> fmt::Debug for ForkMutex<T> {
     }
 }
 
+/// How many forks lie between the start of the program and this process.
+static FORKS: AtomicU32 = AtomicU32::new(0);
+
+thread_local! {
+    /// The token of this thread and the forks at which it was made.
+    static TOKEN: Cell<(u64, u32)> = const { Cell::new((0, 0)) };
+}
+
+/// `pid << 32 | tid` of the calling thread: two system calls, so kept until the next fork.
 fn token() -> u64 {
+    let forks = FORKS.load(Ordering::Relaxed);
+    let (token, made_at) = TOKEN.get();
+    if token != 0 && made_at == forks {
+        return token;
+    }
+    watch_forks();
     // SAFETY: gettid has no precondition.
     let tid = unsafe { libc::gettid() };
-    u64::from(current_pid()) << 32 | u64::from(tid as u32)
+    let token = u64::from(current_pid()) << 32 | u64::from(tid as u32);
+    TOKEN.set((token, forks));
+    token
 }
 
 /// Yields a few times, then sleeps a little: the holders make system calls.

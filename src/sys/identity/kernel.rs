@@ -6,18 +6,13 @@
 //! ([`crate::sys::fd::reopen`]), or the dead would look alive.
 
 use super::Participant;
+use crate::sys::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::sys::ofd::{self, Hold, Range};
 use crate::sys::step::step;
 use std::fs;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::MetadataExt;
-
-/// The byte range of all participants, and of nobody else.
-const RANGE: Range = Range {
-    start: ofd::BASE,
-    len: 4096,
-};
 
 fn byte_of(who: Participant) -> Range {
     Range::byte(ofd::BASE + i64::from(who.get()))
@@ -33,14 +28,6 @@ pub(crate) fn lock_own(fd: BorrowedFd<'_>, who: Participant) -> io::Result<bool>
 pub(crate) fn unlock_own(fd: BorrowedFd<'_>, who: Participant) -> io::Result<()> {
     step("identity.unlock_own");
     ofd::unlock(fd, byte_of(who))
-}
-
-/// Locks every participant's byte; `true` means that nobody but this description is alive, nor can join.
-///
-/// On `false` nothing has changed: the own byte stays locked.
-pub(crate) fn lock_all_exclusive(fd: BorrowedFd<'_>) -> io::Result<bool> {
-    step("identity.lock_all");
-    ofd::try_lock(fd, Hold::Exclusive, RANGE)
 }
 
 /// Whether some *other* description holds the byte lock of `who`; the own slot must be answered by the caller.
@@ -61,12 +48,42 @@ pub(crate) struct Process {
 impl Process {
     /// The calling process.
     pub(crate) fn current() -> Self {
-        let pid = current_pid();
         Process {
-            pid,
-            start_time: start_time(pid).unwrap_or(0),
+            pid: current_pid(),
+            start_time: own_fact(&START_TIME, || start_time(current_pid()).unwrap_or(0)),
         }
     }
+}
+
+/// Facts about this process that take `/proc` to learn, each with the pid that it is true of: a forked child starts
+/// anew.
+struct Fact {
+    pid: AtomicU32,
+    value: AtomicU64,
+}
+
+static START_TIME: Fact = Fact::unknown();
+static PID_NAMESPACE: Fact = Fact::unknown();
+
+impl Fact {
+    const fn unknown() -> Self {
+        Fact {
+            pid: AtomicU32::new(0),
+            value: AtomicU64::new(0),
+        }
+    }
+}
+
+fn own_fact(fact: &Fact, learn: impl FnOnce() -> u64) -> u64 {
+    let pid = current_pid();
+    // Acquire pairs with the Release below. Threads that learn at once learn the same.
+    if fact.pid.load(Ordering::Acquire) == pid {
+        return fact.value.load(Ordering::Relaxed);
+    }
+    let value = learn();
+    fact.value.store(value, Ordering::Relaxed);
+    fact.pid.store(pid, Ordering::Release);
+    value
 }
 
 /// The calling process's id, asked of the kernel each time: a cached one would be wrong after fork.
@@ -89,18 +106,33 @@ fn parse_start_time(stat: &[u8]) -> Option<u64> {
 
 /// The inode of this process's pid namespace, 0 if `/proc` is not there.
 pub(crate) fn pid_namespace() -> u64 {
-    fs::metadata("/proc/self/ns/pid").map_or(0, |meta| meta.ino())
+    let learn = || fs::metadata("/proc/self/ns/pid").map_or(0, |meta| meta.ino());
+    own_fact(&PID_NAMESPACE, learn)
 }
 
-/// The id of this boot, all zero if the kernel does not tell.
+/// The id of this boot, all zero if the kernel does not tell. Read once.
 pub(crate) fn boot_id() -> [u8; 16] {
-    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    parse_uuid(text.trim()).unwrap_or([0; 16])
+    static KNOWN: AtomicBool = AtomicBool::new(false);
+    static HALVES: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+    // Acquire pairs with the Release below. Threads that read at once read the same.
+    if !KNOWN.load(Ordering::Acquire) {
+        let id = read_boot_id();
+        HALVES[0].store((id >> 64) as u64, Ordering::Relaxed);
+        HALVES[1].store(id as u64, Ordering::Relaxed);
+        KNOWN.store(true, Ordering::Release);
+    }
+    let [high, low] = HALVES.each_ref().map(|half| half.load(Ordering::Relaxed));
+    (u128::from(high) << 64 | u128::from(low)).to_be_bytes()
 }
 
-fn parse_uuid(text: &str) -> Option<[u8; 16]> {
+fn read_boot_id() -> u128 {
+    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    parse_uuid(text.trim()).unwrap_or(0)
+}
+
+fn parse_uuid(text: &str) -> Option<u128> {
     let hex: String = text.chars().filter(|&c| c != '-').collect();
-    u128::from_str_radix(&hex, 16).ok().map(u128::to_be_bytes)
+    u128::from_str_radix(&hex, 16).ok()
 }
 
 /// The user whose rights this process has.
@@ -145,18 +177,6 @@ mod tests {
         assert!(!lock_own(other.as_fd(), who).unwrap());
         drop(mine);
         assert!(!is_alive(other.as_fd(), who));
-    }
-
-    #[test]
-    fn only_the_last_one_can_lock_all() {
-        let (mine, other) = two_descriptions();
-        assert!(lock_own(mine.as_fd(), Participant::FIRST).unwrap());
-        assert!(lock_own(other.as_fd(), Participant::LAST).unwrap());
-        assert!(!lock_all_exclusive(mine.as_fd()).unwrap());
-        assert!(is_alive(other.as_fd(), Participant::FIRST));
-        unlock_own(other.as_fd(), Participant::LAST).unwrap();
-        assert!(lock_all_exclusive(mine.as_fd()).unwrap());
-        assert!(!lock_own(other.as_fd(), Participant::LAST).unwrap());
     }
 
     #[test]

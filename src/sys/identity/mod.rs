@@ -4,8 +4,7 @@
 mod kernel;
 #[cfg(not(loom))]
 pub(crate) use kernel::{
-    Process, boot_id, current_pid, is_alive, lock_all_exclusive, lock_own, pid_namespace,
-    random_u64, start_time, unlock_own, user,
+    Process, boot_id, current_pid, is_alive, lock_own, pid_namespace, random_u64, unlock_own, user,
 };
 
 /// A process's slot in the roster of one segment: 1 to 4,094, so that it fits the 12 owner bits of a word.
