@@ -7,7 +7,7 @@ use crate::common::board::{Board, Zeroed};
 use crate::common::child::{Child, End};
 use crate::common::numbers::size;
 use crate::engine::{Engine, Plan, Scenario};
-use crate::{endings, names, queue};
+use crate::{asleep, endings, lock, names, queue};
 
 /// The scenarios still to do, and what was found so far; every worker adds to it.
 #[derive(Debug)]
@@ -26,7 +26,9 @@ fn scenarios() -> Vec<&'static Scenario> {
         queue::SCENARIOS,
         queue::SWEPT,
         endings::SCENARIOS,
+        asleep::SCENARIOS,
         names::SCENARIOS,
+        lock::SCENARIOS,
     ]
     .into_iter()
     .flatten()

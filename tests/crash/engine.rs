@@ -38,6 +38,9 @@ pub struct Shared {
     ready: Gate,
     go_on: Gate,
     completed: Gate,
+    at_it: Gate,
+    prepared: Gate,
+    mending: Gate,
     /// Bytes that the file system held when the keeper measured, and what it holds at most in an undisturbed world.
     measured: AtomicU64,
     limit: AtomicU64,
@@ -65,8 +68,50 @@ impl Stage<'_> {
 
     /// The keeper has prepared the object; returns when actor and recoverer are dead.
     pub fn stand_by(&self) {
+        self.ready();
+        self.until_dead();
+    }
+
+    /// The keeper has prepared the object: the actor may come.
+    pub fn ready(&self) {
         self.shared.ready.open();
+    }
+
+    /// Waits until actor and recoverer are dead.
+    pub fn until_dead(&self) {
         assert!(self.shared.go_on.wait(), "the driver never said go on");
+    }
+
+    /// The actor is about to do, or has done, what the keeper waits for.
+    pub fn at_it(&self) {
+        self.shared.at_it.open();
+    }
+
+    /// Waits until the actor is at it, or dead.
+    pub fn until_at_it(&self) {
+        let shared = self.shared;
+        assert!(eventually(PATIENCE, || shared.at_it.is_open()
+            || shared.go_on.is_open()));
+    }
+
+    /// The object is there for a process that the keeper has forked before it joined.
+    pub fn prepared(&self) {
+        self.shared.prepared.open();
+    }
+
+    /// Waits for the object.
+    pub fn until_prepared(&self) {
+        assert!(self.shared.prepared.wait(), "the object was never made");
+    }
+
+    /// Whether the scenario stored what [`mending`](Stage::mending) notes.
+    pub fn may_be_mended(&self) -> bool {
+        self.shared.mending.is_open()
+    }
+
+    /// From here on the data may be good again.
+    pub fn mending(&self) {
+        self.shared.mending.open();
     }
 
     /// Whether the actor's operation returned before the actor died.
@@ -194,6 +239,7 @@ impl Engine {
         self.limit = 0;
         self.begin();
         let mut keeper = self.part(scenario.keeper, None);
+        self.prepares(&mut keeper);
         self.shared.go_on.open();
         let end = keeper.wait(PATIENCE);
         self.limit = self.shared.measured.load(SeqCst);
@@ -208,10 +254,7 @@ impl Engine {
         self.begin();
         let fail = |what, end| Err(complain(what, end, scenario, Some(plan)));
         let mut keeper = self.part(scenario.keeper, None);
-        if !eventually(PATIENCE, || {
-            self.shared.ready.is_open() || keeper.poll().is_some()
-        }) || !self.shared.ready.is_open()
-        {
+        if !self.prepares(&mut keeper) {
             return fail("the keeper, preparing,", keeper.wait(Duration::ZERO));
         }
         let actor = self.actor(scenario, plan.actor).wait(PATIENCE);
@@ -234,6 +277,13 @@ impl Engine {
             End::Exited(0) => Ok(outcome),
             end => fail("the keeper, going on,", end),
         }
+    }
+
+    /// Whether the keeper has prepared its object.
+    fn prepares(&self, keeper: &mut Child) -> bool {
+        eventually(PATIENCE, || {
+            self.shared.ready.is_open() || keeper.poll().is_some()
+        }) && self.shared.ready.is_open()
     }
 
     /// An empty folder and a clean board.

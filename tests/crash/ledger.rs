@@ -105,6 +105,12 @@ impl Ledger {
         self.buried[id as usize].fetch_add(1, SeqCst);
     }
 
+    /// How often `id` was finished, and begun.
+    pub fn counts(&self, id: u64) -> (u64, u64) {
+        let count = |of: &[AtomicU32; IDS]| u64::from(of[id as usize].load(SeqCst));
+        (count(&self.accepted), count(&self.started))
+    }
+
     /// A message that its producer was told is accepted, and that nobody has begun to acknowledge.
     pub fn lost(&self) -> Option<u64> {
         let ends = |n: usize| [&self.acked[n], &self.acking[n], &self.buried[n]];

@@ -4,6 +4,8 @@
 //! `MULTIPROC_CASE='fixed queue: put/5/12'` runs one world, in which the actor dies before its step 5 and the
 //! recoverer before its step 12, and prints where that was. `MULTIPROC_CRASH_PAIRS=0` leaves the recoverers out.
 
+#[cfg(debug_assertions)]
+mod asleep;
 #[path = "../common/mod.rs"]
 mod common;
 #[cfg(debug_assertions)]
@@ -16,6 +18,8 @@ mod engine;
 mod ledger;
 #[cfg(debug_assertions)]
 mod load;
+#[cfg(debug_assertions)]
+mod lock;
 #[cfg(debug_assertions)]
 mod names;
 #[cfg(debug_assertions)]

@@ -10,7 +10,7 @@ use crate::load::{CAPACITY, Fixed, Inline, Load, Spilled};
 /// Messages that the keeper puts before the actor comes.
 const BEFORE: u64 = 2;
 /// The actor's message, the recoverer's, and the first of the keeper's own at the end.
-const ACTORS: u64 = 8;
+pub const ACTORS: u64 = 8;
 const RECOVERERS: u64 = 9;
 const KEEPERS: u64 = 16;
 /// Never accepted: the queue is full when it is tried.
@@ -60,7 +60,7 @@ pub fn put_one<L: Load>(queue: &Queue<L::Message>, stage: &Stage, id: u64) {
 }
 
 /// Takes one message in place, if there is one, and acknowledges it.
-fn take_one<L: Load>(queue: &Queue<L::Message>, stage: &Stage) -> Option<u64> {
+pub fn take_one<L: Load>(queue: &Queue<L::Message>, stage: &Stage) -> Option<u64> {
     stage.ledger().getting();
     let message = queue.try_get().ok()?;
     let id = L::read(&message);
@@ -141,7 +141,7 @@ fn hold_many<L: Load>(queue: &Queue<L::Message>, stage: &Stage) {
 
 // ---- the recoverer of most scenarios: joins, takes, leases, puts, leaves
 
-fn recover<L: Load>(stage: &Stage) {
+pub fn recover<L: Load>(stage: &Stage) {
     stage.armed();
     let queue = L::open();
     take_one::<L>(&queue, stage);
