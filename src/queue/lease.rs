@@ -81,7 +81,7 @@ impl<T: Message> Lease<T> {
     /// The message's identity: unique in its queue, the same at every delivery.
     #[must_use]
     pub fn id(&self) -> u64 {
-        self.taken.id()
+        self.queue.core.ring.id(&self.taken)
     }
 
     /// How often the message has been delivered, this time included.

@@ -61,7 +61,7 @@ impl<'q, T: Message> Received<'q, T> {
     /// The message's identity: unique in its queue, the same at every delivery.
     #[must_use]
     pub fn id(&self) -> u64 {
-        self.taken.id()
+        self.queue.core.ring.id(&self.taken)
     }
 
     /// How often the message has been delivered, this time included; more than 1 means that an earlier reader gave it

@@ -5,7 +5,7 @@
 //! is the process that would free it, or a dead one. What a dead owner's block is worth is decided by whether a slot
 //! or a lease record refers to it.
 
-use super::ring::{Ring, SPILLED, Taken};
+use super::ring::{Ring, SPILLED};
 use super::word::{State, Word};
 use crate::segment::blocks::{BlockRef, Blocks};
 use crate::segment::narrow;
@@ -21,21 +21,11 @@ impl Ring {
             .expect("a spilled message lies in a ring with blocks")
     }
 
-    /// Makes the block of a message just taken the taker's own.
+    /// Makes the block of a message in hand `owner`'s.
     #[cold]
-    pub(super) fn adopt_block(&self, taken: &mut Taken, me: Participant) {
-        let Some(refs) = &self.refs else { return };
-        // Written before the word was published, read after it was acquired.
-        taken.block = refs.row(taken.position.index()).load(Relaxed);
-        self.own_block_of(taken, me);
-    }
-
-    /// Makes the block of a message, if it has one, `owner`'s.
-    pub(super) fn own_block_of(&self, taken: &Taken, owner: Participant) {
-        if let Some(block) = taken.spilled() {
-            // False or an error only when a scribbler changed the reference: then reading it fails, with a type.
-            let _ = self.block_store().own(owner, block);
-        }
+    pub(super) fn own_block(&self, owner: Participant, block: BlockRef) {
+        // False or an error only when a scribbler changed the reference: then reading it fails, with a type.
+        let _ = self.block_store().own(owner, block);
     }
 
     /// The bytes of a spilled message; none at all when the reference was scribbled over.

@@ -1,15 +1,14 @@
 //! Getting: take the next message, read in place, acknowledge or give back.
 
 use super::protocol::{self, Nothing};
-use super::ring::{IN_SLOT, Ring, SPILLED, TakeError, Taken};
+use super::ring::{Ring, TakeError};
+use super::taken::Taken;
 use super::wait::{Patience, Peers, Role, Watch};
-use super::word::{Position, State, Word};
-use crate::segment::narrow;
+use super::word::State;
 use crate::sys::atomic::Ordering::{Relaxed, SeqCst};
 use crate::sys::clock::{Deadline, now_ns};
 use crate::sys::identity::Participant;
 use crate::sys::step::step;
-use std::ptr::NonNull;
 
 impl Ring {
     /// Takes the next message, waiting until `deadline`; [`Deadline::NOW`] tries once.
@@ -27,24 +26,9 @@ impl Ring {
         if !self.may_have_returns()
             && let Ok((at, word)) = protocol::try_take(self.words(), me)
         {
-            return Ok(self.taken(at, word, me));
+            return Ok(self.taken(at.index(), word, me));
         }
-        // Taken apart and put together again: returned as it is, the slow path's result would be a place in memory
-        // through which the fast path's has to go as well.
-        let Taken {
-            position,
-            word,
-            record,
-            meta,
-            block,
-        } = self.take_slow(me, peers, deadline)?;
-        Ok(Taken {
-            position,
-            word,
-            record,
-            meta,
-            block,
-        })
+        self.take_slow(me, peers, deadline)
     }
 
     #[inline(always)]
@@ -58,28 +42,7 @@ impl Ring {
         if let Some(again) = self.take_returned(me) {
             return Ok(again);
         }
-        protocol::try_take(self.words(), me).map(|(at, word)| self.taken(at, word, me))
-    }
-
-    #[inline(always)]
-    pub(super) fn taken(&self, position: Position, word: Word, me: Participant) -> Taken {
-        let mut taken = Taken {
-            position,
-            word,
-            record: IN_SLOT,
-            meta: 0,
-            block: 0,
-        };
-        if let Some(metas) = &self.metas {
-            // Written before the word was published, read after it was acquired.
-            taken.meta = metas.row(position.index()).load(Relaxed);
-            if taken.meta & SPILLED != 0 {
-                self.adopt_block(&mut taken, me);
-            }
-        } else {
-            taken.meta = self.inline as u64;
-        }
-        taken
+        protocol::try_take(self.words(), me).map(|(at, word)| self.taken(at.index(), word, me))
     }
 
     #[cold]
@@ -173,30 +136,17 @@ impl Ring {
         None
     }
 
-    /// The bytes of a message in hand.
-    #[inline(always)]
-    pub(crate) fn payload(&self, taken: &Taken) -> NonNull<[u8]> {
-        if let Some(block) = taken.spilled() {
-            return self.block_bytes(block, taken.len());
-        }
-        let room = if taken.record == IN_SLOT {
-            self.slots.bytes(taken.position.index(), self.payload_at)
-        } else {
-            self.record_room(taken.record)
-        };
-        narrow(room, taken.len())
-    }
-
     /// Acknowledges: the message is done with and will never be seen again.
     #[inline(always)]
     pub(crate) fn ack(&self, taken: Taken) {
-        if taken.record == IN_SLOT {
-            protocol::free(self.words(), taken.position);
-            self.control().not_full.wake();
+        let block = self.spilled(&taken);
+        if taken.is_detached() {
+            self.free_record(taken.index(), taken.word());
         } else {
-            self.free_record(taken.record, taken.word);
+            protocol::free(self.words(), taken.position());
+            self.control().not_full.wake();
         }
-        if let (Some(block), Some(me)) = (taken.spilled(), taken.word.owner()) {
+        if let (Some(block), Some(me)) = (block, taken.word().owner()) {
             self.release_block(me, block);
         }
         self.control().all_done.wake_all();
@@ -205,16 +155,12 @@ impl Ring {
     /// Gives the message back, for anybody to take again, out of order.
     #[cold]
     pub(crate) fn give_back(&self, taken: Taken) {
-        let word = if taken.record == IN_SLOT {
-            self.slots.row(taken.position.index())
-        } else {
-            &self.records.row(taken.record).word
-        };
+        let word = self.word_of(&taken);
         step("queue.give-back");
         // Release: pairs with `retake`; from the exact word that makes us its holder.
-        let again = taken.word.unowned(State::Returned).0;
+        let again = taken.word().unowned(State::Returned).0;
         if word
-            .compare_exchange(taken.word.0, again, SeqCst, Relaxed)
+            .compare_exchange(taken.word().0, again, SeqCst, Relaxed)
             .is_ok()
         {
             self.control().redelivered.fetch_add(1, Relaxed);

@@ -4,8 +4,9 @@
 //! long as that slot still says `Taken` by the same owner, the slot has the message and the record is nothing.
 
 use super::protocol;
-use super::ring::{IN_SLOT, Ring, SPILLED, Taken};
-use super::word::{Position, State, Word};
+use super::ring::Ring;
+use super::taken::Taken;
+use super::word::{State, Word};
 use crate::segment::copy;
 use crate::segment::layout::Layout;
 use crate::sys::atomic::AtomicU64;
@@ -55,32 +56,29 @@ impl Ring {
 
     /// Moves a message out of its slot into a record; `None` when no record can be had.
     pub(super) fn move_out(&self, me: Participant, taken: Taken) -> Option<Taken> {
-        if taken.record != IN_SLOT {
+        if taken.is_detached() {
             return Some(taken);
         }
         let (index, filling) = self.claim_record(me)?;
         self.fill_record(index, &taken);
-        let word = filling.counted(taken.word.count()).owned(State::Taken, me);
+        let word = filling.counted(taken.deliveries()).owned(State::Taken, me);
         step("lease.settle");
         // Release: publishes what was filled in; pairs with the Acquire of whoever reads the record's word.
         self.records.row(index).word.store(word.0, Release);
-        protocol::free(self.words(), taken.position);
+        protocol::free(self.words(), taken.position());
         self.control().not_full.wake();
-        Some(Taken {
-            word,
-            record: index,
-            ..taken
-        })
+        Some(Taken::in_record(index, word))
     }
 
     fn fill_record(&self, index: u32, taken: &Taken) {
         let record = self.records.row(index);
         step("lease.fill");
         // All three are published by the Release store of the record's word.
-        record.id.store(taken.position.0, Relaxed);
-        record.meta.store(taken.meta, Relaxed);
-        record.block.store(taken.block, Relaxed);
-        if taken.meta & SPILLED == 0 {
+        record.id.store(taken.position().0, Relaxed);
+        record.meta.store(self.meta(taken), Relaxed);
+        if let Some(block) = self.spilled(taken) {
+            record.block.store(block.to_bits(), Relaxed);
+        } else {
             // SAFETY: both ranges lie in the mapping (bounded by `Table`) and do not overlap: slot and record are rows
             // of different tables. Both belong to this process: the slot is `Taken` by us, the record `Filling`.
             unsafe { copy(self.payload(taken), self.record_room(index)) };
@@ -175,16 +173,9 @@ impl Ring {
             .word
             .compare_exchange(seen.0, mine.0, SeqCst, Relaxed)
             .ok()?;
-        let fixed = self.metas.is_none().then(|| self.inline as u64);
-        let taken = Taken {
-            position: Position(record.id.load(Relaxed)),
-            word: mine,
-            record: index,
-            meta: fixed.unwrap_or_else(|| record.meta.load(Relaxed)),
-            block: record.block.load(Relaxed),
-        };
-        if let Some(owner) = mine.owner() {
-            self.own_block_of(&taken, owner);
+        let taken = Taken::in_record(index, mine);
+        if let (Some(block), Some(owner)) = (self.spilled(&taken), mine.owner()) {
+            self.own_block(owner, block);
         }
         Some(taken)
     }

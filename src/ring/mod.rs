@@ -32,6 +32,8 @@ mod repair;
 #[cfg(not(loom))]
 mod ring;
 #[cfg(not(loom))]
+mod taken;
+#[cfg(not(loom))]
 mod wait;
 
 #[cfg(all(test, loom))]
@@ -42,6 +44,8 @@ mod tests;
 #[cfg(not(loom))]
 pub(crate) use geometry::{Geometry, Shape};
 #[cfg(not(loom))]
-pub(crate) use ring::{Claim, ClaimError, RawStats, Ring, TakeError, Taken};
+pub(crate) use ring::{Claim, ClaimError, RawStats, Ring, TakeError};
+#[cfg(not(loom))]
+pub(crate) use taken::Taken;
 #[cfg(not(loom))]
 pub(crate) use wait::{Peers, Role};

@@ -2,7 +2,8 @@
 
 use super::lease::RecordHead;
 use super::protocol;
-use super::ring::{Ring, Taken};
+use super::ring::Ring;
+use super::taken::Taken;
 use super::wait::Peers;
 use super::word::{Position, State, Word};
 use crate::sys::atomic::Ordering::{Acquire, Relaxed, SeqCst};
@@ -167,7 +168,7 @@ impl Ring {
         let (index, mine) = index?;
         // no step: private to this process
         self.local.search_from.store(index + 1, Relaxed);
-        Some(self.taken(Position::new(mine.lap(), index), mine, me))
+        Some(self.taken(index, mine, me))
     }
 
     fn returned_slot(&self, index: u32) -> Option<Word> {
@@ -211,9 +212,9 @@ impl Ring {
                 .compare_exchange(seen.0, mine.0, SeqCst, Relaxed)
                 .is_ok()
             {
-                let taken = self.taken(Position::new(mine.lap(), index), mine, me);
+                let taken = self.taken(index, mine, me);
                 match self.move_out(me, taken) {
-                    Some(moved) => self.bury_record(moved.record, moved.word),
+                    Some(moved) => self.bury_record(moved.index(), moved.word()),
                     None => return self.give_back(taken), // no room for it: it stays in the queue
                 }
             }

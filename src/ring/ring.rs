@@ -7,7 +7,7 @@ use super::lease::RecordHead;
 use super::protocol::{self, Memory};
 use super::wait::{Patience, Peers, Role, Watch};
 use super::word::{Position, State, Word};
-use crate::segment::blocks::{BlockRef, Blocks};
+use crate::segment::blocks::Blocks;
 use crate::segment::{Rows, Segment, Table};
 use crate::sys::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use crate::sys::atomic::{AtomicU32, AtomicU64};
@@ -66,54 +66,7 @@ impl Claim {
     }
 }
 
-/// A message in somebody's hands: in its slot, or in a lease record.
-#[derive(Clone, Copy, Debug)]
-#[must_use = "a message that is neither acknowledged nor given back stays taken until its holder dies"]
-pub(crate) struct Taken {
-    pub(super) position: Position,
-    pub(super) word: Word,
-    /// The lease record, or [`IN_SLOT`].
-    pub(super) record: u32,
-    pub(super) meta: u64,
-    pub(super) block: u64,
-}
-
-pub(super) const IN_SLOT: u32 = u32::MAX;
 pub(super) const SPILLED: u64 = 1 << 63;
-
-impl Taken {
-    /// The message's identity: unique in this queue, the same at every delivery.
-    #[inline]
-    pub(crate) fn id(&self) -> u64 {
-        self.position.0
-    }
-
-    /// Which delivery this is, from 1.
-    #[inline]
-    pub(crate) fn deliveries(&self) -> u32 {
-        self.word.count()
-    }
-
-    /// Whether the message was moved out of its slot.
-    #[inline]
-    pub(crate) fn is_detached(&self) -> bool {
-        self.record != IN_SLOT
-    }
-
-    #[inline]
-    pub(super) fn spilled(&self) -> Option<BlockRef> {
-        if self.meta & SPILLED != 0 {
-            BlockRef::from_bits(self.block)
-        } else {
-            None
-        }
-    }
-
-    #[inline]
-    pub(super) fn len(&self) -> usize {
-        (self.meta & !SPILLED) as usize
-    }
-}
 
 /// Why a claim failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -123,7 +123,7 @@ fn a_dead_writer_is_skipped_and_a_living_one_waited_for() {
     assert_eq!(take(&ring, &village, B).unwrap_err(), TakeError::Empty);
     village.dead.borrow_mut().push(member(A));
     let taken = ring.take(member(B), &village, Deadline::NEVER).unwrap();
-    assert_eq!((taken.id(), taken.deliveries()), (1, 1));
+    assert_eq!((ring.id(&taken), taken.deliveries()), (1, 1));
     ring.ack(taken);
 }
 
@@ -138,8 +138,8 @@ fn what_a_dead_reader_held_is_delivered_again_and_counted() {
     ring.repair(member(A));
     let again = take(&ring, &village, B).unwrap();
     assert_eq!(
-        (value(&ring, &again), again.id(), again.deliveries()),
-        (7, lost.id(), 2)
+        (value(&ring, &again), ring.id(&again), again.deliveries()),
+        (7, ring.id(&lost), 2)
     );
     ring.ack(again);
     assert_eq!(get(&ring, &village), Ok(8));
@@ -169,8 +169,8 @@ fn a_lease_frees_its_slot_and_survives_its_holder() {
         ring.repair(member(A));
         let again = take(&ring, &village, B).unwrap();
         assert_eq!(
-            (value(&ring, &again), again.id(), again.deliveries()),
-            (1, lease.id(), 2)
+            (value(&ring, &again), ring.id(&again), again.deliveries()),
+            (1, ring.id(&lease), 2)
         );
         ring.give_back(again);
         let third = take(&ring, &village, B).unwrap();
@@ -326,9 +326,9 @@ fn a_message_given_back_without_a_word_is_found_by_who_waits() {
     put(&ring, &village, 7).unwrap();
     let taken = take(&ring, &village, A).unwrap();
     // The giver ends between the word and its announcement.
-    let returned = taken.word.unowned(super::word::State::Returned);
+    let returned = taken.word().unowned(super::word::State::Returned);
     // no step: a test's own mischief
-    let word = ring.slots.row(taken.position.index());
+    let word = ring.slots.row(taken.index());
     word.store(returned.0, crate::sys::atomic::Ordering::SeqCst);
     let again = ring.take(member(B), &village, Deadline::NEVER).unwrap();
     assert_eq!((value(&ring, &again), again.deliveries()), (7, 2));
