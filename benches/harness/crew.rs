@@ -150,6 +150,30 @@ impl<'a> Crew<'a> {
     }
 }
 
+/// A process that is started alone, and may be killed.
+#[derive(Clone, Copy, Debug)]
+pub struct Victim(libc::pid_t);
+
+impl Victim {
+    /// Starts a process on processor `worker % 2`.
+    pub fn start(worker: usize, work: impl FnOnce()) -> Self {
+        Self(fork(worker, work))
+    }
+
+    /// Ends it by SIGKILL; any process of the family may call this.
+    pub fn kill(self) {
+        // SAFETY: no pointers are passed; the process is not reaped before the bench says so, so the id is its own.
+        unsafe { libc::kill(self.0, libc::SIGKILL) };
+    }
+
+    /// Waits for its end, whatever it was.
+    pub fn reap(self) {
+        let mut status = 0;
+        // SAFETY: `status` is writable; the child is ours and waited for once.
+        unsafe { libc::waitpid(self.0, &raw mut status, 0) };
+    }
+}
+
 /// Runs `work` in a child of the calling process, which must have one thread only.
 fn fork(worker: usize, work: impl FnOnce()) -> libc::pid_t {
     // SAFETY: benches are single-threaded, so the child may go on as if nothing had happened.

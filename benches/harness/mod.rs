@@ -27,7 +27,7 @@ mod workload;
 
 pub use backoff::Backoff;
 pub use clock::{busy_wait, nanos, ticks};
-pub use crew::{Crew, Meeting, Report};
+pub use crew::{Crew, Meeting, Report, Victim};
 pub use instructions::instructions;
 pub use machine::{cpus, pin, prefer};
 pub use options::Options;

@@ -1,0 +1,124 @@
+//! A process is killed while it holds something; how long until a survivor, already waiting, goes on?
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+mod harness;
+
+use harness::ours::fresh_name;
+use harness::{Backoff, Bench, Percentiles, Shared, Victim, busy_wait, nanos, ticks};
+use multiproc::{Lock, LockError, Queue};
+
+/// How long the survivor has been waiting when the holder is killed: long enough to have fallen asleep.
+const ASLEEP: Duration = Duration::from_millis(2);
+
+/// What victim, survivor and killer tell each other.
+#[repr(C)]
+struct Stage {
+    held: AtomicU64,
+    waiting: AtomicU64,
+    killed: AtomicU64,
+}
+
+fn main() {
+    let bench = Bench::start("recovery");
+    let rounds = if bench.options.rounds < 5 { 20 } else { 200 };
+    println!("\nfrom SIGKILL to the survivor having it, {rounds} kills each");
+    row("holder of a lock", rounds, 1e6, lock);
+    row("consumer with a message in hand", rounds, 1e7, consumer);
+    row("producer within a claim", rounds, 1e7, producer);
+}
+
+fn row(name: &str, rounds: usize, limit: f64, scene: fn(&str, &Stage) -> f64) {
+    let mut observed: Vec<f64> = (0..rounds)
+        .map(|_| {
+            let shared = Shared::new(4096);
+            // SAFETY: atomics are valid for any bytes.
+            scene(&fresh_name(), unsafe { shared.at(0) })
+        })
+        .collect();
+    let found = Percentiles::of(&mut observed);
+    let kept = found.p99 <= limit && found.max <= 1e8;
+    let [p50, p99, max] = [found.p50, found.p99, found.max].map(|span| span / 1e6);
+    let verdict = if kept { "ok" } else { "MISSED" };
+    println!(
+        "  {name:<34} p50 {p50:.3} ms  p99 {p99:.3} ms (must <= {} ms)  max {max:.3} ms (must <= 100 ms)  {verdict}",
+        limit / 1e6
+    );
+}
+
+fn lock(name: &str, stage: &Stage) -> f64 {
+    let victim = Victim::start(0, || {
+        let lock = Lock::create(name, 7_u64).expect("a lock");
+        let guard = lock.lock().expect("a free lock");
+        hold(stage, guard);
+    });
+    await_set(&stage.held);
+    let lock = Lock::<u64>::open(name).expect("the victim's lock");
+    let span = survive(stage, victim, || {
+        let outcome = lock.lock();
+        assert!(
+            matches!(outcome, Err(LockError::OwnerDied { .. })),
+            "a lock whose holder died"
+        );
+    });
+    drop(lock.recover().expect("the lock"));
+    span
+}
+
+fn consumer(name: &str, stage: &Stage) -> f64 {
+    let victim = Victim::start(0, || {
+        let queue = Queue::<u64>::create(name).expect("a queue");
+        queue.put(7).expect("room");
+        hold(stage, queue.get().expect("the message"));
+    });
+    await_set(&stage.held);
+    let queue = Queue::<u64>::open(name).expect("the victim's queue");
+    survive(stage, victim, || {
+        let message = queue.get().expect("the message again");
+        assert_eq!((message.to_native(), message.delivery_count()), (7, 2));
+    })
+}
+
+fn producer(name: &str, stage: &Stage) -> f64 {
+    let victim = Victim::start(0, || {
+        let queue = Queue::<u64>::create(name).expect("a queue");
+        hold(stage, queue.claim_value(7).expect("room"));
+    });
+    await_set(&stage.held);
+    let queue = Queue::<u64>::open(name).expect("the victim's queue");
+    queue.put(8).expect("room");
+    survive(stage, victim, || assert_eq!(queue.get_owned(), Ok(8)))
+}
+
+/// Keeps `held` until the process is killed.
+fn hold<T>(stage: &Stage, held: T) -> ! {
+    stage.held.store(1, Ordering::Release);
+    loop {
+        std::thread::park();
+        std::hint::black_box(&held);
+    }
+}
+
+/// Waits by `wait` while another process kills the victim; nanoseconds from the kill to the end of the waiting.
+fn survive(stage: &Stage, victim: Victim, wait: impl FnOnce()) -> f64 {
+    let killer = Victim::start(1, || {
+        await_set(&stage.waiting);
+        busy_wait(ASLEEP);
+        stage.killed.store(ticks(), Ordering::Release);
+        victim.kill();
+    });
+    stage.waiting.store(1, Ordering::Release);
+    wait();
+    let now = ticks();
+    killer.reap();
+    victim.reap();
+    nanos(now - stage.killed.load(Ordering::Acquire))
+}
+
+fn await_set(word: &AtomicU64) {
+    let mut backoff = Backoff::new();
+    while word.load(Ordering::Acquire) == 0 {
+        backoff.wait();
+    }
+}
