@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::SeqCst};
 
 use multiproc::{Bytes, Queue, Received};
 
-use crate::common::board::{Gate, Zeroed};
+use crate::cell::{Books, Gates};
+use crate::common::board::Zeroed;
 use crate::common::numbers::{checksum, payload};
 
 /// Producers of one round, each killed one counted as another one.
@@ -27,17 +28,25 @@ pub struct Ledger {
     pub puts: AtomicU64,
     pub gets: AtomicU64,
     pub redelivered: AtomicU64,
-    /// Producers hurry no more; consumers may go when the queue is empty.
-    pub stop: AtomicU32,
-    /// The auditor has joined; all workers have left.
-    pub joined: Gate,
-    pub audit: Gate,
+    gates: Gates,
     /// The next producer's number.
     pub producers: AtomicU32,
 }
 
 // SAFETY: atomics and arrays of atomics.
 unsafe impl Zeroed for Ledger {}
+
+impl Books for Ledger {
+    const COUNTED: [&'static str; 2] = ["messages", "redelivered"];
+
+    fn gates(&self) -> &Gates {
+        &self.gates
+    }
+
+    fn counts(&self) -> [u64; 2] {
+        [self.gets.load(SeqCst), self.redelivered.load(SeqCst)]
+    }
+}
 
 fn message(producer: usize, number: usize) -> Vec<u8> {
     let seed = (producer * MESSAGES + number) as u64;
@@ -54,7 +63,7 @@ fn word(bytes: &[u8], at: usize) -> u64 {
 
 impl Ledger {
     pub fn stopping(&self) -> bool {
-        self.stop.load(SeqCst) != 0
+        self.gates.stop.is_open()
     }
 
     /// Puts the next message of `producer`; false when it has none left or the queue ended.

@@ -8,12 +8,17 @@ mod cell;
 #[path = "../common/mod.rs"]
 mod common;
 mod ledger;
+mod lock;
 mod poison;
 mod queue;
 mod stopped;
 
 fn main() -> std::process::ExitCode {
     common::runner::run(&[
+        ("lock_holders_killed", lock::holders_killed),
+        ("lock_waiters_killed", lock::waiters_killed),
+        ("lock_users_killed", lock::hurried_killed),
+        ("lock_creators_killed", lock::creators_killed),
         ("queue_producers_killed", queue::producers_killed),
         ("queue_consumers_killed", queue::consumers_killed),
         ("queue_lessees_killed", queue::lessees_killed),
@@ -30,6 +35,10 @@ fn main() -> std::process::ExitCode {
         (
             "queue_lease_is_in_nobodys_way",
             poison::lease_is_in_nobodys_way,
+        ),
+        (
+            "lock_stopped_holder_keeps_its_lock",
+            stopped::holder_keeps_its_lock,
         ),
         (
             "queue_stopped_reader_keeps_its_message",

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
-use multiproc::{Bytes, GetTimeoutError, Queue};
+use multiproc::{Bytes, GetTimeoutError, Lock, LockTimeoutError, Queue};
 
 use crate::cell::HANG;
 use crate::common::board::{Board, Gate, Zeroed};
@@ -99,4 +99,26 @@ pub fn writer_keeps_its_claim() {
         0
     };
     stand_still(write, wait);
+}
+
+pub fn holder_keeps_its_lock() {
+    let hold_it = |shared: &Shared| {
+        let lock = Lock::open_or_create("lock", [0_u64; 2]).expect("create");
+        let mut guard = lock.lock().expect("free");
+        guard[0] = 1;
+        hold(shared);
+        guard[1] = 1;
+        0
+    };
+    let wait = |shared: &Shared| {
+        let lock = Lock::<[u64; 2]>::open("lock").expect("open");
+        assert_eq!(
+            lock.lock_timeout(LONG).map(drop),
+            Err(LockTimeoutError::Timeout),
+            "taken from the living"
+        );
+        shared.done.store(1, SeqCst);
+        0
+    };
+    stand_still(hold_it, wait);
 }
