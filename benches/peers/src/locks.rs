@@ -3,6 +3,9 @@
 use std::cell::UnsafeCell;
 use std::sync::Mutex;
 
+use multiproc::Lock;
+
+use crate::harness::ours::fresh_name;
 use crate::harness::{
     Bench, Contender, Crew, Goal, Meeting, Report, Shared, Unit, contender, rate, sized, ticks,
 };
@@ -16,6 +19,7 @@ pub fn rows(bench: &mut Bench) {
         move || 1e9 / rate()
     };
     let contenders = vec![
+        contender("multiproc Lock", alone(ours)),
         contender("pthread robust", alone(robust)),
         contender("pthread", alone(pthread)),
         contender("std Mutex †", alone(std_mutex)),
@@ -25,6 +29,7 @@ pub fn rows(bench: &mut Bench) {
     for workers in [2, 4] {
         let together = |run: fn(usize, u64) -> f64| sized(span, move |each| run(workers, each));
         let contenders: Vec<Contender<'_>> = vec![
+            contender("multiproc Lock", together(ours)),
             contender("pthread robust", together(robust)),
             contender("pthread", together(pthread)),
             contender("std Mutex †", together(std_mutex)),
@@ -66,6 +71,48 @@ fn count(
     let total = workers as u64 * each;
     assert_eq!(counter(), total + workers as u64, "additions were lost");
     rate(&reports, total)
+}
+
+/// The library's lock, opened by name in each worker.
+fn ours(workers: usize, each: u64) -> f64 {
+    let name = &fresh_name();
+    let mut crew = Crew::new();
+    for worker in 0..workers {
+        crew.hire(move |meeting| {
+            let lock = open(name, worker, meeting);
+            meeting.meet();
+            let begin = ticks();
+            (0..each).for_each(|_| *lock.lock().expect("a living holder") += 1);
+            let end = ticks();
+            meeting.meet();
+            let count = *lock.lock().expect("a living holder");
+            meeting.meet();
+            Report {
+                begin,
+                end,
+                count,
+                ..Report::default()
+            }
+        });
+    }
+    let reports = crew.run();
+    let total = workers as u64 * each;
+    assert!(
+        reports.iter().all(|report| report.count == total),
+        "additions were lost"
+    );
+    rate(&reports, total)
+}
+
+fn open(name: &str, worker: usize, meeting: &Meeting) -> Lock<u64> {
+    if worker == 0 {
+        let lock = Lock::create(name, 0).expect("a lock");
+        meeting.meet();
+        lock
+    } else {
+        meeting.meet();
+        Lock::open(name).expect("the lock of worker 0")
+    }
 }
 
 fn std_mutex(workers: usize, each: u64) -> f64 {

@@ -1,10 +1,13 @@
 //! Messages per second, and round trips.
 
 use crossbeam_queue::ArrayQueue;
+use multiproc::{Message, Queue, QueueBuilder};
 
 use crate::harness::baseline::{PlainRing, Words};
+use crate::harness::ours::{Fixed, fresh_name, join};
 use crate::harness::{
-    Bench, Contender, Goal, Pace, Shape, Unit, contender, round_trip, sized, stream,
+    Bench, Contender, Endpoint, Goal, Meeting, Pace, Shape, Unit, contender, round_trip, sized,
+    stream,
 };
 use crate::ipc::{Ends, Ipc, Pipe};
 use crate::python;
@@ -21,10 +24,15 @@ pub fn rows(bench: &mut Bench) {
     latency(bench);
 }
 
-fn size<const N: usize>(bench: &mut Bench, name: &str, shape: Shape) {
+fn size<const N: usize>(bench: &mut Bench, name: &str, shape: Shape)
+where
+    Words<N>: Message,
+    Fixed<N>: Endpoint,
+{
     let span = bench.options.span;
     let many = |run: fn(Shape, u64) -> f64| sized(span, move |count| run(shape, count));
     let mut contenders: Vec<Contender<'_>> = vec![
+        contender("multiproc Queue", many(ours::<N>)),
         contender("plain ring", many(plain::<N>)),
         contender("crossbeam ArrayQueue †", many(array::<N>)),
         contender("crossbeam channel †", many(channel::<N>)),
@@ -44,6 +52,21 @@ fn size<const N: usize>(bench: &mut Bench, name: &str, shape: Shape) {
         Goal::NONE,
         contenders,
     );
+}
+
+fn ours<const N: usize>(shape: Shape, count: u64) -> f64
+where
+    Words<N>: Message,
+    Fixed<N>: Endpoint,
+{
+    let name = fresh_name();
+    stream(shape, count, |worker, meeting| {
+        Fixed(join(knobs(&name), worker, meeting))
+    })
+}
+
+fn knobs<T: Message>(name: &str) -> QueueBuilder<T> {
+    Queue::builder().name(name).capacity(CAPACITY)
 }
 
 fn plain<const N: usize>(shape: Shape, count: u64) -> f64 {
@@ -74,6 +97,14 @@ fn pipe<const N: usize>(shape: Shape, count: u64) -> f64 {
 fn latency(bench: &mut Bench) {
     let spinning = Pace::spinning(10_000);
     let contenders = vec![
+        contender("multiproc Queue", || {
+            let [there, back] = [(); 2].map(|()| fresh_name());
+            let open = |worker, meeting: &Meeting| {
+                let first = Fixed::<1>(join(knobs(&there), worker, meeting));
+                (first, Fixed(join(knobs(&back), worker, meeting)))
+            };
+            round_trip(spinning, open).p50
+        }),
         contender("plain ring", || {
             let [there, back] = [(); 2].map(|()| PlainRing::<Words<1>>::new(CAPACITY as u64));
             round_trip(spinning, |_, _| (&there, &back)).p50
