@@ -77,6 +77,24 @@ impl Gate {
         }
     }
 
+    /// Wakes one sleeper after a mere Release store: for changes that are no more than the end of what an earlier
+    /// SeqCst operation began, and whose sleepers know it and look again soon.
+    #[inline]
+    pub(crate) fn wake_after_release(&self) {
+        // Relaxed: ordered by the earlier operation, see `protocol::free`.
+        if self.armed.load(Relaxed) != 0 && !seeded("queue-lost-wakeup") {
+            self.wake_armed(1);
+        }
+    }
+
+    /// Wakes every sleeper after a mere Release store; see [`wake_after_release`](Gate::wake_after_release).
+    #[inline]
+    pub(crate) fn wake_all_after_release(&self) {
+        if self.armed.load(Relaxed) != 0 {
+            self.wake_armed(u32::MAX);
+        }
+    }
+
     /// Wakes every sleeper.
     #[inline]
     pub(crate) fn wake_all(&self) {

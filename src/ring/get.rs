@@ -141,15 +141,15 @@ impl Ring {
     pub(crate) fn ack(&self, taken: Taken) {
         let block = self.spilled(&taken);
         if taken.is_detached() {
-            self.free_record(taken.index(), taken.word());
+            self.free_own_record(taken.index(), taken.word());
         } else {
             protocol::free(self.words(), taken.position());
-            self.control().not_full.wake();
+            self.control().not_full.wake_after_release();
         }
         if let (Some(block), Some(me)) = (block, taken.word().owner()) {
             self.release_block(me, block);
         }
-        self.control().all_done.wake_all();
+        self.control().all_done.wake_all_after_release();
     }
 
     /// Gives the message back, for anybody to take again, out of order.

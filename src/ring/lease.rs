@@ -66,7 +66,7 @@ impl Ring {
         // Release: publishes what was filled in; pairs with the Acquire of whoever reads the record's word.
         self.records.row(index).word.store(word.0, Release);
         protocol::free(self.words(), taken.position());
-        self.control().not_full.wake();
+        self.control().not_full.wake_after_release();
         Some(Taken::in_record(index, word))
     }
 
@@ -94,9 +94,10 @@ impl Ring {
         loop {
             // Pairs with the Release in `grow_records`: the rows below it are backed by memory.
             let backed = self.backed_records();
-            let from = self.local.record_from.load(Relaxed);
-            let found = (0..backed)
-                .map(|n| (from.wrapping_add(n)) % backed)
+            let from = self.local.record_from.load(Relaxed).min(backed);
+            // First where this process freed one last: that one is warm.
+            let found = (from..backed)
+                .chain(0..from)
                 .find_map(|index| self.try_claim_record(index, me));
             if let Some((index, word)) = found {
                 // no step: private to this process
@@ -152,6 +153,16 @@ impl Ring {
             let word = Word(self.records.row(index).word.load(SeqCst));
             (word.state() != State::Free).then_some((index, word))
         })
+    }
+
+    /// Frees a record of our own for its next generation: as its living holder nobody else changes it.
+    pub(super) fn free_own_record(&self, index: u32, mine: Word) {
+        step("lease.free-own");
+        // Release: we are done with the bytes; pairs with `try_claim_record`.
+        let cell = &self.records.row(index).word;
+        cell.store(Word::free(mine.lap() + 1).0, Release);
+        // no step: private to this process
+        self.local.record_from.store(index, Relaxed);
     }
 
     /// Frees a record for its next generation, from the exact word seen.

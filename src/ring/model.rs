@@ -59,10 +59,14 @@ impl Model {
                 break at;
             }
             let ticket = self.control.not_full.arm();
-            if let Ok(at) = protocol::try_claim(self, me) {
-                break at;
+            match protocol::try_claim(self, me) {
+                Ok(at) => break at,
+                Err(in_the_way) if in_the_way.state() == State::Full => {
+                    self.control.not_full.wait(ticket, Deadline::NEVER);
+                }
+                // Behind a message in somebody's hands the ring sleeps in short slices.
+                Err(_) => thread::yield_now(),
             }
-            self.control.not_full.wait(ticket, Deadline::NEVER);
         };
         self.control.not_empty.wake();
         self.write(at, value);
@@ -73,7 +77,7 @@ impl Model {
         let (at, _) = protocol::try_take(self, me)?;
         let value = self.read(at);
         protocol::free(self, at);
-        self.control.not_full.wake();
+        self.control.not_full.wake_after_release();
         Ok(value)
     }
 

@@ -7,14 +7,16 @@
 //! * The claim (SeqCst compare-and-swap) reads-from the freeing swap of the last lap: the old reader is done with the
 //!   bytes before the new writer starts. SeqCst also orders it before the look at the gate.
 //! * Publishing (Release) pairs with the take (Acquire): the reader sees every byte written.
-//! * Freeing (SeqCst swap) pairs with the claim, and orders the freeing before the look at the gate.
+//! * Freeing (Release store) pairs with the claim. No fence follows it: the look at the producers' gate is ordered by
+//!   the *take* (SeqCst), as a producer that finds a slot `Full` and goes to sleep was armed before that take; one
+//!   that finds it `Taken` sleeps in short slices only.
 //! * `head` and `tail` are hints. They are stored Release only after the slot word that justifies them, and read
 //!   Acquire, so a hint is never ahead of the word that justifies it; a late store may set one *back*, which costs
 //!   the next comer a walk and nothing else.
 
 use super::control::Control;
 use super::word::{Position, Relation, State, Word};
-use crate::sys::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+use crate::sys::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use crate::sys::atomic::{AtomicU64, publish_then_look};
 use crate::sys::identity::Participant;
 use crate::sys::seeded::seeded;
@@ -173,11 +175,13 @@ pub(crate) fn try_take<M: Memory>(memory: M, me: Participant) -> Result<(Positio
                 State::Full => {
                     step("queue.take");
                     let mine = seen.taken(me);
-                    // Acquire: pairs with the Release of `publish`; the bytes are read after this.
+                    // Acquire: pairs with the Release of `publish`; the bytes are read after this. SeqCst: before the
+                    // look at the producers' gate that follows `free`.
                     if cell
-                        .compare_exchange(seen.0, mine.0, AcqRel, Relaxed)
+                        .compare_exchange(seen.0, mine.0, SeqCst, Relaxed)
                         .is_ok()
                     {
+                        publish_then_look();
                         advance(head, at.next(memory.capacity()));
                         return Ok((at, mine));
                     }
@@ -208,10 +212,10 @@ fn catch_up(at: Position, seen: Word, capacity: u32) -> Position {
 #[inline(always)]
 pub(crate) fn free<M: Memory>(memory: M, at: Position) {
     step("queue.free");
-    // SeqCst: before the look at the gate for producers. Release part: pairs with the next claim.
+    // Release: pairs with the next claim, whose writer comes after our reading.
     memory
         .word(at.index())
-        .swap(Word::free(at.lap() + 1).0, SeqCst);
+        .store(Word::free(at.lap() + 1).0, Release);
 }
 
 /// Offers a taken message again, from the exact word of its holder; false when the word had changed.
