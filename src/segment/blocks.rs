@@ -207,10 +207,38 @@ impl Blocks {
                 None => self.describe_more(class)?,
             }
         };
-        self.warm_up(block, len).inspect_err(|_| {
-            self.free(me, block);
-        })?;
-        Ok(block)
+        match self.warm_up(block, len) {
+            Ok(()) => Ok(block),
+            Err(full) => {
+                self.free(me, block);
+                self.take_warm(me, class, len).ok_or(full)
+            }
+        }
+    }
+
+    /// Takes a free block that has the memory already, where there is no more to be had: the turn may have led past it.
+    #[cold]
+    fn take_warm(&self, me: Participant, class: usize, len: u64) -> Option<BlockRef> {
+        let needed = len.div_ceil(PAGE) as u32;
+        let blocks = (0..self.described(class)).map(|index| BlockRef {
+            class: class as u8,
+            index,
+        });
+        let warm = |block: &BlockRef| {
+            let descriptor = self.descriptor(*block).ok();
+            // Relaxed: a hint until the block is taken; then ordered by its word.
+            descriptor.is_some_and(|d| d.warm.load(Relaxed) >= needed)
+        };
+        blocks
+            .filter(warm)
+            .find(|&block| match self.try_take(me, block) {
+                Ok(true) if warm(&block) => true,
+                Ok(true) => {
+                    self.free(me, block);
+                    false
+                }
+                _ => false,
+            })
     }
 
     fn take_free(&self, me: Participant, class: usize) -> Result<Option<BlockRef>> {

@@ -74,6 +74,7 @@ pub(crate) fn open_existing(path: &Path) -> Result<OwnedFd> {
         .open(path);
     let file = opened.map_err(|cause| match cause.raw_os_error() {
         Some(libc::ELOOP) => refused(path, "is a symbolic link"),
+        Some(libc::EISDIR) => refused(path, "is a directory"),
         _ => Error::os(format_args!("cannot open {}", path.display()), cause),
     })?;
     let file = OwnedFd::from(file);

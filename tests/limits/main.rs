@@ -1,0 +1,37 @@
+//! Many processes, many objects, no space, and names that lead to something else.
+//!
+//! The sizes are those of a change; docs/testing.md says how to enlarge them.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod crowds;
+mod leaks;
+mod names;
+mod space;
+
+fn main() -> std::process::ExitCode {
+    common::runner::run(&[
+        (
+            "many_processes_count_exactly",
+            crowds::many_processes_count_exactly,
+        ),
+        ("idle_waiters_cost_little", crowds::idle_waiters_cost_little),
+        ("nothing_leaks", leaks::nothing_leaks),
+        (
+            "gc_never_removes_the_living",
+            leaks::gc_never_removes_the_living,
+        ),
+        (
+            "a_full_file_system_is_a_typed_error",
+            space::a_full_file_system_is_a_typed_error,
+        ),
+        (
+            "a_full_cgroup_is_a_typed_error",
+            space::a_full_cgroup_is_a_typed_error,
+        ),
+        (
+            "a_bad_object_is_a_typed_error",
+            names::a_bad_object_is_a_typed_error,
+        ),
+    ])
+}
