@@ -182,6 +182,7 @@ impl<T: Message> Queue<T> {
     /// # }
     /// ```
     #[inline]
+    #[inline]
     pub fn lease(&self) -> Result<Lease<T>, GetError> {
         self.lease_by(Deadline::NEVER)
     }

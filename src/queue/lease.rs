@@ -54,6 +54,7 @@ unsafe impl<T: Message<View: Send + Sync>> Send for Lease<T> {}
 unsafe impl<T: Message<View: Send + Sync>> Sync for Lease<T> {}
 
 impl<T: Message> Lease<T> {
+    #[inline]
     pub(super) fn new(queue: Queue<T>, taken: Taken) -> Self {
         // SAFETY: the message is published and in this process's hands, so nobody writes to its bytes.
         let bytes: &[u8] = unsafe { bytes_at(queue.core.ring.payload(&taken)) };
@@ -68,6 +69,7 @@ impl<T: Message> Lease<T> {
     }
 
     /// Acknowledges the message: it is done with and will never be seen again.
+    #[inline]
     pub fn ack(mut self) {
         self.settled = true;
         self.queue.core.ring.ack(self.taken);
@@ -116,6 +118,7 @@ impl<T: Message> Deref for Lease<T> {
 }
 
 impl<T: Message> Drop for Lease<T> {
+    #[inline]
     fn drop(&mut self) {
         if !self.settled {
             self.queue.core.ring.give_back(self.taken);

@@ -50,11 +50,13 @@ const GROWTH: usize = 16 * 1024;
 impl Ring {
     /// Moves a message from its slot to a lease record and frees the slot; when no record can be had, the message
     /// stays where it is, which is correct and only costs the slot.
+    #[inline]
     pub(crate) fn detach(&self, me: Participant, taken: Taken) -> Taken {
         self.move_out(me, taken).unwrap_or(taken)
     }
 
     /// Moves a message out of its slot into a record; `None` when no record can be had.
+    #[inline]
     pub(super) fn move_out(&self, me: Participant, taken: Taken) -> Option<Taken> {
         if taken.is_detached() {
             return Some(taken);
@@ -70,6 +72,7 @@ impl Ring {
         Some(Taken::in_record(index, word))
     }
 
+    #[inline]
     fn fill_record(&self, index: u32, taken: &Taken) {
         let record = self.records.row(index);
         step("lease.fill");
@@ -86,16 +89,31 @@ impl Ring {
     }
 
     /// The payload bytes of a record.
+    #[inline]
     pub(super) fn record_room(&self, index: u32) -> NonNull<[u8]> {
         self.records.bytes(index, RECORD_HEAD)
     }
 
+    #[inline]
     fn claim_record(&self, me: Participant) -> Option<(u32, Word)> {
+        // First where this process freed one last: that one is warm.
+        let from = self.local.record_from.load(Relaxed);
+        if from < self.backed_records()
+            && let Some(found) = self.try_claim_record(from, me)
+        {
+            // no step: private to this process
+            self.local.record_from.store(from + 1, Relaxed);
+            return Some(found);
+        }
+        self.search_record(me)
+    }
+
+    #[cold]
+    fn search_record(&self, me: Participant) -> Option<(u32, Word)> {
         loop {
             // Pairs with the Release in `grow_records`: the rows below it are backed by memory.
             let backed = self.backed_records();
             let from = self.local.record_from.load(Relaxed).min(backed);
-            // First where this process freed one last: that one is warm.
             let found = (from..backed)
                 .chain(0..from)
                 .find_map(|index| self.try_claim_record(index, me));
@@ -108,6 +126,7 @@ impl Ring {
         }
     }
 
+    #[inline]
     fn try_claim_record(&self, index: u32, me: Participant) -> Option<(u32, Word)> {
         let cell = &self.records.row(index).word;
         let seen = Word(cell.load(Relaxed));
@@ -123,6 +142,7 @@ impl Ring {
     }
 
     /// How many records are backed by memory, as far as private geometry allows.
+    #[inline]
     pub(super) fn backed_records(&self) -> u32 {
         self.control()
             .records
@@ -156,6 +176,7 @@ impl Ring {
     }
 
     /// Frees a record of our own for its next generation: as its living holder nobody else changes it.
+    #[inline]
     pub(super) fn free_own_record(&self, index: u32, mine: Word) {
         step("lease.free-own");
         // Release: we are done with the bytes; pairs with `try_claim_record`.

@@ -156,11 +156,20 @@ pub(crate) fn narrow(bytes: NonNull<[u8]>, len: usize) -> NonNull<[u8]> {
 /// # Safety
 ///
 /// Both ranges are mapped and do not overlap; nobody writes `source`, and nobody else touches `target`, meanwhile.
+#[inline]
 pub(crate) unsafe fn copy(source: NonNull<[u8]>, target: NonNull<[u8]>) {
     assert!(source.len() <= target.len());
     let (from, to) = (source.cast::<u8>(), target.cast::<u8>());
-    // SAFETY: the caller's promise, and the lengths were compared.
-    unsafe { to.copy_from_nonoverlapping(from, source.len()) }
+    // SAFETY: the caller's promise, and the lengths were compared. One word, the commonest message, is copied without
+    // a call.
+    unsafe {
+        match source.len() {
+            8 => to
+                .cast::<[u8; 8]>()
+                .copy_from_nonoverlapping(from.cast(), 1),
+            len => to.copy_from_nonoverlapping(from, len),
+        }
+    }
 }
 
 /// Writes `bytes` to the beginning of `room`.
