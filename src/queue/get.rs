@@ -182,7 +182,6 @@ impl<T: Message> Queue<T> {
     /// # }
     /// ```
     #[inline]
-    #[inline]
     pub fn lease(&self) -> Result<Lease<T>, GetError> {
         self.lease_by(Deadline::NEVER)
     }

@@ -5,7 +5,7 @@
 //! is the process that would free it, or a dead one. What a dead owner's block is worth is decided by whether a slot
 //! or a lease record refers to it.
 
-use super::ring::{Ring, SPILLED};
+use super::core::{Ring, SPILLED};
 use super::word::{State, Word};
 use crate::segment::blocks::{BlockRef, Blocks};
 use crate::segment::narrow;

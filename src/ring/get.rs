@@ -1,7 +1,7 @@
 //! Getting: take the next message, read in place, acknowledge or give back.
 
+use super::core::{Ring, TakeError};
 use super::protocol::{self, Nothing};
-use super::ring::{Ring, TakeError};
 use super::taken::Taken;
 use super::wait::{Patience, Peers, Role, Watch};
 use super::word::State;

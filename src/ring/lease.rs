@@ -3,8 +3,8 @@
 //! The move must not lose or double the message whoever dies where. The record names the position it came from; as
 //! long as that slot still says `Taken` by the same owner, the slot has the message and the record is nothing.
 
+use super::core::Ring;
 use super::protocol;
-use super::ring::Ring;
 use super::taken::Taken;
 use super::word::{State, Word};
 use crate::segment::copy;

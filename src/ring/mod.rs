@@ -20,6 +20,8 @@ mod word;
 #[cfg(not(loom))]
 mod block;
 #[cfg(not(loom))]
+mod core;
+#[cfg(not(loom))]
 mod geometry;
 #[cfg(not(loom))]
 mod get;
@@ -29,8 +31,6 @@ mod lease;
 mod put;
 #[cfg(not(loom))]
 mod repair;
-#[cfg(not(loom))]
-mod ring;
 #[cfg(not(loom))]
 mod taken;
 #[cfg(not(loom))]
@@ -42,9 +42,9 @@ mod model;
 mod tests;
 
 #[cfg(not(loom))]
-pub(crate) use geometry::{Geometry, Shape};
+pub(crate) use core::{Claim, ClaimError, RawStats, Ring, TakeError};
 #[cfg(not(loom))]
-pub(crate) use ring::{Claim, ClaimError, RawStats, Ring, TakeError};
+pub(crate) use geometry::{Geometry, Shape};
 #[cfg(not(loom))]
 pub(crate) use taken::Taken;
 #[cfg(not(loom))]

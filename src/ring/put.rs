@@ -1,7 +1,7 @@
 //! Putting: claim a slot, write in place, commit or abort.
 
+use super::core::{Claim, ClaimError, Ring, SPILLED};
 use super::protocol;
-use super::ring::{Claim, ClaimError, Ring, SPILLED};
 use super::wait::{Patience, Peers, Role, Watch};
 use super::word::{Position, State};
 use crate::segment::blocks::BlockRef;

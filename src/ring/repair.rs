@@ -1,8 +1,8 @@
 //! After a death: what the dead held is offered again, skipped or freed. Every step may be repeated by anybody.
 
+use super::core::Ring;
 use super::lease::RecordHead;
 use super::protocol;
-use super::ring::Ring;
 use super::taken::Taken;
 use super::wait::Peers;
 use super::word::{Position, State, Word};

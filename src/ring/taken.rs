@@ -1,7 +1,7 @@
 //! A message in somebody's hands, and where its parts are.
 
+use super::core::{Ring, SPILLED};
 use super::lease::RecordHead;
-use super::ring::{Ring, SPILLED};
 use super::word::{Position, Word};
 use crate::segment::blocks::BlockRef;
 use crate::segment::narrow;

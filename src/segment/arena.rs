@@ -289,11 +289,7 @@ impl Arena {
         (0..self.grown() * SPANS_PER_CHUNK).flat_map(move |span| {
             let stride = self.class_of(span).map_or(0, |class| 1 << class);
             let first = span * UNITS_PER_SPAN;
-            let units = if stride == 0 {
-                0
-            } else {
-                UNITS_PER_SPAN / stride
-            };
+            let units = UNITS_PER_SPAN.checked_div(stride).unwrap_or(0);
             (0..units).filter_map(move |index| {
                 let unit = first + index * stride;
                 let word = Word(self.word(unit).load(Relaxed)); // who uses the block locates it, with Acquire

@@ -419,6 +419,7 @@ impl Blocks {
     }
 
     /// How many blocks are not free, and the memory in pages that all blocks keep.
+    #[cfg(test)]
     pub(crate) fn usage(&self) -> Result<(u32, u64)> {
         let (mut taken, mut pages) = (0, 0);
         for class in 0..CLASSES {

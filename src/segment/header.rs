@@ -180,7 +180,6 @@ impl Header {
                 pid: self.creator_pid.load(Relaxed),
                 start_time: self.creator_start.load(Relaxed),
             },
-            pid_namespace: self.pid_namespace.load(Relaxed),
             parts,
         })
     }

@@ -96,7 +96,6 @@ pub(crate) struct Geometry {
     pub(crate) params: [u64; 8],
     pub(crate) mode: u32,
     pub(crate) creator: Process,
-    pub(crate) pid_namespace: u64,
     parts: Parts,
 }
 

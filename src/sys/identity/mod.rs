@@ -38,6 +38,7 @@ impl Participant {
     }
 
     /// Every participant there can be, lowest slot first.
+    #[cfg(test)]
     pub(crate) fn all() -> impl Iterator<Item = Participant> {
         (Self::FIRST.0..=Self::LAST.0).map(Participant)
     }
