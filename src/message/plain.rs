@@ -215,6 +215,7 @@ mod tests {
     crate::plain! {
         #[derive(Clone, Copy)]
         #[repr(u16)]
+        #[allow(dead_code, reason = "the values come from bytes")]
         enum Level { Low = 1, High = 500 }
 
         struct Mixed { flag: bool, pad: [u8; 3], letter: char }

@@ -64,10 +64,10 @@ fn report(panic: &std::panic::PanicHookInfo<'_>) {
     let place = panic
         .location()
         .map_or_else(String::new, ToString::to_string);
-    say(&format!(
-        "{place}: {}",
-        panic.payload_as_str().unwrap_or("a panic")
-    ));
+    let payload = panic.payload();
+    let owned = || payload.downcast_ref::<String>().map(String::as_str);
+    let text = payload.downcast_ref::<&str>().copied().or_else(owned);
+    say(&format!("{place}: {}", text.unwrap_or("a panic")));
 }
 
 fn passes((name, body): &Test) -> bool {
