@@ -82,6 +82,8 @@ unsafe impl Zeroed for Gate {}
 impl Gate {
     pub fn open(&self) {
         self.0.store(1, SeqCst);
+        // SAFETY: FUTEX_WAKE reads nothing but the address of a live word.
+        unsafe { libc::syscall(libc::SYS_futex, self.0.as_ptr(), libc::FUTEX_WAKE, i32::MAX) };
     }
 
     pub fn is_open(&self) -> bool {
@@ -91,7 +93,34 @@ impl Gate {
     /// Waits until the gate is open; `false` when that takes longer than any healthy run.
     #[must_use]
     pub fn wait(&self) -> bool {
-        eventually(Duration::from_secs(20), || self.is_open())
+        self.wait_for(Duration::from_secs(20))
+    }
+
+    /// Waits until the gate is open; `false` when `limit` passes first. Sleeps, so that the others get the processor.
+    #[must_use]
+    pub fn wait_for(&self, limit: Duration) -> bool {
+        let begin = Instant::now();
+        while !self.is_open() {
+            let left = limit.saturating_sub(begin.elapsed());
+            if left.is_zero() {
+                return false;
+            }
+            let left = libc::timespec {
+                tv_sec: left.as_secs() as libc::time_t,
+                tv_nsec: left.subsec_nanos().into(),
+            };
+            // SAFETY: the word and the relative time live through the call.
+            unsafe {
+                libc::syscall(
+                    libc::SYS_futex,
+                    self.0.as_ptr(),
+                    libc::FUTEX_WAIT,
+                    0,
+                    &raw const left,
+                )
+            };
+        }
+        true
     }
 }
 

@@ -9,7 +9,7 @@
 //! The driver itself never touches the library, so its forked children inherit no membership.
 
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::common::board::{Board, Gate, Zeroed, eventually};
 use crate::common::child::{Child, End};
@@ -281,9 +281,13 @@ impl Engine {
 
     /// Whether the keeper has prepared its object.
     fn prepares(&self, keeper: &mut Child) -> bool {
-        eventually(PATIENCE, || {
-            self.shared.ready.is_open() || keeper.poll().is_some()
-        }) && self.shared.ready.is_open()
+        let begin = Instant::now();
+        while !self.shared.ready.wait_for(Duration::from_millis(20)) {
+            if begin.elapsed() > PATIENCE || keeper.poll().is_some() {
+                return self.shared.ready.is_open();
+            }
+        }
+        true
     }
 
     /// An empty folder and a clean board.

@@ -236,7 +236,11 @@ fn create(stage: &Stage) {
 /// A lock without a name, found by the handle in a message.
 fn keep_handle(stage: &Stage) {
     let lock = Lock::new([0, 0]).expect("new");
-    let post = Queue::<Lock<Pair>>::create("post").expect("create");
+    let post = Queue::<Lock<Pair>>::builder()
+        .name("post")
+        .capacity(4)
+        .create()
+        .expect("create");
     for _ in 0..2 {
         post.put(&lock).expect("room");
     }

@@ -43,9 +43,7 @@ impl Gates {
     /// In the auditor, once it has joined: sleeps until all others have left.
     pub fn until_audit(&self) {
         self.joined.open();
-        assert!(eventually(Duration::from_secs(3600), || self
-            .audit
-            .is_open()));
+        assert!(self.audit.wait_for(Duration::from_secs(36_000)));
     }
 }
 

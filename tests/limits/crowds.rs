@@ -57,7 +57,7 @@ fn settle(shared: &Board<Shared>, children: Vec<Child>, mut keeper: Child) {
 }
 
 fn waits(gate: &Gate) {
-    assert!(eventually(LONG, || gate.is_open()));
+    assert!(gate.wait_for(LONG));
 }
 
 /// Every one of them locks, adds one, unlocks, again and again; not one addition is lost.
