@@ -145,7 +145,7 @@ impl Ring {
         self.bury_the_undeliverable(me);
         let from_record = self
             .open_records()
-            .filter(|(_, word)| word.state() == State::Returned)
+            .filter(|&(_, word)| word.state() == State::Returned && !self.is_undeliverable(word))
             .find_map(|(index, seen)| self.take_record(index, seen, seen.taken(me)));
         let found = from_record.or_else(|| self.search_slots(me));
         if found.is_none() {
@@ -162,7 +162,10 @@ impl Ring {
         let index = (0..capacity)
             .map(|n| (from + n) % capacity)
             .find_map(|index| {
-                let seen = self.returned_slot(index)?;
+                // What was offered again for the last time since the burial above waits for the next one.
+                let seen = self
+                    .returned_slot(index)
+                    .filter(|&word| !self.is_undeliverable(word))?;
                 protocol::retake(self.words(), index, seen, me).map(|mine| (index, mine))
             });
         let (index, mine) = index?;

@@ -66,14 +66,12 @@ impl Times {
         self.0.iter().filter(|&&t| t > microseconds).count()
     }
 
+    /// The time that `permille` of a thousand did not exceed.
     fn at(&self, permille: usize) -> u64 {
         let mut sorted = self.0.clone();
         sorted.sort_unstable();
-        let last = sorted.len().saturating_sub(1);
-        sorted
-            .get((last * permille).div_ceil(1000))
-            .copied()
-            .unwrap_or(0)
+        let rank = (sorted.len() * permille).div_ceil(1000).max(1);
+        sorted.get(rank - 1).copied().unwrap_or(0)
     }
 }
 
