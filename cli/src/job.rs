@@ -266,9 +266,7 @@ fn feeder(
     let (all, repeat) = (options.all, options.repeat);
     thread::spawn(move || {
         let fed = feed(&named, all, repeat, |task| {
-            if task.first && progress.is_shown() {
-                progress.expect(task.size() * repeat);
-            }
+            progress.expect(&task, repeat);
             match tasks.put(task) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(_) => ControlFlow::Break(()),

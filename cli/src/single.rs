@@ -20,6 +20,7 @@ pub fn run(named: &[Input], options: &Options) -> Outcome {
     let (mut counter, mut record, mut produced) =
         (Counter::new(), Record::default(), Produced::default());
     let fed = feed(named, options.all, options.repeat, |task| {
+        progress.expect(&task, options.repeat);
         let read = reader::read(&task, &mut record, &mut produced, |record| {
             counter.count(&record.block);
             progress.add(record.block.len() as u64);
