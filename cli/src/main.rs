@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `args`, `help/` | the command line |
 //! | `walk`, `feed`, `spool` | which files there are, and in which order they are read |
+//! | `ignore`, `glob` | the rules of `.gitignore` files |
 //! | `split`, `reader` | files become records: blocks of whole lines |
 //! | `count`, `table` | words, lines and bytes of a block |
 //! | `record` | what travels between the processes |
@@ -25,7 +26,9 @@ mod count;
 mod crew;
 mod feed;
 mod gc;
+mod glob;
 mod ids;
+mod ignore;
 mod interrupt;
 mod job;
 mod json;

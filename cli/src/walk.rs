@@ -1,11 +1,13 @@
 //! File walking: which files the given paths mean, and how many were left out.
 
-use std::fs;
+use std::ffi::OsString;
+use std::fs::{self, FileType};
+use std::io;
 use std::ops::ControlFlow;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use ignore::WalkBuilder;
-
+use crate::ignore::Scope;
 use crate::say;
 
 /// One input, as a producer opens it.
@@ -76,59 +78,79 @@ fn one(
     }
 }
 
-/// Walks one directory.
+/// Walks one directory, in the order of names.
 fn directory(
     root: &Path,
     all: bool,
     left_out: &mut LeftOut,
     each: &mut impl FnMut(Input) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
-    let mut taken = 0;
-    for entry in builder(root, all).build() {
-        match entry {
-            Ok(entry) if entry.file_type().is_some_and(|kind| kind.is_file()) => {
-                taken += 1;
-                each(Input {
-                    path: entry.into_path(),
-                    any: all,
-                })?;
-            }
-            Ok(_) => {}
+    // Rules are about absolute paths, people and messages about those that were named.
+    let absolute = fs::canonicalize(root).unwrap_or_else(|_| root.to_path_buf());
+    let scope = if all {
+        None
+    } else {
+        Scope::outermost(&absolute)
+    };
+    let mut waiting = vec![(root.to_path_buf(), absolute, scope)];
+    while let Some((directory, absolute, scope)) = waiting.pop() {
+        let entries = match entries(&directory) {
+            Ok(entries) => entries,
             Err(error) => {
                 left_out.failed += 1;
-                say::warning(&error);
+                say::unreadable(&directory, &error);
+                continue;
+            }
+        };
+        let mut deeper = Vec::new();
+        for (name, kind) in entries {
+            let (path, absolute) = (directory.join(&name), absolute.join(&name));
+            if !all && is_skipped(&absolute, kind, scope.as_deref()) {
+                left_out.skipped += regular_files(path, kind);
+            } else if kind.is_dir() {
+                let scope = if all {
+                    None
+                } else {
+                    Scope::enter(&absolute, scope.clone())
+                };
+                deeper.push((path, absolute, scope));
+            } else if kind.is_file() {
+                each(Input { path, any: all })?;
             }
         }
-    }
-    if !all {
-        left_out.skipped += regular_files(root).saturating_sub(taken);
+        waiting.extend(deeper.into_iter().rev());
     }
     ControlFlow::Continue(())
 }
 
-/// The rules of what is walked: git's, whether or not this is a repository.
-fn builder(root: &Path, all: bool) -> WalkBuilder {
-    let mut builder = WalkBuilder::new(root);
-    builder
-        .standard_filters(!all)
-        .ignore(false)
-        .require_git(false);
-    builder
+/// What is in a directory, sorted by name.
+fn entries(directory: &Path) -> io::Result<Vec<(OsString, FileType)>> {
+    let entries = fs::read_dir(directory)?;
+    let named = entries.map(|entry| entry.and_then(|e| Ok((e.file_name(), e.file_type()?))));
+    let mut named = named.collect::<io::Result<Vec<_>>>()?;
+    named.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(named)
 }
 
-/// How many regular files there are below a directory, as far as it can be listed.
-fn regular_files(directory: &Path) -> u64 {
+/// Whether a path is hidden or ignored.
+fn is_skipped(absolute: &Path, kind: FileType, scope: Option<&Scope>) -> bool {
+    let name = absolute.file_name().unwrap_or_default();
+    let path = absolute.as_os_str().as_bytes();
+    name.as_bytes().starts_with(b".") || scope.is_some_and(|s| s.ignores(path, kind.is_dir()))
+}
+
+/// How many regular files a path stands for: one, or those below it, as far as it can be listed.
+fn regular_files(path: PathBuf, kind: FileType) -> u64 {
     let mut files = 0;
-    let mut waiting = vec![directory.to_path_buf()];
-    while let Some(directory) = waiting.pop() {
-        let Ok(entries) = fs::read_dir(&directory) else {
+    let mut waiting = vec![(path, kind)];
+    while let Some((path, kind)) = waiting.pop() {
+        files += u64::from(kind.is_file());
+        if !kind.is_dir() {
             continue;
-        };
-        for entry in entries.flatten() {
-            match entry.file_type() {
-                Ok(kind) if kind.is_dir() => waiting.push(entry.path()),
-                Ok(kind) => files += u64::from(kind.is_file()),
-                Err(_) => {}
+        }
+        for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+            if let Ok(kind) = entry.file_type() {
+                waiting.push((entry.path(), kind));
             }
         }
     }
@@ -192,10 +214,36 @@ mod tests {
     }
 
     #[test]
-    fn rules_hold_without_a_repository_and_in_parents() {
-        let dir = tree(&[(".gitignore", "*.log\n"), ("sub/a.log", ""), ("sub/b", "")]);
-        let (found, _) = names(&[dir.path().join("sub")], false);
+    fn rules_of_the_repository_hold_in_its_parts() {
+        let mut files = vec![
+            (".gitignore", "*.log\nsub/c\n"),
+            ("sub/a.log", ""),
+            ("sub/b", ""),
+            ("sub/c", ""),
+        ];
+        let (found, _) = names(&[tree(&files).path().join("sub")], false);
+        assert_eq!(
+            found,
+            ["a.log", "b", "c"],
+            "without a repository, what is above does not count"
+        );
+        files.push((".git/HEAD", ""));
+        let (found, _) = names(&[tree(&files).path().join("sub")], false);
         assert_eq!(found, ["b"]);
+    }
+
+    #[test]
+    fn a_repository_inside_another_has_its_own_rules() {
+        let dir = tree(&[
+            (".gitignore", "*.log\n"),
+            ("inner/.git/HEAD", ""),
+            ("inner/a.log", ""),
+            ("inner/b/.gitignore", "c\n"),
+            ("inner/b/c", ""),
+            ("inner/b/d", ""),
+        ]);
+        let (found, _) = names(&[dir.path().to_path_buf()], false);
+        assert_eq!(found, ["a.log", "d"]);
     }
 
     #[test]
