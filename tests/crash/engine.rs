@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 use crate::common::board::{Board, Gate, Zeroed, eventually};
 use crate::common::child::{Child, End};
 use crate::common::folder::Folder;
-use crate::common::runner::say;
 use crate::ledger::Ledger;
 
 /// How long anything healthy may take here; whatever takes longer is wedged.

@@ -119,11 +119,11 @@ fn round<B: Books>(
     times: &mut Times,
 ) {
     let start = |body: Body<B>| Child::fork(|| run_body(body, books));
-    let mut auditor = start(cell.auditor);
+    let auditor = start(cell.auditor);
     let mut victims: Vec<Child> = (0..PROCESSES_OF_EACH)
         .map(|_| start(cell.victims))
         .collect();
-    let mut others: Vec<Child> = (0..PROCESSES_OF_EACH).map(|_| start(cell.others)).collect();
+    let others: Vec<Child> = (0..PROCESSES_OF_EACH).map(|_| start(cell.others)).collect();
     let moves = |from: u64| eventually(HANG, || (cell.progress)(books) > from);
     assert!(moves(0), "{}: nothing ever moved", cell.name);
     for kill in 0..kills {

@@ -120,7 +120,7 @@ fn worker(shared: &Shared) -> i32 {
         }
         let sip = shared.sips.fetch_add(1, SeqCst) + 1;
         assert_eq!(message.delivery_count(), sip);
-        if sip % 2 == 0 {
+        if sip.is_multiple_of(2) {
             std::mem::forget(message.detach());
         } else {
             std::mem::forget(message);

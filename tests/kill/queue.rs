@@ -200,7 +200,7 @@ fn lease(ledger: &Ledger) {
 }
 
 fn settle(turn: usize, ticket: crate::ledger::Ticket<'_>, lease: multiproc::Lease<Bytes>) {
-    if turn % 7 == 0 {
+    if turn.is_multiple_of(7) {
         return lease.give_back();
     }
     ticket.acking();
