@@ -1,5 +1,6 @@
 //! What a contender is held against: the smallest correct structures of our own, without crash safety, names or types.
 
+pub mod mutex;
 pub mod plain_ring;
 pub mod raw;
 pub mod records;

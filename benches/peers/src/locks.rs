@@ -1,13 +1,13 @@
 //! A critical section that counts, under each lock.
 
-use std::cell::UnsafeCell;
 use std::sync::Mutex;
 
 use multiproc::Lock;
 
+use crate::harness::baseline::mutex::{count, pthread as shared_pthread};
 use crate::harness::ours::fresh_name;
 use crate::harness::{
-    Bench, Contender, Crew, Goal, Meeting, Report, Shared, Unit, contender, rate, sized, ticks,
+    Bench, Contender, Crew, Goal, Meeting, Report, Unit, contender, rate, sized, ticks,
 };
 
 /// All rows about locks.
@@ -38,39 +38,6 @@ pub fn rows(bench: &mut Bench) {
         let name = format!("{workers} processes on one counter");
         bench.row(&name, Unit::PerSecond, Goal::NONE, contenders);
     }
-}
-
-/// Has `workers` workers call `add` `each` times; returns calls per second, after checking the counter.
-fn count(
-    workers: usize,
-    each: u64,
-    threads: bool,
-    add: impl Fn() + Sync,
-    counter: impl Fn() -> u64,
-) -> f64 {
-    let add = &add;
-    let work = move |meeting: &Meeting| {
-        add();
-        meeting.meet();
-        let begin = ticks();
-        (0..each).for_each(|_| add());
-        Report {
-            begin,
-            end: ticks(),
-            count: each,
-            ..Report::default()
-        }
-    };
-    let mut crew = Crew::new();
-    (0..workers).for_each(|_| crew.hire(work));
-    let reports = if threads {
-        crew.run_as_threads()
-    } else {
-        crew.run()
-    };
-    let total = workers as u64 * each;
-    assert_eq!(counter(), total + workers as u64, "additions were lost");
-    rate(&reports, total)
 }
 
 /// The library's lock, opened by name in each worker.
@@ -134,62 +101,10 @@ fn parking_lot_mutex(workers: usize, each: u64) -> f64 {
     )
 }
 
-/// A pthread mutex and the counter under it, in shared memory.
-#[repr(C)]
-struct Counter {
-    mutex: UnsafeCell<libc::pthread_mutex_t>,
-    count: UnsafeCell<u64>,
-}
-
-// SAFETY: the mutex synchronises by itself, and the count is only touched under it.
-unsafe impl Sync for Counter {}
-
-impl Counter {
-    fn init(&self, robust: bool) {
-        // SAFETY: an all-zero attribute object is overwritten by its initialiser before use.
-        let mut attributes: libc::pthread_mutexattr_t = unsafe { std::mem::zeroed() };
-        let attributes = &raw mut attributes;
-        // SAFETY: the attribute object is initialised first, and the mutex is not in use yet.
-        unsafe {
-            libc::pthread_mutexattr_init(attributes);
-            libc::pthread_mutexattr_setpshared(attributes, libc::PTHREAD_PROCESS_SHARED);
-            if robust {
-                libc::pthread_mutexattr_setrobust(attributes, libc::PTHREAD_MUTEX_ROBUST);
-            }
-            libc::pthread_mutex_init(self.mutex.get(), attributes);
-        }
-    }
-
-    #[inline]
-    fn add(&self) {
-        // SAFETY: the mutex was initialised; the count is touched between lock and unlock only.
-        unsafe {
-            libc::pthread_mutex_lock(self.mutex.get());
-            *self.count.get() += 1;
-            libc::pthread_mutex_unlock(self.mutex.get());
-        }
-    }
-}
-
 fn robust(workers: usize, each: u64) -> f64 {
     shared_pthread(true, workers, each)
 }
 
 fn pthread(workers: usize, each: u64) -> f64 {
     shared_pthread(false, workers, each)
-}
-
-fn shared_pthread(robust: bool, workers: usize, each: u64) -> f64 {
-    let shared = Shared::new(4096);
-    // SAFETY: zeroed memory is a valid counter, initialised before anybody uses it.
-    let counter: &Counter = unsafe { shared.at(0) };
-    counter.init(robust);
-    // SAFETY: read after all workers have ended.
-    count(
-        workers,
-        each,
-        false,
-        || counter.add(),
-        || unsafe { *counter.count.get() },
-    )
 }
