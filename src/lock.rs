@@ -5,12 +5,13 @@ mod guard;
 
 use std::fmt;
 use std::ptr::NonNull;
+use std::thread::panicking;
 use std::time::{Duration, Instant};
 
 use crate::message::{Handle, Plain, Room, handle_message, plain_fingerprint, plain_name};
 use crate::segment::layout::Offset;
 use crate::segment::{Kind, Segment};
-use crate::sync::{Owner, RawLock, Refused};
+use crate::sync::{Claimant, Owner, RawLock, Refused};
 use crate::sys::clock::Deadline;
 use crate::tenancy::{Form, RawHandle, Small, Tenant};
 use crate::{Error, ErrorKind, Result};
@@ -91,6 +92,8 @@ pub use guard::LockGuard;
 pub struct Lock<T: Plain> {
     raw: NonNull<RawLock>,
     data: Room<T>,
+    /// This process in the segment of `home`.
+    claimant: Claimant,
     home: Small,
 }
 
@@ -185,6 +188,7 @@ impl<T: Plain> Lock<T> {
         Ok(Lock {
             raw: NonNull::from(raw),
             data,
+            claimant: Claimant::new(small.tenant().seat()?),
             home: small,
         })
     }
@@ -195,16 +199,38 @@ impl<T: Plain> Lock<T> {
         unsafe { self.raw.as_ref() }
     }
 
-    #[inline]
     fn tenant(&self) -> &Tenant {
         self.home.tenant()
     }
 
+    /// The lock, if nothing is out of the ordinary: nobody holds it, it is not marked, this thread holds no other lock
+    /// and is not panicking, and the data are a value.
     #[inline]
-    fn acquire(&self, deadline: Deadline) -> std::result::Result<LockGuard<'_, T>, Refused> {
+    fn at_once(&self) -> Option<LockGuard<'_, T>> {
+        if panicking() || !self.raw().claim(&self.claimant) {
+            return None;
+        }
+        LockGuard::unremarkable(self).checked()
+    }
+
+    /// The lock, whatever it takes; ends what [`at_once`](Lock::at_once) may have begun.
+    #[cold]
+    fn in_time(
+        &self,
+        deadline: Deadline,
+    ) -> std::result::Result<LockGuard<'_, T>, LockTimeoutError> {
         let tenant = self.tenant();
-        self.raw().lock(tenant.me(), tenant, deadline)?;
-        Ok(LockGuard::new(self, None))
+        self.claimant.renew(tenant.me());
+        match self.raw().lock(tenant.me(), tenant, deadline) {
+            Ok(()) => LockGuard::new(self)
+                .checked()
+                .ok_or(LockTimeoutError::Invalid),
+            Err(Refused::TimedOut) => Err(LockTimeoutError::Timeout),
+            Err(Refused::Deadlock) => Err(LockTimeoutError::Deadlock),
+            Err(Refused::Marked(owner)) => Err(LockTimeoutError::OwnerDied {
+                pid: self.pid_of(owner),
+            }),
+        }
     }
 
     /// Waits for the lock and takes it.
@@ -215,10 +241,20 @@ impl<T: Plain> Lock<T> {
     /// [`LockError::Invalid`] if the data are no value of their type. In each case nothing is held.
     #[inline]
     pub fn lock(&self) -> std::result::Result<LockGuard<'_, T>, LockError> {
-        match self.acquire(Deadline::NEVER) {
-            Ok(guard) => guard.checked().ok_or(LockError::Invalid),
-            Err(why) => Err(self.explain(why)),
+        match self.at_once() {
+            Some(guard) => Ok(guard),
+            None => self.in_turn(),
         }
+    }
+
+    #[cold]
+    fn in_turn(&self) -> std::result::Result<LockGuard<'_, T>, LockError> {
+        self.in_time(Deadline::NEVER).map_err(|why| match why {
+            LockTimeoutError::OwnerDied { pid } => LockError::OwnerDied { pid },
+            LockTimeoutError::Deadlock => LockError::Deadlock,
+            LockTimeoutError::Invalid => LockError::Invalid,
+            LockTimeoutError::Timeout => unreachable!("there is no deadline"),
+        })
     }
 
     /// Takes the lock if it is free.
@@ -242,11 +278,19 @@ impl<T: Plain> Lock<T> {
     /// ```
     #[inline]
     pub fn try_lock(&self) -> std::result::Result<LockGuard<'_, T>, TryLockError> {
-        match self.acquire(Deadline::NOW) {
-            Ok(guard) => guard.checked().ok_or(TryLockError::Invalid),
-            Err(Refused::TimedOut | Refused::Deadlock) => Err(TryLockError::WouldBlock),
-            Err(why) => Err(self.explain(why).into()),
+        match self.at_once() {
+            Some(guard) => Ok(guard),
+            None => self.now_or_never(),
         }
+    }
+
+    #[cold]
+    fn now_or_never(&self) -> std::result::Result<LockGuard<'_, T>, TryLockError> {
+        self.in_time(Deadline::NOW).map_err(|why| match why {
+            LockTimeoutError::OwnerDied { pid } => TryLockError::OwnerDied { pid },
+            LockTimeoutError::Invalid => TryLockError::Invalid,
+            LockTimeoutError::Timeout | LockTimeoutError::Deadlock => TryLockError::WouldBlock,
+        })
     }
 
     /// Waits for the lock for as long as `timeout`.
@@ -276,7 +320,10 @@ impl<T: Plain> Lock<T> {
         &self,
         timeout: Duration,
     ) -> std::result::Result<LockGuard<'_, T>, LockTimeoutError> {
-        self.lock_until(Deadline::after(timeout))
+        match self.at_once() {
+            Some(guard) => Ok(guard),
+            None => self.in_time(Deadline::after(timeout)),
+        }
     }
 
     /// Waits for the lock until `deadline`.
@@ -288,17 +335,9 @@ impl<T: Plain> Lock<T> {
         &self,
         deadline: Instant,
     ) -> std::result::Result<LockGuard<'_, T>, LockTimeoutError> {
-        self.lock_until(Deadline::at(deadline))
-    }
-
-    fn lock_until(
-        &self,
-        deadline: Deadline,
-    ) -> std::result::Result<LockGuard<'_, T>, LockTimeoutError> {
-        match self.acquire(deadline) {
-            Ok(guard) => guard.checked().ok_or(LockTimeoutError::Invalid),
-            Err(Refused::TimedOut) => Err(LockTimeoutError::Timeout),
-            Err(why) => Err(self.explain(why).into()),
+        match self.at_once() {
+            Some(guard) => Ok(guard),
+            None => self.in_time(Deadline::at(deadline)),
         }
     }
 
@@ -342,21 +381,10 @@ impl<T: Plain> Lock<T> {
 
     fn acquire_anyway(&self) -> std::result::Result<LockGuard<'_, T>, LockError> {
         let tenant = self.tenant();
-        let origin = self.raw().recover(tenant.me(), tenant, Deadline::NEVER);
-        match origin {
-            Ok(origin) => Ok(LockGuard::new(self, origin)),
-            Err(why) => Err(self.explain(why)),
-        }
-    }
-
-    #[cold]
-    fn explain(&self, why: Refused) -> LockError {
-        match why {
-            Refused::Marked(owner) => LockError::OwnerDied {
-                pid: self.pid_of(owner),
-            },
-            Refused::Deadlock => LockError::Deadlock,
-            Refused::TimedOut => unreachable!("only those who set a deadline can meet it"),
+        match self.raw().recover(tenant.me(), tenant, Deadline::NEVER) {
+            Ok(None) => Ok(LockGuard::new(self)),
+            Ok(Some(origin)) => Ok(LockGuard::of_marked(self, origin)),
+            Err(_) => Err(LockError::Deadlock), // marks are taken, and there is no deadline
         }
     }
 
@@ -373,6 +401,7 @@ impl<T: Plain> Clone for Lock<T> {
         Lock {
             raw: self.raw,
             data: self.data,
+            claimant: self.claimant.clone(),
             home: self.home.clone(),
         }
     }

@@ -69,26 +69,6 @@ pub enum LockTimeoutError {
     Invalid,
 }
 
-impl From<LockError> for TryLockError {
-    fn from(error: LockError) -> Self {
-        match error {
-            LockError::OwnerDied { pid } => TryLockError::OwnerDied { pid },
-            LockError::Deadlock => TryLockError::WouldBlock,
-            LockError::Invalid => TryLockError::Invalid,
-        }
-    }
-}
-
-impl From<LockError> for LockTimeoutError {
-    fn from(error: LockError) -> Self {
-        match error {
-            LockError::OwnerDied { pid } => LockTimeoutError::OwnerDied { pid },
-            LockError::Deadlock => LockTimeoutError::Deadlock,
-            LockError::Invalid => LockTimeoutError::Invalid,
-        }
-    }
-}
-
 impl From<LockError> for Error {
     fn from(error: LockError) -> Self {
         let kind = match error {

@@ -7,7 +7,7 @@ use std::thread::panicking;
 
 use super::Lock;
 use crate::message::Plain;
-use crate::sync::Owner;
+use crate::sync::{Owner, RawLock};
 
 /// The right to the data of a [`Lock`], for as long as it is kept.
 ///
@@ -16,25 +16,69 @@ use crate::sync::Owner;
 #[must_use = "a guard that is dropped at once gives the lock up at once"]
 pub struct LockGuard<'a, T: Plain> {
     lock: &'a Lock<T>,
-    /// Who held the lock last, if it was marked and is not consistent yet.
-    origin: Option<Owner>,
-    /// Whether the thread was panicking already: what it drops while unwinding is not torn by that panic.
-    panicking: bool,
+    note: Note,
     stays: PhantomData<*const ()>,
+}
+
+/// What a guard has to remember until it is dropped; one word, so that a guard travels in registers.
+///
+/// | bits | meaning |
+/// |---|---|
+/// | 33 | the thread was panicking already: what it drops while unwinding is not torn by that panic |
+/// | 32 | the lock was marked, and the data are not declared whole yet |
+/// | 31..0 | who held it last, if bit 32 is set |
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Note(u64);
+
+const UNWINDING: u64 = 1 << 33;
+const MARKED: u64 = 1 << 32;
+
+impl Note {
+    fn new() -> Self {
+        Note(if panicking() { UNWINDING } else { 0 })
+    }
+
+    fn with_origin(self, origin: Owner) -> Self {
+        Note(self.0 | MARKED | u64::from(origin.0))
+    }
+
+    fn origin(self) -> Option<Owner> {
+        (self.0 & MARKED != 0).then_some(Owner(self.0 as u32))
+    }
+
+    fn consistent(self) -> Self {
+        Note(self.0 & UNWINDING)
+    }
 }
 
 // SAFETY: through a shared guard the data can only be read, and plain data are Sync.
 unsafe impl<T: Plain> Sync for LockGuard<'_, T> {}
 
 impl<'a, T: Plain> LockGuard<'a, T> {
+    /// The guard of a lock that was just taken, by a thread that is not panicking.
     #[inline]
-    pub(super) fn new(lock: &'a Lock<T>, origin: Option<Owner>) -> Self {
+    pub(super) fn unremarkable(lock: &'a Lock<T>) -> Self {
         LockGuard {
             lock,
-            origin,
-            panicking: panicking(),
+            note: Note(0),
             stays: PhantomData,
         }
+    }
+
+    /// The guard of a lock that was just taken.
+    pub(super) fn new(lock: &'a Lock<T>) -> Self {
+        LockGuard {
+            lock,
+            note: Note::new(),
+            stays: PhantomData,
+        }
+    }
+
+    /// The guard of a lock that was taken although it was marked in the name of `origin`.
+    pub(super) fn of_marked(lock: &'a Lock<T>, origin: Owner) -> Self {
+        let mut guard = Self::new(lock);
+        guard.note = guard.note.with_origin(origin);
+        guard
     }
 
     /// The guard, if the data are a value of their type; else it gives the lock up as it found it.
@@ -71,13 +115,23 @@ impl<'a, T: Plain> LockGuard<'a, T> {
     /// # }
     /// ```
     pub fn mark_consistent(&mut self) {
-        self.origin = None;
+        self.note = self.note.consistent();
     }
 
     /// Whether the lock was marked, and [`mark_consistent`](LockGuard::mark_consistent) has not been called yet.
     #[must_use]
     pub fn is_marked(&self) -> bool {
-        self.origin.is_some()
+        self.note.origin().is_some()
+    }
+}
+
+/// Gives the lock up: marked, if its guard is dropped by the panic that tore the data, or by who did not mend them.
+#[cold]
+fn give_up_with_care(raw: &RawLock, note: Note) {
+    let torn = panicking() && note.0 & UNWINDING == 0;
+    match note.origin() {
+        None if !torn => raw.unlock(),
+        origin => raw.unlock_marked(origin),
     }
 }
 
@@ -102,10 +156,11 @@ impl<T: Plain> DerefMut for LockGuard<'_, T> {
 impl<T: Plain> Drop for LockGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        if self.origin.is_some() || !self.panicking && panicking() {
-            self.lock.raw().unlock_marked(self.origin);
+        let (raw, note) = (self.lock.raw(), self.note);
+        if note == Note(0) && !panicking() {
+            raw.unlock();
         } else {
-            self.lock.raw().unlock();
+            give_up_with_care(raw, note);
         }
     }
 }

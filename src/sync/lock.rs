@@ -9,6 +9,7 @@
 //! A waiter keeps the node pending while it waits. If it dies after having been woken, the kernel passes the wake-up
 //! on. What two deaths at once can still lose, the slices of the sleep bring back.
 
+use super::Claimant;
 use super::word::{Owner, Word};
 use crate::sys::atomic::{
     AtomicU32, AtomicU64,
@@ -77,26 +78,23 @@ impl RawLock {
         crate::sys::robust::die(&self.node, &self.word);
     }
 
-    /// Takes the lock, waiting for it until `deadline`.
+    /// Takes the lock if it is free and this thread holds no other.
+    ///
+    /// `false` settles nothing: [`lock`](RawLock::lock) or [`recover`](RawLock::recover) must follow, which also end
+    /// what was begun here.
     #[inline]
+    pub(crate) fn claim(&self, claimant: &Claimant) -> bool {
+        let list = ThreadList::here();
+        claimant
+            .word(list)
+            .is_some_and(|mine| list.begin(&self.node) && self.exchange(Word::FREE, mine))
+    }
+
+    /// Takes the lock, waiting for it until `deadline`.
     pub(crate) fn lock(
         &self,
         me: Participant,
         oracle: &impl Oracle,
-        deadline: Deadline,
-    ) -> Result<(), Refused> {
-        let list = ThreadList::here();
-        if list.begin(&self.node) && self.exchange(Word::FREE, Word::held(list.claim(), me)) {
-            return Ok(());
-        }
-        self.lock_contended(me, oracle, deadline)
-    }
-
-    #[cold]
-    fn lock_contended(
-        &self,
-        me: Participant,
-        oracle: &dyn Oracle,
         deadline: Deadline,
     ) -> Result<(), Refused> {
         let wait = Waiting::new(self.begin(), me, oracle, deadline, OnMark::Refuse);
@@ -127,24 +125,45 @@ impl RawLock {
     #[inline]
     pub(crate) fn unlock(&self) {
         let list = ThreadList::here();
-        if !list.is_pending(&self.node) && !self.begin_release(list) {
-            return;
+        if !list.is_pending(&self.node) {
+            return self.unlock_linked();
         }
+        if self.release().has_waiters() {
+            return self.wake_and_finish();
+        }
+        list.finish();
+    }
+
+    /// [`unlock`](RawLock::unlock) of a lock that is not the one pending, or not this thread's.
+    #[cold]
+    fn unlock_linked(&self) {
+        let list = ThreadList::here();
+        if self.begin_release(list) {
+            if self.release().has_waiters() {
+                self.wake_one();
+            }
+            list.finish();
+        }
+    }
+
+    #[inline]
+    fn release(&self) -> Word {
         let order = if seeded("lock-missing-release") {
             Relaxed
         } else {
             Release // pairs with the claim that succeeds next: it sees all that this holder wrote
         };
         step("lock.release.swap");
-        let old = Word(self.word.swap(Word::FREE.0, order));
-        if old.has_waiters() {
-            self.wake_one();
-        }
-        list.finish();
+        Word(self.word.swap(Word::FREE.0, order))
+    }
+
+    #[cold]
+    fn wake_and_finish(&self) {
+        self.wake_one();
+        ThreadList::here().finish();
     }
 
     /// Makes the lock pending again; `false` if this thread does not hold it.
-    #[cold]
     fn begin_release(&self, list: ThreadList) -> bool {
         let held = self.load().is_held_by(list.claim());
         if held {
@@ -237,16 +256,22 @@ impl RawLock {
         }
     }
 
-    /// Looks again and again while somebody holds the lock and nobody sleeps, but not for long.
+    /// Looks again while somebody holds the lock and nobody sleeps, but not for long.
+    ///
+    /// Pauses between the looks, longer each time: a look takes the line away from the holder, who is slowed down by
+    /// it just when everybody waits for him.
     fn spin(&self, wait: &mut Waiting<'_>) -> Word {
+        let mut pauses = FIRST_PAUSES;
         loop {
             let seen = self.load();
             let is_held = !seen.is_free() && !seen.is_marked();
-            if !is_held || seen.has_waiters() || wait.looks_left == 0 {
+            if !is_held || seen.has_waiters() || wait.pauses_left == 0 {
                 return seen;
             }
-            wait.looks_left -= 1;
-            spin_loop();
+            let pauses_now = wait.pauses_left.min(pauses);
+            wait.pauses_left -= pauses_now;
+            (0..pauses_now).for_each(|_| spin_loop());
+            pauses = (2 * pauses).min(MOST_PAUSES);
         }
     }
 
@@ -286,7 +311,7 @@ impl RawLock {
         step("lock.sleep");
         wait.woken = futex::wait_low(&self.word, seen.with_waiters().low(), until);
         wait.slept = true;
-        wait.looks_left = looks();
+        wait.pauses_left = spin_budget();
     }
 
     /// Ends a wait without the lock, passing on a wake-up that was meant for somebody who takes it.
@@ -347,7 +372,8 @@ struct Waiting<'a> {
     oracle: &'a dyn Oracle,
     deadline: Deadline,
     on_mark: OnMark,
-    looks_left: u32,
+    /// How much longer to spin before sleeping.
+    pauses_left: u32,
     slept: bool,
     woken: Wake,
     /// When the first sleep began; 0 before.
@@ -370,7 +396,7 @@ impl<'a> Waiting<'a> {
             oracle,
             deadline,
             on_mark,
-            looks_left: if patient { looks() } else { 0 },
+            pauses_left: if patient { spin_budget() } else { 0 },
             slept: false,
             woken: Wake::Changed,
             since: 0,
@@ -413,11 +439,15 @@ impl<'a> Waiting<'a> {
     }
 }
 
-/// How often to look at a held lock before sleeping: some microseconds, the price of a sleep and its wake-up.
-fn looks() -> u32 {
-    const LOOKS: u32 = 100;
-    if backoff::is_worthwhile() { LOOKS } else { 0 }
+/// How long to spin before sleeping: some microseconds, the price of a sleep and its wake-up.
+fn spin_budget() -> u32 {
+    const PAUSES: u32 = 128;
+    if backoff::is_worthwhile() { PAUSES } else { 0 }
 }
+
+/// Between the first and the second look, and at most: measured best over critical sections of 0 to 2 us.
+const FIRST_PAUSES: u32 = 8;
+const MOST_PAUSES: u32 = 32;
 
 const SHORTEST_SLICE: Duration = Duration::from_millis(2);
 const LONGEST_SLICE: Duration = Duration::from_millis(500);

@@ -3,7 +3,7 @@
 //! The code is the lock's own. The futex and the robust list are models of the kernel's, and the oracle is a flag that
 //! is raised after the kernel has walked the dead thread's list, as byte locks go after the last thread.
 
-use super::{RawLock, Refused};
+use super::{Claimant, RawLock, Refused};
 use crate::sys::atomic::{AtomicU64, Ordering::SeqCst};
 use crate::sys::clock::Deadline;
 use crate::sys::identity::{Oracle, Participant};
@@ -39,7 +39,11 @@ impl Shared {
     }
 
     fn lock(&self, who: u16) -> Result<(), Refused> {
-        self.lock.lock(participant(who), self, Deadline::NEVER)
+        let me = participant(who);
+        if self.lock.claim(&Claimant::new(me)) {
+            return Ok(());
+        }
+        self.lock.lock(me, self, Deadline::NEVER)
     }
 
     /// The critical section: loom reports any access that is not ordered after the last.

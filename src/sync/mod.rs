@@ -1,8 +1,10 @@
 //! Floor 3: protocols on words, without a type and without a name.
 
+mod claimant;
 mod lock;
 mod word;
 
+pub(crate) use claimant::Claimant;
 pub(crate) use lock::{RawLock, Refused};
 pub(crate) use word::Owner;
 

@@ -76,10 +76,7 @@ impl Word {
 
     /// Who holds the word, or whom it was taken from.
     pub(super) fn owner(self) -> Owner {
-        Owner {
-            slot: (self.0 >> SLOT_SHIFT) as u16,
-            pid: (self.0 >> PID_SHIFT) as u32 & robust::PID_BITS,
-        }
+        Owner((self.0 >> PID_SHIFT) as u32)
     }
 
     /// The half that the kernel compares before it lets a thread sleep.
@@ -88,32 +85,27 @@ impl Word {
     }
 }
 
-/// A holder as its word names it.
+/// A holder as its word names it: the upper half.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Owner {
-    /// The roster slot as read from shared memory.
-    slot: u16,
-    /// The low 20 bits of the process id.
-    pid: u32,
-}
+pub(crate) struct Owner(pub(crate) u32);
 
 impl Owner {
-    /// The participant, unless the slot is none that a participant can have.
+    /// The participant, unless the slot that shared memory names is none that a participant can have.
     pub(crate) fn participant(self) -> Option<Participant> {
-        Participant::new(self.slot)
+        Participant::new((self.0 >> (SLOT_SHIFT - PID_SHIFT)) as u16)
     }
 
     /// The process id, if `whole` agrees with what the word has of it; else the low 20 bits, which are all of it on
     /// most machines.
     pub(crate) fn pid(self, whole: Option<u32>) -> u32 {
-        let agrees = |whole: &u32| whole & robust::PID_BITS == self.pid;
-        whole.filter(agrees).unwrap_or(self.pid)
+        let low = self.0 & robust::PID_BITS;
+        let agrees = |whole: &u32| whole & robust::PID_BITS == low;
+        whole.filter(agrees).unwrap_or(low)
     }
 
     /// The marked word that names this owner.
     pub(super) fn marked(self) -> Word {
-        let pid = u64::from(self.pid & robust::PID_BITS);
-        Word(u64::from(self.slot) << SLOT_SHIFT | pid << PID_SHIFT | MARK)
+        Word(u64::from(self.0) << PID_SHIFT | MARK)
     }
 }
 

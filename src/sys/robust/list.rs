@@ -164,7 +164,7 @@ impl ThreadList {
     }
 
     /// The calling thread's list, which it now gets if it has none.
-    pub(super) fn arrived() -> Self {
+    pub(crate) fn arrived() -> Self {
         let here = Self::here();
         if here.claim == 0 {
             Self::arrive()
