@@ -1,20 +1,17 @@
-//! The robust lock: what it costs alone, what it yields under contention, and how soon the death of a holder is known.
+//! The robust lock: what it costs alone, and what it yields under contention.
 //!
 //! `cargo bench --bench lock -- [--quick] [--rounds N] [TEXT]`. The goals bind the first of a row against the second.
-//! parking_lot is measured beside it in `benches/peers`.
+//! How soon the death of a holder is known is the bench `recovery`; parking_lot runs in `benches/peers`.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::time::Duration;
 
-use multiproc::{Lock, LockError};
+use multiproc::Lock;
 
 mod harness;
 
 use harness::baseline::mutex::{Counter, count, pthread};
 use harness::{
-    Bench, Contender, Crew, Goal, Meeting, Percentiles, Report, Shared, Unit, busy_wait, contender,
-    cpus, nanos, pin, sized, ticks,
+    Bench, Contender, Crew, Goal, Meeting, Report, Shared, Unit, contender, nanos, sized, ticks,
 };
 
 fn main() {
@@ -22,7 +19,6 @@ fn main() {
     alone(&mut bench);
     together(&mut bench);
     waits(&mut bench);
-    deaths(&mut bench);
 }
 
 fn alone(bench: &mut Bench) {
@@ -144,84 +140,4 @@ fn longest_of(workers: usize, each: u64, add: &(dyn Fn() + Sync)) -> f64 {
         .iter()
         .map(|report| report.values[0])
         .fold(0.0, f64::max)
-}
-
-/// From the `SIGKILL` of a holder until a waiter, on the other processor, has recovered the lock.
-fn deaths(bench: &mut Bench) {
-    bench.section("SIGKILL of a holder");
-    let trials = 20 * bench.options.rounds;
-    if !bench.options.wants("SIGKILL of a holder", "") {
-        return;
-    }
-    let mut times: Vec<f64> = (0..trials).map(|_| death()).collect();
-    let Percentiles { p50, p99, max, .. } = Percentiles::of(&mut times);
-    let [p50, p99, max] = [p50, p99, max].map(|nanos| nanos / 1e3);
-    println!("\nSIGKILL of a holder / until a sleeping waiter has recovered, {trials} trials");
-    println!("  p50 {p50:.0} us, p99 {p99:.0} us, longest {max:.0} us");
-}
-
-/// Who has come how far.
-#[repr(C)]
-struct Scene {
-    held: AtomicU64,
-    waiting: AtomicU64,
-}
-
-fn death() -> f64 {
-    let shared = Shared::new(4096);
-    // SAFETY: atomics are valid for any bytes.
-    let scene: &Scene = unsafe { shared.at(0) };
-    let lock = Lock::new(0_u64).expect("a lock");
-    let holder = victim(&lock, scene);
-    let mut crew = Crew::new();
-    crew.hire(|_| wait_for_death(&lock, scene));
-    crew.hire(|_| kill(holder, scene));
-    let reports = crew.run();
-    // SAFETY: the holder is ours and waited for once.
-    unsafe { libc::waitpid(holder, std::ptr::null_mut(), 0) };
-    nanos(reports[0].end - reports[1].begin)
-}
-
-fn wait_for_death(lock: &Lock<u64>, scene: &Scene) -> Report {
-    scene.waiting.store(1, SeqCst);
-    let told = lock.lock().map(drop);
-    assert!(matches!(told, Err(LockError::OwnerDied { .. })), "{told:?}");
-    lock.recover()
-        .expect("nobody else is there")
-        .mark_consistent();
-    Report {
-        end: ticks(),
-        ..Report::default()
-    }
-}
-
-fn kill(holder: libc::pid_t, scene: &Scene) -> Report {
-    while scene.waiting.load(SeqCst) == 0 {
-        std::hint::spin_loop();
-    }
-    busy_wait(Duration::from_millis(1)); // time enough for the waiter to fall asleep
-    let begin = ticks();
-    // SAFETY: a process of this bench that nobody has waited for.
-    unsafe { libc::kill(holder, libc::SIGKILL) };
-    Report {
-        begin,
-        ..Report::default()
-    }
-}
-
-fn victim(lock: &Lock<u64>, scene: &Scene) -> libc::pid_t {
-    // SAFETY: a bench has one thread; the child locks, waits and never returns.
-    let pid = unsafe { libc::fork() };
-    if pid == 0 {
-        pin(cpus()[1]);
-        let _guard = lock.lock();
-        scene.held.store(1, SeqCst);
-        loop {
-            std::thread::park();
-        }
-    }
-    while scene.held.load(SeqCst) == 0 {
-        std::thread::yield_now();
-    }
-    pid
 }
