@@ -21,9 +21,7 @@ use crate::worker::Pace;
 
 /// How often this process looks after its children while results come in.
 const TICK: Duration = Duration::from_millis(2);
-/// A worker reports after so many records, or fewer when there are many workers: all lease from one room.
-const RECORDS_PER_PARTIAL: u32 = 256;
-/// Leases that all workers together may hold.
+/// Leases that all workers together may hold: there is room for 1,024 in a queue of this capacity.
 const LEASES: u32 = 960;
 /// A worker reports after so long at the latest.
 const LONGEST_PACE: Duration = Duration::from_millis(250);
@@ -251,7 +249,7 @@ fn pace(options: &Options) -> Pace {
         .chaos
         .map_or(LONGEST_PACE, |every| (every / 4).min(LONGEST_PACE));
     Pace {
-        records: RECORDS_PER_PARTIAL.min(LEASES / options.workers).max(1),
+        records: (LEASES / options.workers).max(1),
         time_ns: time.as_nanos() as u64,
     }
 }

@@ -14,6 +14,8 @@ use crate::record::{Partial, Record};
 const IDLE: Duration = Duration::from_millis(1);
 /// How long to wait when there is nothing to report.
 const FOREVER: Duration = Duration::from_secs(3600);
+/// Bytes counted after which a report is due: as many are held in shared memory by each worker.
+const MOST_BYTES: u64 = 16 << 20;
 /// Different words after which a report is due, so that it stays small.
 const MOST_WORDS: usize = 1 << 18;
 
@@ -138,6 +140,7 @@ impl Batch {
 
     fn is_due(&self, pace: &Pace) -> bool {
         self.leases.len() >= pace.records as usize
+            || self.counter.tally.bytes >= MOST_BYTES
             || self.counter.table.len() >= MOST_WORDS
             || now_ns() - self.since_ns >= pace.time_ns
     }
