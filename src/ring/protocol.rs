@@ -284,10 +284,36 @@ pub(crate) fn close<M: Memory>(memory: M) {
     memory.control().all_done.wake_all();
 }
 
-/// How many positions lie between the hints: the length, exact while nobody moves.
+/// How many positions are claimed and not yet taken or skipped: the length, exact while nobody moves.
+///
+/// The hints alone would not do: one that was set back, or that nobody moved past a skipped position, would make an
+/// empty ring look full for ever, or a full one empty.
 pub(crate) fn length<M: Memory>(memory: M) -> u64 {
     let capacity = memory.capacity();
-    let head = hint(memory, &memory.control().head).ordinal(capacity);
-    let tail = hint(memory, &memory.control().tail).ordinal(capacity);
-    tail.saturating_sub(head).min(u64::from(capacity))
+    // The head first: what is put or taken in between makes the length too great, never negative.
+    let head = settle(memory, &memory.control().head, |state| {
+        matches!(state, State::Free | State::Writing | State::Full)
+    });
+    let tail = settle(memory, &memory.control().tail, |state| state == State::Free);
+    let length = tail
+        .ordinal(capacity)
+        .saturating_sub(head.ordinal(capacity));
+    length.min(u64::from(capacity))
+}
+
+/// Walks from a hint to the first position whose slot is `pending` in that lap, or still serves an earlier one, and
+/// moves the hint there.
+fn settle<M: Memory>(memory: M, of: &AtomicU64, pending: impl Fn(State) -> bool) -> Position {
+    let mut at = hint(memory, of);
+    loop {
+        // Pairs with whatever was done last to this slot.
+        let seen = Word(memory.word(at.index()).load(Acquire));
+        at = match seen.relation(at.lap()) {
+            Relation::Same if !pending(seen.state()) => at.next(memory.capacity()),
+            Relation::Newer => catch_up(at, seen, memory.capacity()),
+            Relation::Same | Relation::Older => break,
+        };
+    }
+    advance(of, at);
+    at
 }

@@ -367,3 +367,22 @@ fn the_end_is_told_only_after_what_the_dead_held() {
         assert_eq!(get(&ring, &village), Err(end));
     }
 }
+
+#[test]
+fn the_length_counts_neither_the_skipped_nor_by_stale_hints() {
+    use crate::sys::atomic::Ordering::Relaxed;
+    let (ring, village) = (ring(4, WORDS, 16), Village::default());
+    for n in 0..3 {
+        put(&ring, &village, n).unwrap();
+    }
+    // no step: a test's own mischief
+    ring.control().tail.store(0, Relaxed);
+    assert_eq!(ring.len(), 3);
+    for n in 0..3 {
+        assert_eq!(get(&ring, &village), Ok(n));
+    }
+    let _unfinished = ring.claim(member(A), &village, Deadline::NOW).unwrap();
+    assert_eq!(ring.len(), 1);
+    ring.repair(member(A));
+    assert_eq!(ring.len(), 0);
+}
