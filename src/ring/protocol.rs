@@ -130,6 +130,9 @@ pub(crate) fn has_stretch<M: Memory>(memory: M) -> bool {
 #[inline(always)]
 fn claim_word(at: Position, me: Participant) -> Word {
     let mine = Word::writing(at.lap(), me);
+    if seeded("queue-publish-before-write") {
+        return Word::full(at.lap());
+    }
     if seeded("queue-anonymous-claim") {
         mine.unowned(State::Writing)
     } else {

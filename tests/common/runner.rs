@@ -30,11 +30,15 @@ pub fn run(tests: &[Test]) -> ExitCode {
     std::panic::set_hook(Box::new(report));
     let begin = Instant::now();
     println!("\nrunning {} tests", chosen.len());
-    let failed: Vec<&str> = chosen
-        .iter()
-        .filter(|test| !passes(test))
-        .map(|test| test.0)
-        .collect();
+    let mut failed: Vec<&str> = Vec::new();
+    for test in &chosen {
+        if !passes(test) {
+            failed.push(test.0);
+            if fail_fast() {
+                break;
+            }
+        }
+    }
     if !failed.is_empty() {
         println!("\nfailures:\n    {}", failed.join("\n    "));
     }
@@ -51,6 +55,11 @@ pub fn run(tests: &[Test]) -> ExitCode {
     } else {
         ExitCode::from(101)
     }
+}
+
+/// Whether the first failure says enough: a fault that was planted is to be caught, not described.
+pub fn fail_fast() -> bool {
+    std::env::var_os("MULTIPROC_FAIL_FAST").is_some()
 }
 
 /// One line on standard error, written at once: children write there too.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::common::board::{Board, Zeroed};
 use crate::common::child::{Child, End};
 use crate::common::numbers::size;
+use crate::common::runner::fail_fast;
 use crate::engine::{Engine, Plan, Scenario};
 use crate::{asleep, endings, lock, names, queue};
 
@@ -71,6 +72,9 @@ fn work(sum: &Sum) -> i32 {
         sum.steps.fetch_add(tally.steps, SeqCst);
         sum.pairs.fetch_add(tally.pairs, SeqCst);
         sum.failures.fetch_add(tally.failures, SeqCst);
+        if tally.failures > 0 && fail_fast() {
+            sum.next.store(u32::MAX / 2, SeqCst);
+        }
         println!(
             "  {:44} {:4} steps {:6} pairs {:6.1}s{}",
             scenario.name,

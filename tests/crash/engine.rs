@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use crate::common::board::{Board, Gate, Zeroed, eventually};
 use crate::common::child::{Child, End};
 use crate::common::folder::Folder;
+use crate::common::runner::{fail_fast, say};
 use crate::ledger::Ledger;
 
 /// How long anything healthy may take here; whatever takes longer is wedged.
@@ -168,7 +169,9 @@ pub struct Tally {
 pub struct Broken;
 
 /// More than so many broken worlds of one scenario teach nothing new.
-const ENOUGH: u64 = 3;
+fn enough() -> u64 {
+    if fail_fast() { 1 } else { 3 }
+}
 
 /// The worlds of one worker, one after the other.
 #[derive(Debug)]
@@ -191,11 +194,11 @@ impl Engine {
     pub fn run(&mut self, scenario: &Scenario, pairs: bool) -> Tally {
         let mut tally = Tally::default();
         if self.undisturbed(scenario).is_err() {
-            tally.failures = ENOUGH;
+            tally.failures = enough();
         }
         let mut finished = false;
         for actor in 0.. {
-            if finished || tally.failures >= ENOUGH {
+            if finished || tally.failures >= enough() {
                 break;
             }
             let single = self.world(
@@ -227,7 +230,7 @@ impl Engine {
             );
             tally.pairs += 1;
             tally.failures += u64::from(outcome.is_err());
-            if tally.failures >= ENOUGH || outcome.is_ok_and(|o| o.recoverer_finished) {
+            if tally.failures >= enough() || outcome.is_ok_and(|o| o.recoverer_finished) {
                 return;
             }
         }
@@ -333,6 +336,9 @@ fn complain(what: &str, end: End, scenario: &Scenario, plan: Option<Plan>) -> Br
             scenario.name, plan.actor
         )
     });
-    eprintln!("crash: {}: {what} ended {end:?}{steps}", scenario.name);
+    say(&format!(
+        "crash: {}: {what} ended {end:?}{steps}",
+        scenario.name
+    ));
     Broken
 }
