@@ -21,6 +21,9 @@ fn main() {
     waits(&mut bench);
 }
 
+/// A peer: the name of the comparison, its own, its lock and unlock by so many processes, and the goal.
+type Row = (&'static str, &'static str, fn(usize, u64) -> f64, Goal);
+
 fn alone(bench: &mut Bench) {
     bench.section("lock + unlock, alone");
     let span = bench.options.span;
@@ -28,7 +31,7 @@ fn alone(bench: &mut Bench) {
         let mut rate = sized(span, move |each| run(1, each));
         move || 1e9 / rate()
     };
-    let rows: [(&str, &str, fn(usize, u64) -> f64, Goal); 3] = [
+    let rows: [Row; 3] = [
         (
             "against std",
             "std Mutex †",
