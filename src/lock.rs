@@ -203,12 +203,15 @@ impl<T: Plain> Lock<T> {
         self.home.tenant()
     }
 
-    /// The lock, if nothing is out of the ordinary: nobody holds it, it is not marked, this thread holds no other lock
-    /// and is not panicking, and the data are a value.
+    /// The lock, if nothing is out of the ordinary: nobody holds it, it is not marked, this thread holds no other lock,
+    /// and the data are a value.
     #[inline]
     fn at_once(&self) -> Option<LockGuard<'_, T>> {
-        if panicking() || !self.raw().claim(&self.claimant) {
+        if !self.raw().claim(&self.claimant) {
             return None;
+        }
+        if panicking() {
+            return LockGuard::new(self).checked();
         }
         LockGuard::unremarkable(self).checked()
     }

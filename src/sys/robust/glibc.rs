@@ -2,8 +2,7 @@
 
 use super::list::{Head, Node, ThreadList};
 use super::{LINK_OFFSET, THREAD};
-use crate::sys::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::OnceLock;
+use crate::sys::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// The kernel's id of the calling thread.
 pub(super) fn thread_id() -> u32 {
@@ -17,15 +16,8 @@ pub(super) fn after_fork(child: extern "C" fn()) {
     unsafe { libc::pthread_atfork(None, None, Some(child)) };
 }
 
-/// The calling thread's list head, if words of ours may be linked there.
-pub(super) fn head<'a>() -> Option<&'a Head> {
-    static UNDERSTOOD: OnceLock<bool> = OnceLock::new();
-    let head = registered()?;
-    UNDERSTOOD.get_or_init(|| self_test(head)).then_some(head)
-}
-
 /// What the C library has registered with the kernel for this thread, if its node layout is the one we know.
-fn registered<'a>() -> Option<&'a Head> {
+pub(super) fn registered<'a>() -> Option<&'a Head> {
     if !cfg!(target_env = "gnu") {
         return None; // musl registers late, and keeps something else in the word before its head
     }
@@ -57,6 +49,10 @@ struct Line {
 }
 
 impl Line {
+    fn link(&self) -> u64 {
+        (&raw const self.word).addr() as u64 + LINK_OFFSET as u64
+    }
+
     fn new() -> Box<Self> {
         Box::new(Line {
             word: AtomicU32::new(0),
@@ -122,8 +118,9 @@ impl Mutex {
 
 /// Links a word of ours between two robust mutexes of the C library and checks every pointer on the way.
 ///
-/// Runs once per process, in the first thread that locks. What was taken is given back even when a check fails.
-fn self_test(head: &Head) -> bool {
+/// Runs once per process, in the first thread that locks, whose list is at `head` and has nothing pending. What was taken
+/// is given back even when a check fails.
+pub(super) fn self_test(head: &Head) -> bool {
     let before = head.first.load(Relaxed);
     let (Some(mut older), Some(mut newer)) = (Mutex::new(), Mutex::new()) else {
         return false;
@@ -133,7 +130,7 @@ fn self_test(head: &Head) -> bool {
     }
     let mut agreed = head.first.load(Relaxed) == older.link()
         && older.next() == before
-        && older.prev() == head_link(head)
+        && older.prev() == head.link()
         && older.at(0) as u32 & THREAD == thread_id();
     if agreed {
         agreed = ours_between(head, &mut older, &mut newer);
@@ -147,8 +144,8 @@ fn self_test(head: &Head) -> bool {
 fn ours_between(head: &Head, older: &mut Mutex, newer: &mut Mutex) -> bool {
     let before = older.next();
     let line = Line::new();
-    let ours = (&raw const line.word).addr() as u64 + LINK_OFFSET as u64;
-    let list = ThreadList::on(head);
+    let ours = line.link();
+    let list = ThreadList::here();
     let mut agreed = list.begin(&line.node) && head.pending.load(Relaxed) == ours;
     list.settle();
     list.finish();
@@ -165,10 +162,6 @@ fn ours_between(head: &Head, older: &mut Mutex, newer: &mut Mutex) -> bool {
     agreed
 }
 
-fn head_link(head: &Head) -> u64 {
-    AtomicU64::as_ptr(&head.first).addr() as u64
-}
-
 const _: () = assert!(std::mem::offset_of!(Line, node) + 8 == LINK_OFFSET);
 
 #[cfg(test)]
@@ -178,34 +171,36 @@ mod tests {
 
     #[test]
     fn the_dialect_is_understood_on_this_c_library() {
-        assert_eq!(head().is_some(), cfg!(target_env = "gnu"));
+        let word = ThreadList::arrived().claim() as u32;
+        assert_eq!(word & UNLISTED == 0, cfg!(target_env = "gnu"));
     }
 
     #[test]
     fn every_thread_has_a_claim_of_its_own() {
-        let here = ThreadList::arrived();
+        let here = ThreadList::arrived().claim();
         let there = std::thread::spawn(|| ThreadList::arrived().claim());
         let there = there.join().unwrap();
-        assert_ne!(here.claim(), there);
-        assert_eq!(here.claim() >> 32, there >> 32);
-        assert_eq!(here.claim() as u32 & THREAD & !UNLISTED, thread_id());
+        assert_ne!(here, there);
+        assert_eq!(here >> 32, there >> 32);
+        assert_eq!(here as u32 & THREAD & !UNLISTED, thread_id());
     }
 
     /// Mutexes of the C library and words of ours come and go in any order on one list.
     #[test]
     fn words_and_mutexes_share_the_list() {
-        let Some(head) = head() else { return };
-        let before = head.first.load(Relaxed);
         let list = ThreadList::arrived();
+        let Some(head) = registered() else { return };
+        let before = head.first.load(Relaxed);
         let lines: Vec<_> = (0..3).map(|_| Line::new()).collect();
         let mut mutex = Mutex::new().unwrap();
         assert!(list.begin(&lines[0].node));
         ThreadList::begin_behind(&lines[1].node);
         assert!(mutex.lock());
         assert_eq!(head.pending.load(Relaxed), 0, "displaced by the mutex");
-        assert!(list.begin(&lines[2].node));
+        ThreadList::begin_behind(&lines[2].node); // links the displaced one again
+        assert_eq!(head.first.load(Relaxed), lines[1].link());
         assert!(!list.is_pending(&lines[1].node));
-        list.begin_release(&lines[1].node); // was neither pending nor linked
+        list.begin_release(&lines[1].node);
         list.finish();
         list.begin_release(&lines[0].node);
         list.finish();

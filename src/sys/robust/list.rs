@@ -12,8 +12,9 @@ use crate::sys::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst, compile
 use crate::sys::identity::current_pid;
 use crate::sys::step::step;
 use std::cell::Cell;
+use std::marker::PhantomData;
 use std::mem::offset_of;
-use std::sync::Once;
+use std::sync::{Once, OnceLock};
 
 /// The links of one held word: addresses in the holder's address space, read by the holder and its kernel only.
 ///
@@ -48,40 +49,55 @@ struct Spare {
 /// Bit 0 of a link says that the word is of the priority-inheriting kind; it is not part of the address.
 const FLAG: u64 = 1;
 
-/// The calling thread's list and identity; a copy that never leaves its thread.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ThreadList {
-    head: *const Head,
-    /// {pid:20 | thread word:32}, what this thread puts into the words that it claims.
-    claim: u64,
+/// What the calling thread knows of itself, at fixed places: each is one load away.
+struct Here {
+    /// What this thread puts into the words that it claims: {pid:20 | thread word:32}. 0 before it first locks.
+    claim: Cell<u64>,
+    /// What was last stored in the head's own `pending`. Where a robust mutex of the C library has displaced it since,
+    /// the head says 0 and this does not. A thread that has not locked yet has a pending word that is nobody's, which
+    /// sends it to the slow path.
+    pending: Cell<u64>,
+    head: Cell<*const Head>,
 }
 
-/// What a thread has before it first locks: a pending word that is nobody's sends it to the slow path.
-static NEWCOMER: Head = Head::with_pending(u64::MAX);
-
-const UNKNOWN: ThreadList = ThreadList {
-    head: &raw const NEWCOMER,
-    claim: 0,
-};
+const NOBODYS: u64 = u64::MAX;
 
 thread_local! {
-    static HERE: Cell<ThreadList> = const { Cell::new(UNKNOWN) };
+    static HERE: Here = const {
+        Here {
+            claim: Cell::new(0),
+            pending: Cell::new(NOBODYS),
+            head: Cell::new(std::ptr::null()),
+        }
+    };
     static SPARE: Spare = const {
-        Spare { prev: AtomicU64::new(0), head: Head::with_pending(0) }
+        Spare { prev: AtomicU64::new(0), head: Head::new() }
     };
 }
+
+/// The calling thread's list; it never leaves its thread.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ThreadList(PhantomData<*const ()>);
 
 impl ThreadList {
     /// The calling thread's, as far as it is known.
     #[inline]
     pub(crate) fn here() -> Self {
-        HERE.get()
+        ThreadList(PhantomData)
+    }
+
+    /// The calling thread's, which gets one now if it has none.
+    pub(crate) fn arrived() -> Self {
+        if HERE.with(|here| here.claim.get() == 0) {
+            arrive();
+        }
+        ThreadList(PhantomData)
     }
 
     /// The low 52 bits of every word that this thread claims: its thread word, and above it 20 bits of its pid.
     #[inline]
     pub(crate) fn claim(self) -> u64 {
-        self.claim
+        HERE.with(|here| here.claim.get())
     }
 
     /// Names the node as pending, if nothing is: from here to [`finish`](Self::finish) the kernel looks at its word.
@@ -89,33 +105,39 @@ impl ThreadList {
     /// `false`: the thread holds another word, or has never locked; see [`begin_behind`](Self::begin_behind).
     #[inline]
     pub(crate) fn begin(self, node: &Node) -> bool {
-        let idle = self.head().pending.load(Relaxed) == 0;
-        if idle {
-            self.announce(node);
-        }
-        idle
+        HERE.with(|here| {
+            let idle = here.pending.get() == 0;
+            if idle {
+                here.announce(node);
+            }
+            idle
+        })
     }
 
     /// Links what is pending and names the node in its place. Returns the thread's list, known from here on.
     #[cold]
     pub(crate) fn begin_behind(node: &Node) -> Self {
-        let here = Self::arrived();
-        here.settle();
-        here.announce(node);
-        here
+        let list = Self::arrived();
+        HERE.with(|here| {
+            here.settle();
+            here.announce(node);
+        });
+        list
     }
 
     /// Whether the node is pending, and its word thereby this thread's.
     #[inline]
     pub(crate) fn is_pending(self, node: &Node) -> bool {
-        self.head().pending.load(Relaxed) == node.link()
+        HERE.with(|here| here.pending.get() == node.link())
     }
 
     /// Makes the node of a word that this thread holds pending again, and takes it out of the list.
     #[cold]
     pub(crate) fn begin_release(self, node: &Node) {
-        self.settle();
-        self.announce(node);
+        HERE.with(|here| {
+            here.settle();
+            here.announce(node);
+        });
         if node.next.load(Relaxed) != 0 {
             node.unlink();
         }
@@ -133,28 +155,41 @@ impl ThreadList {
     pub(crate) fn finish(self) {
         ordered();
         step("robust.finish");
-        self.head().pending.store(0, Relaxed);
+        HERE.with(|here| here.set_pending(0));
     }
 
+    /// Links what is pending, without naming anything in its place.
+    pub(super) fn settle(self) {
+        HERE.with(Here::settle);
+    }
+}
+
+impl Here {
     #[inline]
-    fn announce(self, node: &Node) {
+    fn announce(&self, node: &Node) {
         step("robust.announce");
-        self.head().pending.store(node.link(), Relaxed);
+        self.set_pending(node.link());
         ordered();
     }
 
+    #[inline]
+    fn set_pending(&self, link: u64) {
+        self.pending.set(link);
+        self.head().pending.store(link, Relaxed);
+    }
+
     /// Puts the word that is pending, which this thread holds, at the front of the list.
-    pub(super) fn settle(self) {
-        let head = self.head();
-        let pending = head.pending.load(Relaxed);
+    fn settle(&self) {
+        let pending = self.pending.get();
         if pending == 0 {
             return;
         }
+        let head = self.head();
         let first = head.first.load(Relaxed);
         // SAFETY: only words that this thread holds stay pending between its calls, hence the node is mapped.
         let (prev, next) = unsafe { (prev_beside(pending), next_at(pending)) };
         next.store(first, Relaxed);
-        prev.store(head.first.as_ptr() as u64, Relaxed);
+        prev.store(head.link(), Relaxed);
         // SAFETY: the first node is that of a word which this thread holds, hence mapped; or it is the head.
         unsafe { prev_beside(first) }.store(pending, Relaxed);
         ordered(); // complete before the kernel can see it
@@ -163,61 +198,54 @@ impl ThreadList {
         ordered(); // on the list before it is not pending any more
     }
 
-    /// The calling thread's list, which it now gets if it has none.
-    pub(crate) fn arrived() -> Self {
-        let here = Self::here();
-        if here.claim == 0 {
-            Self::arrive()
-        } else {
-            here
-        }
-    }
-
-    #[cold]
-    fn arrive() -> Self {
-        forget_after_fork();
-        let here = glibc::head().map_or_else(Self::unlisted, Self::on);
-        HERE.set(here);
-        here
-    }
-
-    /// On the list with this head.
-    pub(super) fn on(head: &Head) -> Self {
-        Self::new(head, glibc::thread_id())
-    }
-
-    fn unlisted() -> Self {
-        SPARE.with(|spare| {
-            let own = spare.head.first.as_ptr().expose_provenance() as u64;
-            spare.head.first.store(own, Relaxed);
-            spare.head.pending.store(0, Relaxed);
-            Self::new(&spare.head, glibc::thread_id() | UNLISTED)
-        })
-    }
-
-    fn new(head: &Head, thread_word: u32) -> Self {
+    /// Makes `head` this thread's, with nothing pending, and `thread_word` what it puts into words.
+    fn be(&self, head: &Head, thread_word: u32) {
+        self.head.set(head);
+        self.pending.set(0);
         let pid = u64::from(current_pid() & PID_BITS);
-        ThreadList {
-            head,
-            claim: pid << 32 | u64::from(thread_word),
-        }
+        self.claim.set(pid << 32 | u64::from(thread_word));
     }
 
     #[inline]
-    fn head<'a>(self) -> &'a Head {
-        // SAFETY: the newcomers' static, or this thread's own head in its control block or among its thread locals,
-        // which outlive every copy of this value because none leaves the thread.
-        unsafe { &*self.head }
+    fn head<'a>(&self) -> &'a Head {
+        // SAFETY: called only by threads that have arrived, whose head lies in their own control block or among their
+        // thread locals, and outlives every use because none leaves the thread.
+        unsafe { &*self.head.get() }
     }
 }
 
+/// Finds the calling thread's head and identity.
+#[cold]
+fn arrive() {
+    static UNDERSTOOD: OnceLock<bool> = OnceLock::new();
+    forget_after_fork();
+    HERE.with(|here| {
+        if let Some(head) = glibc::registered() {
+            here.be(head, glibc::thread_id());
+            if *UNDERSTOOD.get_or_init(|| glibc::self_test(head)) {
+                return;
+            }
+        }
+        SPARE.with(|spare| {
+            spare.head.first.store(spare.head.link(), Relaxed);
+            spare.head.pending.store(0, Relaxed);
+            here.be(&spare.head, glibc::thread_id() | UNLISTED);
+        });
+    });
+}
+
 impl Head {
-    const fn with_pending(pending: u64) -> Self {
+    const fn new() -> Self {
         Head {
             first: AtomicU64::new(0),
             futex_offset: -(LINK_OFFSET as i64),
-            pending: AtomicU64::new(pending),
+            pending: AtomicU64::new(0),
         }
+    }
+
+    /// What stands at the end of the list: the head's own address.
+    pub(super) fn link(&self) -> u64 {
+        self.first.as_ptr().expose_provenance() as u64
     }
 }
 
@@ -300,10 +328,12 @@ fn forget_after_fork() {
 }
 
 extern "C" fn forget() {
-    let here = HERE.replace(UNKNOWN);
-    if here.claim != 0 {
-        here.head().pending.store(0, Relaxed); // the parent's; the C library itself empties the list
-    }
+    HERE.with(|here| {
+        if here.claim.replace(0) != 0 {
+            here.set_pending(0); // was the parent's; the C library itself empties the list
+            here.pending.set(NOBODYS);
+        }
+    });
 }
 
 const _: () = {
