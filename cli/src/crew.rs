@@ -87,13 +87,19 @@ impl Crew {
         self.in_vain = 0;
     }
 
-    /// Waits until every worker has ended by itself, after the queue was closed.
+    /// Waits until every worker has ended, after the queue was closed; one killed on its way out had nothing left to do.
     ///
     /// # Errors
     ///
     /// When one failed.
-    pub fn finish(self) -> Result<()> {
-        self.workers.iter().try_for_each(Process::join)
+    pub fn finish(&mut self) -> Result<()> {
+        for (worker, kills) in self.workers.iter().zip(&mut self.kills) {
+            match worker.join() {
+                Err(error) if error.kind() == ErrorKind::Signaled => *kills += 1,
+                ended => ended?,
+            }
+        }
+        Ok(())
     }
 
     /// Ends all workers.

@@ -202,14 +202,13 @@ impl Job {
     }
 
     /// Lets the workers end, and puts everything together.
-    fn finish(self, start: Instant) -> multiproc::Result<Outcome> {
+    fn finish(mut self, start: Instant) -> multiproc::Result<Outcome> {
         let elapsed = start.elapsed();
         self.progress.finish();
         self.records.close();
-        let kills = self.crew.kills.clone();
         self.crew.finish()?;
         let mut workers = self.aggregate.shares.clone();
-        for (worker, kills) in workers.iter_mut().zip(&kills) {
+        for (worker, kills) in workers.iter_mut().zip(&self.crew.kills) {
             worker.kills = *kills;
         }
         Ok(Outcome {
@@ -221,7 +220,7 @@ impl Job {
             produced: self.produced,
             elapsed,
             workers,
-            kills: kills.iter().sum(),
+            kills: self.crew.killed(),
             redelivered: self.records.stats().redelivered,
             verified: false,
         })
