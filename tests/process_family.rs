@@ -191,6 +191,9 @@ fn an_interrupt_reaches_the_whole_group() {
         let _child = Process::spawn(say_and_stay, ()).unwrap();
         say_and_stay();
     }
+    // A shell starts its background jobs with interrupts ignored, and what is ignored stays so in children.
+    // SAFETY: signal has no memory preconditions; nothing in this process handles interrupts.
+    unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
     // A detached process leads a group of its own, as a shell's foreground job does.
     let parent = piped().detached(true).spawn(parent, ()).unwrap();
     let pids = read_pids(parent.take_stdout().unwrap(), 2);
