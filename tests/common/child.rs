@@ -41,6 +41,9 @@ impl Child {
         match unsafe { libc::fork() } {
             -1 => panic!("fork: {}", io::Error::last_os_error()),
             0 => {
+                // A driver that is killed takes its children with it.
+                // SAFETY: prctl with a number for its argument touches no memory.
+                unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
                 let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
                 // SAFETY: ends this child without running the destructors it inherited from its parent.
                 unsafe { libc::_exit(code.unwrap_or(PANICKED)) }
