@@ -21,7 +21,8 @@ use crate::worker::Pace;
 
 /// How often this process looks after its children while results come in.
 const TICK: Duration = Duration::from_millis(2);
-/// Leases that all workers together may hold: there is room for 1,024 in a queue of this capacity.
+/// Leases that all workers together may hold: there is room for 1,024 in a queue of this capacity. Fewer would mean more
+/// reports, each with most of the same words; more, and a kill would cost more work.
 const LEASES: u32 = 960;
 /// A worker reports after so long at the latest.
 const LONGEST_PACE: Duration = Duration::from_millis(250);

@@ -14,8 +14,8 @@ use crate::record::{Partial, Record};
 const IDLE: Duration = Duration::from_millis(1);
 /// How long to wait when there is nothing to report.
 const FOREVER: Duration = Duration::from_secs(3600);
-/// Bytes counted after which a report is due: as many are held in shared memory by each worker.
-const MOST_BYTES: u64 = 16 << 20;
+/// Bytes counted after which a report is due, because they are held in shared memory until then.
+const MOST_BYTES: u64 = 64 << 20;
 /// Different words after which a report is due, so that it stays small.
 const MOST_WORDS: usize = 1 << 18;
 
