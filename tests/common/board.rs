@@ -27,6 +27,11 @@ unsafe impl Zeroed for AtomicU64 {}
 // SAFETY: an array of what is itself made of atomics.
 unsafe impl<T: Zeroed, const N: usize> Zeroed for [T; N] {}
 
+// SAFETY: what is shared is made of atomics.
+unsafe impl<T: Zeroed> Sync for Board<T> {}
+// SAFETY: a mapping belongs to no thread.
+unsafe impl<T: Zeroed> Send for Board<T> {}
+
 impl<T: Zeroed> Board<T> {
     pub fn new() -> Self {
         let (prot, flags) = (

@@ -66,6 +66,11 @@ impl Times {
         self.0.iter().filter(|&&t| t > microseconds).count()
     }
 
+    /// The longest one.
+    pub fn longest(&self) -> u64 {
+        self.0.iter().copied().max().unwrap_or(0)
+    }
+
     /// The time that `permille` of a thousand did not exceed.
     fn at(&self, permille: usize) -> u64 {
         let mut sorted = self.0.clone();

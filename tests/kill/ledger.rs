@@ -7,9 +7,10 @@ use multiproc::{Bytes, Queue, Received};
 use crate::cell::{Books, Gates};
 use crate::common::board::Zeroed;
 use crate::common::numbers::{checksum, payload};
+use crate::witness;
 
-/// Producers of one round, each killed one counted as another one.
-pub const PRODUCERS: usize = 64;
+/// Producers of one round; one that was killed, or ran out of numbers, is followed by another one.
+pub const PRODUCERS: usize = 128;
 /// Messages that one producer puts at most.
 pub const MESSAGES: usize = 1 << 15;
 
@@ -25,12 +26,11 @@ pub struct Ledger {
     /// How often each message was taken, whether its acknowledgement began, and whether it returned.
     fate: [[AtomicU8; MESSAGES]; PRODUCERS],
     /// Everything that succeeds anywhere.
-    pub puts: AtomicU64,
     pub gets: AtomicU64,
     pub redelivered: AtomicU64,
     gates: Gates,
     /// The next producer's number.
-    pub producers: AtomicU32,
+    producers: AtomicU32,
 }
 
 // SAFETY: atomics and arrays of atomics.
@@ -66,14 +66,26 @@ impl Ledger {
         self.gates.stop.is_open()
     }
 
-    /// Puts the next message of `producer`; false when it has none left or the queue ended.
+    /// A number for a producer that has none yet; `None` when the books are full.
+    pub fn next_producer(&self) -> Option<usize> {
+        let next = self.producers.fetch_add(1, SeqCst) as usize;
+        (next < PRODUCERS).then_some(next)
+    }
+
+    pub fn until_stop(&self) {
+        assert!(self.gates.stop.wait());
+    }
+
+    /// Puts the next message of `producer`; false when it has none left.
     pub fn put(&self, queue: &Queue<Bytes>, producer: usize) -> bool {
         let number = self.accepted[producer].load(SeqCst) as usize;
-        if number == MESSAGES || queue.put(&message(producer, number)[..]).is_err() {
+        if number == MESSAGES {
             return false;
         }
+        let message = message(producer, number);
+        queue.put(&message[..]).expect("nobody closes it");
         self.accepted[producer].fetch_add(1, SeqCst);
-        self.puts.fetch_add(1, SeqCst);
+        witness::moved();
         true
     }
 
@@ -101,6 +113,7 @@ impl Ledger {
             times + 1
         );
         self.gets.fetch_add(1, SeqCst);
+        witness::moved();
         self.redelivered
             .fetch_add(u64::from(deliveries > 1), SeqCst);
         Ticket {

@@ -7,6 +7,7 @@ use multiproc::{Lock, LockError, LockGuard};
 
 use crate::cell::{Books, Cell, Gates, HANG, run};
 use crate::common::board::{Zeroed, eventually};
+use crate::witness;
 
 const NAME: &str = "lock";
 
@@ -47,7 +48,6 @@ pub fn holders_killed() {
         others: work,
         pause: 1000,
         creation: false,
-        progress: finished,
         aim: holds,
     });
 }
@@ -61,7 +61,6 @@ pub fn waiters_killed() {
         others: work,
         pause: 1000,
         creation: false,
-        progress: finished,
         aim: waits,
     });
 }
@@ -75,7 +74,6 @@ pub fn hurried_killed() {
         others: hurry,
         pause: 1000,
         creation: false,
-        progress: finished,
         aim: |_, _| true,
     });
 }
@@ -89,13 +87,8 @@ pub fn creators_killed() {
         others: work,
         pause: 2000,
         creation: true,
-        progress: finished,
         aim: |_, _| true,
     });
-}
-
-fn finished(ledger: &Ledger) -> u64 {
-    ledger.finished.load(SeqCst)
 }
 
 fn holds(ledger: &Ledger, pid: u32) -> bool {
@@ -149,6 +142,7 @@ fn add(lock: &Lock<Pair>, ledger: &Ledger, inside: Duration) {
     ledger.inside.store(0, SeqCst);
     drop(guard);
     ledger.finished.fetch_add(1, SeqCst);
+    witness::moved();
 }
 
 /// Stays inside for a while, so that others wait, and then lets them in.

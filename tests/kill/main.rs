@@ -1,8 +1,8 @@
 //! Random kills under load, by role: nothing acknowledged is lost, nothing is doubled without its mark, nothing is
 //! torn, nobody waits for the dead.
 //!
-//! `MULTIPROC_KILLS=100` is the number of kills per role; docs/testing.md says how to run a million. Times from a
-//! kill to the survivors' next progress are printed, and only a survivor that stands still for seconds is a failure.
+//! `MULTIPROC_KILLS=100` is the number of kills per role; docs/testing.md says how to run a million, and how a wait for
+//! the dead is told from one for the machine.
 
 mod cell;
 #[path = "../common/mod.rs"]
@@ -12,6 +12,7 @@ mod lock;
 mod poison;
 mod queue;
 mod stopped;
+mod witness;
 
 fn main() -> std::process::ExitCode {
     common::runner::run(&[

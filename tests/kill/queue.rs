@@ -1,13 +1,13 @@
 //! The queue's cells: producers, consumers, holders of leases, waiters on either side, creators.
 
-use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use multiproc::{Bytes, PutTimeoutError, Queue};
 
 use crate::cell::{Books, Cell, HANG, run};
 use crate::common::board::eventually;
-use crate::ledger::{Ledger, Order, PRODUCERS};
+use crate::ledger::{Ledger, Order};
+use crate::witness;
 
 const NAME: &str = "queue";
 const CAPACITY: usize = 16;
@@ -23,7 +23,6 @@ pub fn producers_killed() {
         others: consume,
         pause: 2000,
         creation: false,
-        progress: puts_and_gets,
         aim: at_random,
     });
 }
@@ -36,7 +35,6 @@ pub fn consumers_killed() {
         others: produce,
         pause: 2000,
         creation: false,
-        progress: puts_and_gets,
         aim: at_random,
     });
 }
@@ -49,7 +47,6 @@ pub fn lessees_killed() {
         others: produce,
         pause: 2000,
         creation: false,
-        progress: puts_and_gets,
         aim: at_random,
     });
 }
@@ -63,7 +60,6 @@ pub fn waiting_consumers_killed() {
         others: produce_slowly,
         pause: 4000,
         creation: false,
-        progress: gets,
         aim: at_random,
     });
 }
@@ -77,7 +73,6 @@ pub fn waiting_producers_killed() {
         others: consume_slowly,
         pause: 4000,
         creation: false,
-        progress: puts,
         aim: at_random,
     });
 }
@@ -91,25 +86,12 @@ pub fn creators_killed() {
         others: open_or_create_and_consume,
         pause: 2000,
         creation: true,
-        progress: puts_and_gets,
         aim: at_random,
     });
 }
 
 fn at_random(_: &Ledger, _: u32) -> bool {
     true
-}
-
-fn puts(ledger: &Ledger) -> u64 {
-    ledger.puts.load(SeqCst)
-}
-
-fn gets(ledger: &Ledger) -> u64 {
-    ledger.gets.load(SeqCst)
-}
-
-fn puts_and_gets(ledger: &Ledger) -> u64 {
-    puts(ledger).min(gets(ledger))
 }
 
 fn builder() -> multiproc::QueueBuilder<Bytes> {
@@ -136,21 +118,24 @@ fn produce(ledger: &Ledger) {
 }
 
 fn produce_into(queue: &Queue<Bytes>, ledger: &Ledger) {
-    let me = ledger.producers.fetch_add(1, SeqCst) as usize;
-    assert!(me < PRODUCERS, "more producers than the books have pages");
-    while !ledger.stopping() && ledger.put(queue, me) {}
-    // Out of numbers: wait to be killed or stopped.
-    while !ledger.stopping() {
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    produce_with(queue, ledger, Duration::ZERO);
 }
 
 fn produce_slowly(ledger: &Ledger) {
-    let queue = open();
-    let me = ledger.producers.fetch_add(1, SeqCst) as usize;
-    while !ledger.stopping() && ledger.put(&queue, me) {
-        std::thread::sleep(Duration::from_micros(500));
+    produce_with(&open(), ledger, Duration::from_micros(500));
+}
+
+fn produce_with(queue: &Queue<Bytes>, ledger: &Ledger, pause: Duration) {
+    while let Some(me) = ledger.next_producer() {
+        while !ledger.stopping() && ledger.put(queue, me) {
+            std::thread::sleep(pause); // the pace of this cell; nothing is waited for
+        }
+        if ledger.stopping() {
+            return;
+        }
     }
+    witness::retire();
+    ledger.until_stop();
 }
 
 fn consume(ledger: &Ledger) {
@@ -172,7 +157,7 @@ fn consume_from(queue: &Queue<Bytes>, ledger: &Ledger, pause: Duration) {
         ticket.acking();
         message.ack();
         ticket.acked();
-        std::thread::sleep(pause);
+        std::thread::sleep(pause); // the pace of this cell; nothing is waited for
     }
 }
 
