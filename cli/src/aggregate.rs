@@ -165,7 +165,7 @@ mod tests {
         let room = unsafe { room.align_to_mut::<MaybeUninit<u8>>().1 };
         let len = partial.write(room).unwrap();
         // SAFETY: the first `len` bytes were written.
-        let bytes = unsafe { room[..len].assume_init_ref() };
+        let bytes = unsafe { std::slice::from_raw_parts(room.as_ptr().cast::<u8>(), len) };
         aggregate.merge(Partial::check(bytes).unwrap())
     }
 
