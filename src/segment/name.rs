@@ -89,7 +89,7 @@ impl Directory {
         } else if meta.uid() != user() {
             "belongs to another user"
         } else if meta.mode() & 0o077 != 0 {
-            "is open to other users (chmod 700 it)"
+            "is open to other users (it must be a directory of its own, with mode 700)"
         } else {
             return Ok(Directory { path });
         };
