@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -69,10 +69,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, W
             Some("ls") => plain(parser, Command::Ls, LS_HELP),
             Some("gc") => plain(parser, Command::Gc, GC_HELP),
             Some("help") => help(parser),
-            _ => Err(format!(
-                "no such command: {} (there are pipeline, ls and gc)",
-                name.display()
-            )),
+            _ => Err(unknown(&name)),
         },
         Some(other) => Err(text(other.unexpected())),
     }
@@ -81,6 +78,13 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, W
 /// The text of an argument error, with the place where help is.
 fn text(error: lexopt::Error) -> Wrong {
     format!("{error} (see `--help`)")
+}
+
+fn unknown(name: &OsStr) -> Wrong {
+    format!(
+        "no such command: {} (there are pipeline, ls and gc)",
+        name.display()
+    )
 }
 
 fn version() -> String {
@@ -94,9 +98,13 @@ fn help(mut parser: lexopt::Parser) -> Result<Command, Wrong> {
         Some(Value(name)) if name == "pipeline" => PIPELINE_HELP,
         Some(Value(name)) if name == "ls" => LS_HELP,
         Some(Value(name)) if name == "gc" => GC_HELP,
+        Some(Value(name)) => return Err(unknown(&name)),
         Some(other) => return Err(text(other.unexpected())),
     };
-    Ok(Command::Show(about.into()))
+    match parser.next().map_err(text)? {
+        None => Ok(Command::Show(about.into())),
+        Some(other) => Err(text(other.unexpected())),
+    }
 }
 
 /// A command without arguments.
@@ -274,6 +282,8 @@ mod tests {
             "pipeline - -",
             "ls more",
             "gc --x",
+            "help pipelines",
+            "help ls gc",
         ] {
             let wrong = parsed(line).expect_err(line);
             assert!(

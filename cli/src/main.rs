@@ -107,12 +107,11 @@ fn show(outcome: &Outcome, options: &Options) -> ExitCode {
     }
     let mut text = report::render(outcome, options.top);
     if outcome.verified {
-        let workers = if outcome.kills == 1 {
-            "worker"
-        } else {
-            "workers"
-        };
-        text += &format!("\n{} {workers} killed, counts identical\n", outcome.kills);
+        text.push('\n');
+        if !options.single {
+            text += &format!("{} killed, ", report::counted(outcome.kills, "worker"));
+        }
+        text += "counts identical\n";
     }
     say::print(&text)
 }

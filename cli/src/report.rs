@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use crate::outcome::{Outcome, Share};
+use crate::say;
 
 /// The report, line by line.
 pub fn render(outcome: &Outcome, top: usize) -> String {
@@ -55,13 +56,16 @@ fn processes(out: &mut String, outcome: &Outcome) -> std::fmt::Result {
         return Ok(());
     }
     let latency = &outcome.latency;
-    writeln!(
-        out,
-        "\nput to take   p50 {}   p99 {}   p99.9 {}",
-        nanoseconds(latency.p50),
-        nanoseconds(latency.p99),
-        nanoseconds(latency.p999),
-    )?;
+    match outcome.tally.records {
+        0 => writeln!(out, "\nput to take   nothing was put")?,
+        _ => writeln!(
+            out,
+            "\nput to take   p50 {}   p99 {}   p99.9 {}",
+            nanoseconds(latency.p50),
+            nanoseconds(latency.p99),
+            nanoseconds(latency.p999),
+        )?,
+    }
     writeln!(
         out,
         "in the queue  {:.1} % of the workers' time",
@@ -70,23 +74,21 @@ fn processes(out: &mut String, outcome: &Outcome) -> std::fmt::Result {
     for (seat, share) in outcome.workers.iter().enumerate() {
         worker(out, outcome, seat, share)?;
     }
-    let (kills, redelivered) = (grouped(outcome.kills), grouped(outcome.redelivered));
-    writeln!(
-        out,
-        "killed        {kills} workers, {redelivered} records delivered again"
-    )
+    let killed = counted(outcome.kills, "worker");
+    let redelivered = counted(outcome.redelivered, "record");
+    writeln!(out, "killed        {killed}, {redelivered} delivered again")
 }
 
 fn worker(out: &mut String, outcome: &Outcome, seat: usize, share: &Share) -> std::fmt::Result {
     let part = 100.0 * outcome.share(share);
-    let records = grouped(share.tally.records);
+    let records = counted(share.tally.records, "record");
     let killed = match share.kills {
         0 => String::new(),
-        n => format!(", killed {} times", grouped(n)),
+        n => format!(", killed {}", counted(n, "time")),
     };
     writeln!(
         out,
-        "worker {seat:<6} {part:.1} % of the bytes, {records} records{killed}"
+        "worker {seat:<6} {part:.1} % of the bytes, {records}{killed}"
     )
 }
 
@@ -96,23 +98,9 @@ fn words(out: &mut String, outcome: &Outcome, top: usize) -> std::fmt::Result {
         out.push('\n');
     }
     for (word, count) in top {
-        writeln!(out, "{:>15}  {}", grouped(count), printable(word))?;
+        writeln!(out, "{:>15}  {}", grouped(count), say::printable(word))?;
     }
     Ok(())
-}
-
-/// A word that does nothing to the terminal.
-fn printable(word: &[u8]) -> String {
-    let text = String::from_utf8_lossy(word);
-    text.chars()
-        .map(|c| {
-            if c.is_control() {
-                char::REPLACEMENT_CHARACTER
-            } else {
-                c
-            }
-        })
-        .collect()
 }
 
 /// A number with its thousands set apart.
@@ -126,6 +114,12 @@ pub fn grouped(n: u64) -> String {
         out.push(digit);
     }
     out
+}
+
+/// A number of things, with the plural where it belongs.
+pub fn counted(n: u64, thing: &str) -> String {
+    let s = if n == 1 { "" } else { "s" };
+    format!("{} {thing}{s}", grouped(n))
 }
 
 /// A time in the unit that suits it.
@@ -151,7 +145,8 @@ mod tests {
     }
 
     #[test]
-    fn control_characters_are_not_printed() {
-        assert_eq!(printable(b"a\x1b[31mb\x07"), "a\u{fffd}[31mb\u{fffd}");
+    fn one_is_not_a_plural() {
+        let texts = [0, 1, 2000].map(|n| counted(n, "record"));
+        assert_eq!(texts, ["0 records", "1 record", "2,000 records"]);
     }
 }

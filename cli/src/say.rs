@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -16,7 +17,22 @@ pub fn warning(what: &dyn Display) {
 
 /// Says that a file could not be read.
 pub fn unreadable(path: &Path, error: &io::Error) {
-    warning(&format_args!("{}: {error}", path.display()));
+    let name = printable(path.as_os_str().as_bytes());
+    warning(&format_args!("{name}: {error}"));
+}
+
+/// A word or a name, as it does nothing to the terminal.
+pub fn printable(word: &[u8]) -> String {
+    let text = String::from_utf8_lossy(word);
+    text.chars()
+        .map(|c| {
+            if c.is_control() {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                c
+            }
+        })
+        .collect()
 }
 
 /// Writes the program's result to standard output.
@@ -31,5 +47,15 @@ pub fn print(text: &str) -> ExitCode {
             warning(&format_args!("standard output: {error}"));
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_not_printed() {
+        assert_eq!(printable(b"a\x1b[31mb\x07"), "a\u{fffd}[31mb\u{fffd}");
     }
 }

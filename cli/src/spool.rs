@@ -3,8 +3,11 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::say;
 use crate::walk::{Input, STDIN};
 
 /// The named inputs, and the files that hold what came out of pipes.
@@ -51,23 +54,33 @@ fn is_stream(path: &Path) -> bool {
 }
 
 fn nameless_copy(path: &Path) -> io::Result<File> {
-    let mut copy = nameless_file()?;
-    if path.as_os_str() == STDIN {
-        io::copy(&mut io::stdin().lock(), &mut copy)?;
-    } else {
-        io::copy(&mut File::open(path)?, &mut copy)?;
-    }
-    Ok(copy)
+    let directory = std::env::temp_dir();
+    let copied = nameless_file(&directory).and_then(|mut copy| {
+        if path.as_os_str() == STDIN {
+            io::copy(&mut io::stdin().lock(), &mut copy)?;
+        } else {
+            io::copy(&mut File::open(path)?, &mut copy)?;
+        }
+        Ok(copy)
+    });
+    copied.map_err(|error| {
+        let from = say::printable(path.as_os_str().as_bytes());
+        let to = directory.display();
+        io::Error::other(format!(
+            "{from} cannot be copied to {to}, to be read again: {error} (TMPDIR names another directory)"
+        ))
+    })
 }
 
-/// A file in the temporary directory that is gone with its last descriptor.
-fn nameless_file() -> io::Result<File> {
-    let path = std::env::temp_dir().join(format!("multiproc-spool-{}", std::process::id()));
+/// A file that only this user can read, and that is gone with its last descriptor.
+fn nameless_file(directory: &Path) -> io::Result<File> {
+    let path = directory.join(format!("multiproc-spool-{}", std::process::id()));
     let mut options = fs::OpenOptions::new();
     let file = options
         .read(true)
         .write(true)
         .create_new(true)
+        .mode(0o600)
         .open(&path)?;
     fs::remove_file(&path)?;
     Ok(file)

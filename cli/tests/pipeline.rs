@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Ran, arg, run, run_with, text, tree};
+use common::{Ran, arg, command, ran, run, run_with, text, tree};
 use std::process::Command;
 
 /// The keys of `--json`, in order.
@@ -292,4 +292,31 @@ fn help_defines_what_the_report_shows() {
     ] {
         assert!(ran.stdout.contains(word), "{word}");
     }
+}
+
+#[test]
+fn a_job_without_input_claims_no_speed() {
+    let dir = tree(&[("empty", b"")]);
+    let ran = run(&["pipeline", "--verify", arg(dir.path())]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran:?}");
+    assert!(ran.stdout.contains("nothing was put\n"), "{ran:?}");
+    let single = run(&["pipeline", "--verify", "--single", arg(dir.path())]);
+    assert!(
+        single.stdout.ends_with("\n\ncounts identical\n"),
+        "{single:?}"
+    );
+}
+
+#[test]
+fn input_that_cannot_be_kept_says_where_and_why() {
+    let child = command(&["pipeline", "--repeat", "2", "-"])
+        .env("TMPDIR", "/proc/nowhere")
+        .spawn()
+        .expect("the command starts");
+    let ran = ran(child);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{ran:?}");
+    assert!(
+        ran.stderr.contains("copied to /proc/nowhere") && ran.stderr.contains("TMPDIR"),
+        "{ran:?}"
+    );
 }
