@@ -118,8 +118,11 @@
 //! |---|---|
 //! | run functions in processes | [`Process`], [`process`] |
 //! | send messages | [`Queue`], and its [`producer`](Queue::producer) and [`consumer`](Queue::consumer) roles |
-//! | change data together | [`Lock`]; [`Value`] for one number; [`Plain`] and [`plain!`] say what the data can be |
-//! | know what can be sent | [`Message`], [`message!`], [`Bytes`] |
+//! | work on a message for long, and not lose it | [`Queue::lease`], [`Lease`] |
+//! | write a message where it will be read | [`Queue::claim_value`], [`Claim`] |
+//! | change data together | [`Lock`], its [`recover`](Lock::recover) after a death; [`Plain`] and [`plain!`] say what the data can be |
+//! | count together | [`Value`]: a number or a `bool` that is its own atomic |
+//! | know what can be sent | [`Message`], [`message!`] for types of your own, [`Bytes`] |
 //! | meet by name | [`Queue::create`], [`Queue::open`], [`objects`], [`gc`] |
 //! | tell errors apart | [`ErrorKind`] |
 //!
@@ -188,8 +191,8 @@ pub use value::{Bits, Number, Scalar, Value};
 #[doc(hidden)]
 pub mod __private {
     pub use crate::message::{
-        Shape, check_value, forward_value, inline_size, own_value, view_value, view_value_mut,
-        write_value,
+        Shape, check_value, forward_value, generic_name, inline_size, own_value, view_value,
+        view_value_mut, write_value,
     };
     pub use crate::sys::clock::now_ns;
     pub use zerocopy;

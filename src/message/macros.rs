@@ -6,8 +6,12 @@
 /// [`Message`](crate::Message), and gets a twin for readers whose name starts with `Archived`: the same fields, or the
 /// same variants, in the form in which they lie in shared memory. The twin is `Debug`. No dependency on rkyv is needed.
 ///
-/// Every field's type must itself be a [`Message`](crate::Message). Not supported: generic parameters, and types that
-/// contain themselves (also not through a `Box`).
+/// Every field's type must itself be a [`Message`](crate::Message).
+///
+/// A type may have parameters, as in `struct Pair<K, V>`, written without bounds: each stands for a message that is
+/// `Debug`. Lifetimes and constants are refused by the compiler, and so are types that contain themselves, also through
+/// a `Box` or a `Vec` (it says "overflow evaluating"): send a tree as a vector of nodes that name each other by index,
+/// as below.
 ///
 /// Further derives for the twin are asked for with rkyv's own attribute, for instance
 /// `#[rkyv(compare(PartialEq))]` to compare `ArchivedOrder` with `Order`.
@@ -68,24 +72,82 @@
 /// # Ok(())
 /// # }
 /// ```
+///
+/// A type with parameters:
+///
+/// ```
+/// # fn main() -> multiproc::Result<()> {
+/// multiproc::message! {
+///     pub struct Job<Input> {
+///         pub id: u64,
+///         pub input: Input,
+///     }
+/// }
+///
+/// let jobs = multiproc::Queue::<Job<String>>::new(8)?;
+/// jobs.put(Job { id: 1, input: "cut the hedge".to_string() })?;
+/// let job = jobs.get()?;                           // a guard on `ArchivedJob<String>`
+/// assert_eq!(job.input.as_str(), "cut the hedge");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A tree: its nodes lie in one vector, and know their children by index.
+///
+/// ```
+/// # fn main() -> multiproc::Result<()> {
+/// multiproc::message! {
+///     pub struct Node { pub name: String, pub children: Vec<u32> }
+///     pub struct Tree { pub nodes: Vec<Node> }         // the first is the root
+/// }
+///
+/// fn depth(tree: &ArchivedTree, node: usize) -> usize {
+///     let children = tree.nodes[node].children.iter();
+///     1 + children.map(|child| depth(tree, child.to_native() as usize)).max().unwrap_or(0)
+/// }
+///
+/// let node = |name: &str, children| Node { name: name.into(), children };
+/// let trees = multiproc::Queue::<Tree>::new(8)?;
+/// trees.put(Tree { nodes: vec![node("root", vec![1]), node("branch", vec![2]), node("leaf", vec![])] })?;
+/// assert_eq!(depth(&*trees.get()?, 0), 3);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// What cannot cross does not compile:
+///
+/// ```compile_fail
+/// multiproc::message! {
+///     pub struct Borrowed<'a> { text: &'a str }        // parameters are types only
+/// }
+/// # fn main() {}
+/// ```
+///
+/// ```compile_fail,E0275
+/// multiproc::message! {
+///     pub struct Tree { children: Vec<Tree> }          // contains itself
+/// }
+/// # fn main() {}
+/// ```
 #[macro_export]
 macro_rules! message {
     () => {};
     (
         $(#[$meta:meta])*
-        $vis:vis struct $name:ident {
+        $vis:vis struct $name:ident $(< $($param:ident),+ $(,)? >)? {
             $( $(#[$fmeta:meta])* $fvis:vis $field:ident : $ty:ty ),* $(,)?
         }
         $($rest:tt)*
     ) => {
         #[derive($crate::rkyv::Archive, $crate::rkyv::Serialize, $crate::rkyv::Deserialize)]
         #[rkyv(crate = $crate::rkyv, derive(Debug))]
+        #[rkyv(archive_bounds($( $ty: $crate::rkyv::Archive<Archived: ::core::fmt::Debug> ),*))]
         $(#[$meta])*
-        $vis struct $name {
+        $vis struct $name $(< $($param: $crate::Message + ::core::fmt::Debug),+ >)? {
             $( $(#[$fmeta])* $fvis $field : $ty ),*
         }
         $crate::__message_impl! {
-            $name, "struct",
+            $name, [ $($($param),+)? ], "struct",
             [ $( $ty ),* ],
             [ $( .field(stringify!($field), <$ty as $crate::Message>::FINGERPRINT) )* ],
             this => { 0 $( + $crate::Message::extra(&this.$field) )* }
@@ -94,17 +156,18 @@ macro_rules! message {
     };
     (
         $(#[$meta:meta])*
-        $vis:vis struct $name:ident (
+        $vis:vis struct $name:ident $(< $($param:ident),+ $(,)? >)? (
             $( $(#[$fmeta:meta])* $fvis:vis $ty:ty ),* $(,)?
         ) ;
         $($rest:tt)*
     ) => {
         #[derive($crate::rkyv::Archive, $crate::rkyv::Serialize, $crate::rkyv::Deserialize)]
         #[rkyv(crate = $crate::rkyv, derive(Debug))]
+        #[rkyv(archive_bounds($( $ty: $crate::rkyv::Archive<Archived: ::core::fmt::Debug> ),*))]
         $(#[$meta])*
-        $vis struct $name ( $( $(#[$fmeta])* $fvis $ty ),* );
+        $vis struct $name $(< $($param: $crate::Message + ::core::fmt::Debug),+ >)? ( $( $(#[$fmeta])* $fvis $ty ),* );
         $crate::__message_impl! {
-            $name, "tuple",
+            $name, [ $($($param),+)? ], "tuple",
             [ $( $ty ),* ],
             [ $( .with(<$ty as $crate::Message>::FINGERPRINT) )* ],
             this => { $crate::__message_extra!(@tuple this, 0, [$($ty),*], 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15) }
@@ -120,12 +183,12 @@ macro_rules! message {
         #[rkyv(crate = $crate::rkyv, derive(Debug))]
         $(#[$meta])*
         $vis struct $name;
-        $crate::__message_impl! { $name, "unit", [], [], this => { 0 } }
+        $crate::__message_impl! { $name, [], "unit", [], [], this => { 0 } }
         $crate::message! { $($rest)* }
     };
     (
         $(#[$meta:meta])*
-        $vis:vis enum $name:ident {
+        $vis:vis enum $name:ident $(< $($param:ident),+ $(,)? >)? {
             $(
                 $(#[$vmeta:meta])*
                 $variant:ident
@@ -138,8 +201,12 @@ macro_rules! message {
     ) => {
         #[derive($crate::rkyv::Archive, $crate::rkyv::Serialize, $crate::rkyv::Deserialize)]
         #[rkyv(crate = $crate::rkyv, derive(Debug))]
+        #[rkyv(archive_bounds($(
+            $( $( $fty: $crate::rkyv::Archive<Archived: ::core::fmt::Debug>, )* )?
+            $( $( $tty: $crate::rkyv::Archive<Archived: ::core::fmt::Debug>, )* )?
+        )*))]
         $(#[$meta])*
-        $vis enum $name {
+        $vis enum $name $(< $($param: $crate::Message + ::core::fmt::Debug),+ >)? {
             $(
                 $(#[$vmeta])*
                 $variant
@@ -149,7 +216,7 @@ macro_rules! message {
             ),*
         }
         $crate::__message_impl! {
-            $name, "enum",
+            $name, [ $($($param),+)? ], "enum",
             [ $( $( $( $fty, )* )? $( $( $tty, )* )? )* ],
             [ $(
                 .name(stringify!($variant))
@@ -170,6 +237,24 @@ macro_rules! message {
         }
         $crate::message! { $($rest)* }
     };
+    ( $(#[$meta:meta])* $vis:vis struct $name:ident < $($rest:tt)* ) => {
+        $crate::__message_parameters! { $name }
+    };
+    ( $(#[$meta:meta])* $vis:vis enum $name:ident < $($rest:tt)* ) => {
+        $crate::__message_parameters! { $name }
+    };
+}
+
+/// What is said about parameters that cannot be.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __message_parameters {
+    ($name:ident) => {
+        ::core::compile_error! { ::core::concat!(
+            "the message `", ::core::stringify!($name), "` can have type parameters without bounds, as in `<K, V>`, ",
+            "each of which is a message; no lifetimes, constants, bounds or `where`"
+        ) }
+    };
 }
 
 /// Implements `Message` and forwarding for a type that has rkyv's derives.
@@ -177,14 +262,14 @@ macro_rules! message {
 #[macro_export]
 macro_rules! __message_impl {
     (
-        $name:ident, $kind:literal, [ $($ty:ty),* $(,)? ], [ $($shape:tt)* ], $this:ident => { $extra:expr }
+        $name:ident, [ $($param:ident),* ], $kind:literal, [ $($ty:ty),* $(,)? ], [ $($shape:tt)* ], $this:ident => { $extra:expr }
     ) => {
         // SAFETY: every body is the one that the crate gives to all types with rkyv's derives; the fingerprint names
         // all fields in order, and `FIXED` holds when it holds for each of them.
-        unsafe impl $crate::Message for $name {
+        unsafe impl<$($param: $crate::Message + ::core::fmt::Debug),*> $crate::Message for $name<$($param),*> {
             const FIXED: ::core::option::Option<usize> =
                 if true $( && <$ty as $crate::Message>::FIXED.is_some() )* {
-                    ::core::option::Option::Some($crate::__private::inline_size::<$name>())
+                    ::core::option::Option::Some($crate::__private::inline_size::<Self>())
                 } else {
                     ::core::option::Option::None
                 };
@@ -194,7 +279,8 @@ macro_rules! __message_impl {
                 .finish();
 
             fn type_name() -> ::std::string::String {
-                ::std::string::String::from(stringify!($name))
+                let parameters: &[::std::string::String] = &[$( <$param as $crate::Message>::type_name() ),*];
+                $crate::__private::generic_name(stringify!($name), parameters)
             }
 
             #[inline]
@@ -208,8 +294,10 @@ macro_rules! __message_impl {
             $crate::__message_in_place!();
         }
 
-        impl $crate::Encode<$name> for &$crate::rkyv::Archived<$name> {
-            $crate::__message_forward!($name);
+        impl<$($param: $crate::Message + ::core::fmt::Debug),*> $crate::Encode<$name<$($param),*>>
+            for &$crate::rkyv::Archived<$name<$($param),*>>
+        {
+            $crate::__message_forward!($name<$($param),*>);
         }
     };
 }

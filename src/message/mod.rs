@@ -47,6 +47,7 @@ pub use write::WriteError;
 pub use write::{Sink, forward_value, write_value};
 pub(crate) use write::{copy_bytes, room_at};
 
+use std::fmt::Debug;
 use std::mem::MaybeUninit;
 
 use crate::Error;
@@ -120,7 +121,7 @@ use rkyv::{Archive, Archived, Deserialize, Portable, Serialize};
 pub unsafe trait Message:
     Sized
     + 'static
-    + Archive<Archived: Portable + CheckBytes<Checker> + Deserialize<Self, Reader>>
+    + Archive<Archived: Portable + Debug + CheckBytes<Checker> + Deserialize<Self, Reader>>
     + Serialize<Sink>
 {
     /// What a reader sees of the message, in place.
@@ -199,6 +200,16 @@ pub unsafe trait Message:
 #[must_use]
 pub const fn inline_size<T: Archive>() -> usize {
     size_of::<Archived<T>>()
+}
+
+/// The name of a type with its parameters, as people write it.
+#[doc(hidden)]
+#[must_use]
+pub fn generic_name(name: &str, parameters: &[String]) -> String {
+    match parameters {
+        [] => name.to_string(),
+        some => format!("{name}<{}>", some.join(", ")),
+    }
 }
 
 /// The identity of a message type in one segment: its shape, its size, and the format of the serialiser.
