@@ -38,6 +38,13 @@ pub use guard::LockGuard;
 /// Death is known from the kernel and never guessed from a time-out: a holder that is stopped, swapped out or slow
 /// keeps its lock for as long as it takes.
 ///
+/// # Waiting and cost
+///
+/// Taking a free lock and giving it up costs an exchange and a few stores, and no system call unless somebody sleeps.
+/// Who has to wait spins for some microseconds and then sleeps in the kernel; signals do not end a wait. The verbs that
+/// wait come in four forms: [`lock`](Lock::lock), [`try_lock`](Lock::try_lock), [`lock_timeout`](Lock::lock_timeout),
+/// [`lock_deadline`](Lock::lock_deadline).
+///
 /// # What it does not do
 ///
 /// It does not queue: whoever is quickest gets the lock next, sleepers included. It may not be taken twice by one

@@ -19,6 +19,10 @@ pub use scalar::{Bits, Number, Scalar};
 /// all processes agree (sequential consistency), and what a process wrote elsewhere before an operation is seen by
 /// those whose operations come after it.
 ///
+/// Nothing here ever waits. Most operations are one instruction of the processor; `update`, `try_update`, `fetch_max`,
+/// `fetch_min`, and arithmetic on floats are a loop that begins again when another process was faster, and one of them
+/// always gets through.
+///
 /// A `Value` is a handle. Cloning it, sending it in a message or passing it to a process gives another handle on the
 /// same number. For more than one number that must change together, take a [`Lock`](crate::Lock).
 ///

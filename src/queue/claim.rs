@@ -13,7 +13,30 @@ use crate::sys::clock::Deadline;
 /// The place of a message in shared memory, exclusively this process's until it is [committed](Claim::commit).
 ///
 /// Derefs mutably to the message's view. Dropped without a commit, the place is given back and nothing was sent; the
-/// same happens when the process dies.
+/// same happens when the process dies, and when its thread panics.
+///
+/// Filling it needs no system call and copies nothing. As long as it is open, readers wait at this message even if later
+/// ones are complete, so that the order is kept; a process that is stopped with an open claim holds them all up.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> multiproc::Result<()> {
+/// use multiproc::{Bytes, Queue};
+///
+/// let queue = Queue::<Bytes>::new(4)?;
+/// let mut claim = queue.claim(3)?;
+/// claim.copy_from_slice(b"abc");
+/// let id = claim.id();
+/// claim.commit();
+///
+/// drop(queue.claim(3)?);                          // thought better of it: nothing is sent
+/// let message = queue.get()?;
+/// assert_eq!((message.id(), &*message), (id, &b"abc"[..]));
+/// assert!(queue.try_get().is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a claim that is dropped sends nothing"]
 pub struct Claim<'q, T: Message> {
     hold: Hold<'q>,

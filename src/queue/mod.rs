@@ -71,6 +71,18 @@ use crate::tenancy::{QueueMender, RawHandle, Tenant};
 /// A queue ends when somebody [closes](Queue::close) it. Where ends shall follow from who is there, take the roles
 /// [`producer`](Queue::producer) and [`consumer`](Queue::consumer).
 ///
+/// # Waiting and cost
+///
+/// Every verb that may have to wait comes in four forms: `get` waits as long as it takes, `try_get` not at all,
+/// `get_timeout` and `get_deadline` for so long or until then, by a clock that nobody sets. Who has to wait spins for
+/// some microseconds, on a machine with several processors, and then sleeps in the kernel; signals do not end a wait.
+///
+/// Putting and taking a message costs one compare-and-swap and two stores, whatever the capacity and however many
+/// processes take part; what passes over the dead is paid once by whoever meets it. [`len`](Queue::len) and
+/// [`stats`](Queue::stats) take no lock. All memory is allocated when the queue is made, except for messages that are
+/// longer than a slot and for leases, whose memory comes when it is first needed and is used again: this is where
+/// `NoSpace` can come from later.
+///
 /// # Examples
 ///
 /// ```no_run
@@ -118,7 +130,7 @@ impl<T: Message> Queue<T> {
         Queue::builder().capacity(capacity).anonymous()
     }
 
-    /// The knobs: name, capacity, size of messages, deliveries, validation, memory.
+    /// The knobs: name, capacity, size of messages, deliveries, validation, memory; see [`QueueBuilder`].
     pub fn builder() -> QueueBuilder<T> {
         QueueBuilder::new()
     }
@@ -176,6 +188,9 @@ impl<T: Message> Queue<T> {
 
     /// Ends the queue for everybody: putting fails from now on, getting fails once the queue is drained.
     ///
+    /// Wakes all who wait. Never waits itself, and can be called again. A closed queue stays closed, also when the
+    /// process that closed it was killed in the middle of it.
+    ///
     /// # Examples
     ///
     /// ```
@@ -202,6 +217,9 @@ impl<T: Message> Queue<T> {
     }
 
     /// Waits until every message that was put is acknowledged or among the dead letters.
+    ///
+    /// It does not take part in the work: a process that waits here and holds a message itself waits for ever. What a
+    /// dead reader held counts as open until somebody else has done it.
     ///
     /// # Examples
     ///
@@ -247,7 +265,9 @@ impl<T: Message> Queue<T> {
         }
     }
 
-    /// How many messages were put and not taken yet: exact while nobody moves, else a moment's view.
+    /// How many messages were put and not taken yet: exact while nobody moves, else a moment's view. Those that came
+    /// back from their readers are not counted; the place of a claim that was given back, or whose writer died, counts
+    /// until readers have passed it.
     #[doc(alias = "qsize")]
     #[must_use]
     pub fn len(&self) -> usize {
@@ -295,7 +315,8 @@ impl<T: Message> Queue<T> {
     /// Takes the messages that were delivered as often as the queue allows without being acknowledged.
     ///
     /// A message gets here when its readers kept giving it back or dying with it. [`ack`](Lease::ack) a letter to
-    /// discard it, [`put`](Queue::put) it again to give it another chance, drop it to leave it here.
+    /// discard it, [`put`](Queue::put) it again to give it another chance, drop it to leave it here. Never waits. The
+    /// room for dead letters is that for leases.
     ///
     /// # Examples
     ///
