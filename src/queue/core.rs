@@ -186,10 +186,6 @@ impl Peers for Tenant {
         self.any_live_with(role as usize)
     }
 
-    fn population(&self) -> u32 {
-        Tenant::population(self)
-    }
-
     fn look_out(&self) {
         self.vigil(LOOK_OUT);
     }

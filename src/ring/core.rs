@@ -15,6 +15,7 @@ use crate::sys::clock::{Deadline, now_ns};
 use crate::sys::identity::Participant;
 use crate::sys::step::step;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A bounded queue of messages in a segment.
 ///
@@ -46,8 +47,9 @@ pub(super) struct Local {
     pub(super) search_from: AtomicU32,
     /// Where the search for a free lease record goes on.
     pub(super) record_from: AtomicU32,
-    /// When the members were last watched.
+    /// When the members were last watched, and how many nanoseconds it took.
     pub(super) last_watch: AtomicU64,
+    watch_cost: AtomicU64,
     /// When a holder in the way was last asked for by somebody who only polls.
     last_probe: AtomicU64,
     /// When a living holder of each role was last seen.
@@ -224,7 +226,8 @@ impl Ring {
         peers: &dyn Peers,
         deadline: Deadline,
     ) {
-        let slice = patience.slice(watch, peers.population(), deadline);
+        let cost = Duration::from_nanos(self.local.watch_cost.load(Relaxed));
+        let slice = patience.slice(watch, peers.population(), cost, deadline);
         if gate.wait(ticket, slice) {
             patience.stirred();
         }
@@ -232,14 +235,17 @@ impl Ring {
 
     /// Looks whether anything is in other hands, and repairs what is in dead ones.
     pub(super) fn watch(&self, me: Participant, peers: &dyn Peers) -> Watch {
+        let start = now_ns();
         // no step: private to this process
-        self.local.last_watch.store(now_ns(), Relaxed);
+        self.local.last_watch.store(start, Relaxed);
         peers.look_out();
-        if self.repair_what_the_dead_hold(me, peers) {
-            Watch::Held
-        } else {
-            Watch::Idle
-        }
+        let is_held = self.repair_what_the_dead_hold(me, peers);
+        // Once it may just have been preempted; what it always costs is soon believed.
+        let believable = 2 * self.local.watch_cost.load(Relaxed) + 50_000;
+        let cost = (now_ns() - start).min(believable);
+        // no step: private to this process
+        self.local.watch_cost.store(cost, Relaxed);
+        if is_held { Watch::Held } else { Watch::Idle }
     }
 
     /// Whether `role` was ever taken and no living member holds it now.

@@ -24,9 +24,6 @@ impl Peers for Village {
     fn any_with(&self, role: Role) -> bool {
         !self.deserted.borrow().contains(&role)
     }
-    fn population(&self) -> u32 {
-        2
-    }
     fn look_out(&self) {}
     fn bury(&self, who: Participant, repair: &dyn Fn(Participant)) -> bool {
         let dead = !self.is_alive(who);

@@ -1,7 +1,7 @@
 //! How long to wait beside a ring: spin, then sleep in slices that follow what is being waited for.
 
 use crate::sys::backoff::Spin;
-use crate::sys::clock::{Deadline, now_ns};
+use crate::sys::clock::{Deadline, WATCHFUL, now_ns, slice_in_crowd};
 use crate::sys::identity::{Oracle, Participant};
 use std::time::Duration;
 
@@ -28,8 +28,6 @@ impl Role {
 pub(crate) trait Peers: Oracle {
     /// Whether a living member holds `role`.
     fn any_with(&self, role: Role) -> bool;
-    /// About how many members there are.
-    fn population(&self) -> u32;
     /// Cleans up after members that died holding nothing in the ring's own words, if nobody did so lately.
     fn look_out(&self);
     /// Calls `repair` for `who` if it is dead, and then frees its seat; true if it was.
@@ -51,11 +49,13 @@ pub(crate) enum Watch {
 }
 
 impl Watch {
+    /// The longest slice of one who has no more than a few beside him.
     fn longest(self) -> Duration {
         match self {
             Watch::InFlight => Duration::from_millis(5),
             Watch::Held => Duration::from_millis(50),
-            Watch::Idle => Duration::from_millis(500),
+            // The next call may have come, and died before it woke us.
+            Watch::Idle => WATCHFUL,
         }
     }
 
@@ -67,10 +67,8 @@ impl Watch {
     }
 }
 
-/// With more members than this the slices grow in proportion, so that the watch as a whole stays as sharp while the
-/// cost of a thousand sleepers stays that of a few.
-const SHARP_WATCHERS: u32 = 25;
-const LONGEST_SLICE: Duration = Duration::from_secs(1);
+/// What a sleeper spends on looking about, at most: this part of its time.
+const SHARE_OF_TIME: u32 = 50;
 
 /// One blocked call: what is left of its spinning, and since when nothing has happened.
 #[derive(Debug)]
@@ -101,16 +99,23 @@ impl Patience {
         self.spin = Some(Spin::new());
     }
 
-    /// The end of the next slice: a quarter of the time that nothing has happened, within the watch's bounds.
-    pub(crate) fn slice(&mut self, watch: Watch, population: u32, deadline: Deadline) -> Deadline {
+    /// The end of the next slice: a quarter of the time that nothing has happened, within the watch's bounds, and long
+    /// beside the `cost` of looking about, which grows with the ring.
+    pub(crate) fn slice(
+        &mut self,
+        watch: Watch,
+        population: u32,
+        cost: Duration,
+        deadline: Deadline,
+    ) -> Deadline {
         let now = now_ns();
         if self.quiet_since == 0 {
             self.quiet_since = now;
         }
         let quiet = Duration::from_nanos(now.saturating_sub(self.quiet_since));
-        let crowd = (population / SHARP_WATCHERS).max(1);
-        let longest = (watch.longest() * crowd).min(LONGEST_SLICE);
-        deadline.min_slice((quiet / 4).clamp(watch.shortest().min(longest), longest))
+        let longest = slice_in_crowd(watch.longest(), population);
+        let slice = (quiet / 4).clamp(watch.shortest(), longest);
+        deadline.min_slice(slice.max(cost.saturating_mul(SHARE_OF_TIME)))
     }
 }
 
@@ -125,7 +130,7 @@ mod tests {
             quiet_since,
         };
         patience
-            .slice(watch, population, Deadline::NEVER)
+            .slice(watch, population, Duration::ZERO, Deadline::NEVER)
             .remaining()
             .unwrap()
     }
@@ -136,8 +141,8 @@ mod tests {
         assert!(slice_after(Duration::ZERO, Watch::Idle, 2) <= Duration::from_millis(1));
         assert!(slice_after(hour, Watch::InFlight, 2) <= Duration::from_millis(5));
         assert!(slice_after(hour, Watch::Held, 2) <= Duration::from_millis(50));
-        let crowded = slice_after(hour, Watch::Idle, 1000);
-        assert!(crowded > Duration::from_millis(900) && crowded <= Duration::from_secs(1));
+        assert!(slice_after(hour, Watch::Idle, 25) <= WATCHFUL);
+        assert!(slice_after(hour, Watch::Idle, 1000) > Duration::from_secs(1));
     }
 
     #[test]

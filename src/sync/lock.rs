@@ -17,7 +17,7 @@ use crate::sys::atomic::{
     spin_loop,
 };
 use crate::sys::backoff;
-use crate::sys::clock::{Deadline, now_ns};
+use crate::sys::clock::{Deadline, WATCHFUL, now_ns, slice_in_crowd};
 use crate::sys::futex::{self, Wake};
 use crate::sys::identity::{Oracle, Participant};
 use crate::sys::robust::{Node, ThreadList};
@@ -434,7 +434,8 @@ impl<'a> Waiting<'a> {
             self.since = now;
         }
         let waited = Duration::from_nanos(now - self.since);
-        let slice = (waited / 4).clamp(SHORTEST_SLICE, LONGEST_SLICE);
+        let longest = slice_in_crowd(WATCHFUL, self.oracle.population());
+        let slice = (waited / 4).clamp(SHORTEST_SLICE, longest);
         self.deadline.min_slice(slice)
     }
 }
@@ -450,7 +451,6 @@ const FIRST_PAUSES: u32 = 8;
 const MOST_PAUSES: u32 = 32;
 
 const SHORTEST_SLICE: Duration = Duration::from_millis(2);
-const LONGEST_SLICE: Duration = Duration::from_millis(500);
 
 // SAFETY: repr(C), atomics and pads only, valid for all bytes; the links in it are followed by their writer alone.
 #[cfg(not(loom))]

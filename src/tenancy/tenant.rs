@@ -455,11 +455,6 @@ impl Tenant {
         self.own_role(role) > 0 || holders.any(|who| self.is_alive(who))
     }
 
-    /// About how many members there are: some of them may have died. Asks nobody.
-    pub(crate) fn population(&self) -> u32 {
-        self.roster().population()
-    }
-
     /// How many living processes have taken `role`, this one included.
     #[cfg(test)]
     pub(crate) fn count_live_with(&self, role: usize) -> usize {
@@ -559,6 +554,10 @@ const REMOVAL_TRIES: usize = 100;
 impl Oracle for Tenant {
     fn is_alive(&self, who: Participant) -> bool {
         self.is_me(who) || identity::is_alive(self.fd(), who)
+    }
+
+    fn population(&self) -> u32 {
+        self.roster().population()
     }
 }
 

@@ -75,7 +75,7 @@ const PROCESSES_OF_EACH: usize = 2;
 const SEATS: [usize; 2 * PROCESSES_OF_EACH] = [0, 1, 2, 3];
 
 /// Nobody waits longer than this for the dead, in microseconds.
-const PROMISE: u64 = 100_000;
+pub const PROMISE: u64 = 100_000;
 
 /// How long the slowest of all survivors stood still: after kills, and when nobody was killed.
 #[derive(Debug, Default)]

@@ -9,6 +9,7 @@ mod cell;
 mod common;
 mod ledger;
 mod lock;
+mod patient;
 mod poison;
 mod queue;
 mod stopped;
@@ -32,6 +33,14 @@ fn main() -> std::process::ExitCode {
             queue::waiting_producers_killed,
         ),
         ("queue_creators_killed", queue::creators_killed),
+        (
+            "queue_sleeper_gets_what_the_dead_held",
+            patient::a_sleeper_gets_what_the_dead_held,
+        ),
+        #[cfg(debug_assertions)]
+        ("queue_wake_up_that_the_dead_owed", patient::for_room),
+        #[cfg(debug_assertions)]
+        ("lock_wake_up_that_the_dead_owed", patient::for_a_lock),
         ("queue_poison_is_buried", poison::poison_is_buried),
         (
             "queue_lease_is_in_nobodys_way",

@@ -95,6 +95,32 @@ fn lateness() -> u64 {
     control.overslept.load(SeqCst) + overdue
 }
 
+/// An instant that one process notes and another one counts from.
+#[derive(Debug)]
+pub struct Since {
+    at: AtomicU64,
+    late: AtomicU64,
+}
+
+// SAFETY: atomics only.
+unsafe impl Zeroed for Since {}
+
+impl Since {
+    /// It is now.
+    pub fn begin(&self) {
+        self.late.store(lateness(), SeqCst);
+        self.at.store(now(), SeqCst);
+    }
+
+    /// Microseconds since then, without the control's oversleeping; 0 if it is still to come.
+    pub fn unexplained(&self) -> u64 {
+        let (now, at) = (now(), self.at.load(SeqCst));
+        let late = lateness().saturating_sub(self.late.load(SeqCst));
+        let waited = if at == 0 { 0 } else { now.saturating_sub(at) };
+        waited.saturating_sub(late) / 1000
+    }
+}
+
 /// One answer, in microseconds.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Answer {

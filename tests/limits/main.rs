@@ -15,7 +15,14 @@ fn main() -> std::process::ExitCode {
             "many_processes_count_exactly",
             crowds::many_processes_count_exactly,
         ),
-        ("idle_waiters_cost_little", crowds::idle_waiters_cost_little),
+        (
+            "idle_waiters_of_a_queue_cost_little",
+            crowds::idle_consumers_cost_little,
+        ),
+        (
+            "idle_waiters_of_a_lock_cost_little",
+            crowds::idle_lockers_cost_little,
+        ),
         ("nothing_leaks", leaks::nothing_leaks),
         (
             "gc_never_removes_the_living",

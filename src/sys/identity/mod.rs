@@ -48,6 +48,11 @@ impl Participant {
 pub(crate) trait Oracle {
     /// `false` only if the participant is certainly dead, in which case all its threads have stopped for good.
     fn is_alive(&self, who: Participant) -> bool;
+
+    /// About how many participants there are; asks nobody.
+    fn population(&self) -> u32 {
+        2
+    }
 }
 
 #[cfg(all(test, not(loom)))]
