@@ -1,6 +1,6 @@
 //! What every producer was promised and what became of every message, kept where no kill can reach it.
 
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering::SeqCst};
 
 use multiproc::{Bytes, Queue, Received};
 
@@ -14,9 +14,10 @@ pub const PRODUCERS: usize = 128;
 /// Messages that one producer puts at most.
 pub const MESSAGES: usize = 1 << 15;
 
-const ACKING: u8 = 0x40;
-const ACKED: u8 = 0x80;
-const TAKEN: u8 = 0x3f;
+const ACKING: u16 = 0x4000;
+const ACKED: u16 = 0x8000;
+/// How often it was taken: more often than any message may be delivered.
+const TAKEN: u16 = 0x3fff;
 
 /// The books of one round.
 #[derive(Debug)]
@@ -24,7 +25,7 @@ pub struct Ledger {
     /// Messages whose `put` returned, by producer.
     accepted: [AtomicU32; PRODUCERS],
     /// How often each message was taken, whether its acknowledgement began, and whether it returned.
-    fate: [[AtomicU8; MESSAGES]; PRODUCERS],
+    fate: [[AtomicU16; MESSAGES]; PRODUCERS],
     /// Everything that succeeds anywhere.
     pub gets: AtomicU64,
     pub redelivered: AtomicU64,
@@ -104,7 +105,7 @@ impl Ledger {
         assert_eq!(
             before & ACKED,
             0,
-            "message {producer}.{number} came again after it was acknowledged"
+            "message {producer}.{number} came again, as delivery {deliveries}, after it was acknowledged, {before:#x}"
         );
         let times = u32::from(before & TAKEN);
         assert!(
@@ -142,7 +143,7 @@ impl Ledger {
 /// A message on its way from taken to acknowledged.
 #[derive(Clone, Copy, Debug)]
 pub struct Ticket<'a> {
-    fate: &'a AtomicU8,
+    fate: &'a AtomicU16,
     pub producer: usize,
     pub number: usize,
 }
