@@ -48,7 +48,8 @@ pub use guard::LockGuard;
 /// # What it does not do
 ///
 /// It does not queue: whoever is quickest gets the lock next, sleepers included. It may not be taken twice by one
-/// thread ([`LockError::Deadlock`]). A thread that forgets a guard ([`std::mem::forget`]) holds the lock until it ends.
+/// thread ([`LockError::Deadlock`]). A thread that forgets a guard ([`std::mem::forget`]) holds the lock until it ends
+/// (without glibc: until its process ends).
 ///
 /// # Examples
 ///

@@ -80,7 +80,7 @@ impl Deadline {
     #[cfg(not(loom))]
     pub(crate) fn to_timespec(self) -> Option<libc::timespec> {
         (self != Deadline::NEVER).then_some(libc::timespec {
-            tv_sec: (self.0 / NANOS_PER_SECOND) as libc::time_t,
+            tv_sec: (self.0 / NANOS_PER_SECOND) as _,
             tv_nsec: (self.0 % NANOS_PER_SECOND) as libc::c_long,
         })
     }

@@ -110,7 +110,7 @@ pub(crate) fn wait(pidfd: BorrowedFd<'_>, deadline: Deadline) -> io::Result<bool
             revents: 0,
         };
         let left = deadline.remaining().map(|left| libc::timespec {
-            tv_sec: left.as_secs() as libc::time_t,
+            tv_sec: left.as_secs() as _,
             tv_nsec: left.subsec_nanos().into(),
         });
         let left = left.as_ref().map_or(ptr::null(), ptr::from_ref);

@@ -111,7 +111,7 @@ impl Gate {
                 return false;
             }
             let left = libc::timespec {
-                tv_sec: left.as_secs() as libc::time_t,
+                tv_sec: left.as_secs() as _,
                 tv_nsec: left.subsec_nanos().into(),
             };
             // SAFETY: the word and the relative time live through the call.
