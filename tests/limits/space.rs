@@ -116,6 +116,25 @@ fn many_locks() {
     );
 }
 
+/// Messages of a megabyte until the group is full: each of them is whole, or an error; nobody is killed.
+fn long_messages_until_the_limit() {
+    let queue = Queue::<Bytes>::new(64).expect("a small queue fits");
+    let long = vec![7_u8; 1_000_000];
+    let full = loop {
+        match queue.put(&long[..]) {
+            Ok(()) => assert!(queue.len() < 33, "33 MB in 32 MiB"),
+            Err(full) => break full,
+        }
+    };
+    assert!(matches!(full, PutError::NoSpace), "{full:?}");
+    queue.put(&b"short"[..]).expect("room in the slot");
+    for _ in 1..queue.len() {
+        assert_eq!(&*queue.get().expect("a message"), &long[..]);
+    }
+    assert_eq!(&*queue.get().expect("a message"), b"short");
+    queue.put(&long[..]).expect("room again");
+}
+
 /// A control group below our own, with a limit of 32 MiB; `None` where there is no such thing to be had.
 fn small_cgroup() -> Option<(PathBuf, &'static str)> {
     let mine = std::fs::read_to_string("/proc/self/cgroup").ok()?;
@@ -151,6 +170,7 @@ pub fn a_full_cgroup_is_a_typed_error() {
         assert_eq!(error.kind(), ErrorKind::NoSpace);
         let small = Queue::<[u64; 64]>::new(16).expect("a small one fits");
         small.put([1; 64]).expect("room");
+        long_messages_until_the_limit();
         0
     });
     judge(
