@@ -452,3 +452,26 @@ fn batches() {
     queue.close();
     assert_eq!(queue.get_many(5).unwrap_err(), GetError::Closed);
 }
+
+#[test]
+fn claims_of_values_wait_no_longer_than_said() {
+    let queue = Queue::<u64>::new(2).unwrap();
+    let producer = queue.producer().unwrap();
+    let mut claim = queue.try_claim_value(1).unwrap();
+    *claim = 7.into();
+    claim.commit();
+    let later = Instant::now() + Duration::from_secs(60);
+    producer.claim_value_deadline(8, later).unwrap().commit();
+
+    assert_eq!(queue.try_claim_value(9).unwrap_err(), TryPutError::Full);
+    let timeout = PutTimeoutError::Timeout;
+    assert_eq!(queue.claim_value_timeout(9, SOON).unwrap_err(), timeout);
+    let now = Instant::now();
+    assert_eq!(producer.claim_value_deadline(9, now).unwrap_err(), timeout);
+
+    assert_eq!((queue.get_owned(), queue.get_owned()), (Ok(7), Ok(8)));
+    producer.claim_value_timeout(9, SOON).unwrap().commit();
+    queue.close();
+    assert_eq!(queue.try_claim_value(0).unwrap_err(), TryPutError::Closed);
+    assert_eq!(queue.get_owned(), Ok(9));
+}

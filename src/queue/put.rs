@@ -210,13 +210,70 @@ impl<T: Message> Queue<T> {
     /// # }
     /// ```
     pub fn claim_value<V: Encode<T>>(&self, first: V) -> Result<Claim<'_, T>, PutError> {
+        Ok(self.claim_value_by(first, Deadline::NEVER)?)
+    }
+
+    /// As [`claim_value`](Queue::claim_value), if there is room now.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_put`](Queue::try_put).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> multiproc::Result<()> {
+    /// use multiproc::{Queue, TryPutError};
+    ///
+    /// let queue = Queue::<[u8; 64]>::new(1)?;
+    /// let claim = queue.try_claim_value([0; 64])?;
+    /// assert_eq!(queue.try_claim_value([0; 64]).unwrap_err(), TryPutError::Full);
+    /// claim.commit();
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn try_claim_value<V: Encode<T>>(&self, first: V) -> Result<Claim<'_, T>, TryPutError> {
+        Ok(self.claim_value_by(first, Deadline::NOW)?)
+    }
+
+    /// As [`claim_value`](Queue::claim_value), until `timeout` has passed.
+    ///
+    /// # Errors
+    ///
+    /// As [`put_timeout`](Queue::put_timeout).
+    pub fn claim_value_timeout<V: Encode<T>>(
+        &self,
+        first: V,
+        timeout: Duration,
+    ) -> Result<Claim<'_, T>, PutTimeoutError> {
+        Ok(self.claim_value_by(first, Deadline::after(timeout))?)
+    }
+
+    /// As [`claim_value`](Queue::claim_value), until `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// As [`put_timeout`](Queue::put_timeout).
+    pub fn claim_value_deadline<V: Encode<T>>(
+        &self,
+        first: V,
+        deadline: Instant,
+    ) -> Result<Claim<'_, T>, PutTimeoutError> {
+        Ok(self.claim_value_by(first, Deadline::at(deadline))?)
+    }
+
+    fn claim_value_by<V: Encode<T>>(
+        &self,
+        first: V,
+        deadline: Deadline,
+    ) -> Result<Claim<'_, T>, PutFault> {
         const {
             assert!(
                 T::FIXED.is_some(),
                 "claim_value needs a message type of fixed size"
             )
         };
-        Ok(Claim::with_value(&self.core, first, Deadline::NEVER)?)
+        Claim::with_value(&self.core, first, deadline)
     }
 }
 

@@ -138,6 +138,18 @@ impl<T: Message> Producer<T> {
         ///
         /// As there.
         fn claim_value[V: Encode<T>](&self, first: V) -> Result<Claim<'_, T>, PutError>;
+        /// # Errors
+        ///
+        /// As there.
+        fn try_claim_value[V: Encode<T>](&self, first: V) -> Result<Claim<'_, T>, TryPutError>;
+        /// # Errors
+        ///
+        /// As there.
+        fn claim_value_timeout[V: Encode<T>](&self, first: V, timeout: Duration) -> Result<Claim<'_, T>, PutTimeoutError>;
+        /// # Errors
+        ///
+        /// As there.
+        fn claim_value_deadline[V: Encode<T>](&self, first: V, deadline: Instant) -> Result<Claim<'_, T>, PutTimeoutError>;
     }
 
     /// The queue.
@@ -153,6 +165,18 @@ impl Producer<Bytes> {
         ///
         /// As there.
         fn claim(&self, len: usize) -> Result<Claim<'_, Bytes>, PutError>;
+        /// # Errors
+        ///
+        /// As there.
+        fn try_claim(&self, len: usize) -> Result<Claim<'_, Bytes>, TryPutError>;
+        /// # Errors
+        ///
+        /// As there.
+        fn claim_timeout(&self, len: usize, timeout: Duration) -> Result<Claim<'_, Bytes>, PutTimeoutError>;
+        /// # Errors
+        ///
+        /// As there.
+        fn claim_deadline(&self, len: usize, deadline: Instant) -> Result<Claim<'_, Bytes>, PutTimeoutError>;
     }
 }
 
