@@ -59,7 +59,7 @@ fn tightest() -> (u64, String) {
     let machine = kilobytes(&meminfo, "MemAvailable:").map_or(u64::MAX, |ram| ram + swap);
     let mut least = (machine, String::from("the machine's memory"));
     for group in GROUPS.get_or_init(my_groups) {
-        let free = group.free(swap);
+        let free = group.free(swap, least.0);
         if free < least.0 {
             least = (free, format!("the memory limit of {}", group.dir.display()));
         }
@@ -102,6 +102,9 @@ static V1: Files = Files {
     swap_usage: "",
 };
 
+/// Version 1 says "no limit" by a number near the greatest, rounded to pages.
+const NO_LIMIT: u64 = 1 << 62;
+
 /// One control group that counts this process's memory.
 #[derive(Debug)]
 struct Group {
@@ -111,14 +114,20 @@ struct Group {
 
 impl Group {
     /// What the group may still take; file cache counts as free because the kernel drops it first.
-    fn free(&self, machine_swap: u64) -> u64 {
-        let (Some(limit), Some(usage)) =
-            (self.number(self.files.limit), self.number(self.files.usage))
-        else {
+    ///
+    /// Less than that when it is `enough` anyway: the counters of the cache take the kernel long to add up.
+    fn free(&self, machine_swap: u64, enough: u64) -> u64 {
+        let number = |file| self.number(file);
+        let limit = number(self.files.limit).filter(|&limit| limit < NO_LIMIT);
+        let usage = limit.and_then(|_| number(self.files.usage));
+        let (Some(limit), Some(usage)) = (limit, usage) else {
             return u64::MAX; // "max", the root group, or a file we may not read
         };
-        limit
-            .saturating_sub(usage)
+        let unused = limit.saturating_sub(usage);
+        if unused >= enough {
+            return unused;
+        }
+        unused
             .saturating_add(self.cache())
             .saturating_add(self.swap().min(machine_swap))
     }
@@ -227,7 +236,7 @@ mod tests {
                 ("memory.swap.max", "0\n"),
             ],
         );
-        assert_eq!(group.free(1 << 30), 150);
+        assert_eq!(group.free(1 << 30, u64::MAX), 150);
     }
 
     #[test]
@@ -240,15 +249,15 @@ mod tests {
                 ("memory.swap.max", "max\n"),
             ],
         );
-        assert_eq!(group.free(77), 77);
+        assert_eq!(group.free(77, u64::MAX), 77);
     }
 
     #[test]
     fn an_unlimited_or_unreadable_group_is_no_limit() {
         let (_dir, unlimited) = group(&V2, &[("memory.max", "max\n"), ("memory.current", "9\n")]);
-        assert_eq!(unlimited.free(0), u64::MAX);
+        assert_eq!(unlimited.free(0, u64::MAX), u64::MAX);
         let (_dir, empty) = group(&V2, &[]);
-        assert_eq!(empty.free(0), u64::MAX);
+        assert_eq!(empty.free(0, u64::MAX), u64::MAX);
     }
 
     #[test]
@@ -264,7 +273,7 @@ mod tests {
                 ),
             ],
         );
-        assert_eq!(group.free(1 << 30), 608);
+        assert_eq!(group.free(1 << 30, u64::MAX), 608);
     }
 
     #[test]
