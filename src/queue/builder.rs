@@ -4,8 +4,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::Queue;
-use crate::message::{Message, inline_size, segment_fingerprint};
-use crate::ring::{Geometry, Shape};
+use crate::message::{Message, segment_fingerprint};
+use crate::ring::{Fit, Geometry, Shape};
 use crate::segment::name::Name;
 use crate::segment::{Expect, Kind, MODE_HUGE, MODE_PREFAULT, Spec};
 use crate::tenancy::{QueueMender, Tenant};
@@ -241,17 +241,17 @@ pub(super) fn checks(params: &[u64; 8]) -> bool {
 
 impl<T: Message> Queue<T> {
     /// Whether all messages have one size and lie in their slots.
-    pub(super) const IN_SLOT: bool = match T::FIXED {
-        Some(size) => size <= FIXED_MAX,
-        None => false,
+    pub(super) const FIT: Fit = match T::FIXED {
+        Some(size) if size <= FIXED_MAX => Fit::slot(size, T::ALIGN),
+        _ => Fit::Any,
     };
 }
 
 fn shape<T: Message>(message_size: usize) -> Shape {
     const { assert!(T::ALIGN <= 16, "a message is aligned to at most 16 bytes") };
-    if Queue::<T>::IN_SLOT {
+    if let Fit::Slot { size, .. } = Queue::<T>::FIT {
         return Shape::Fixed {
-            size: inline_size::<T>() as u32,
+            size: size as u32,
             align: T::ALIGN as u32,
         };
     }

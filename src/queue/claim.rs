@@ -8,6 +8,7 @@ use std::ptr::NonNull;
 use super::core::{Core, Hold, Spill};
 use super::error::PutFault;
 use crate::message::{Bytes, Encode, Message, view_at_mut};
+use crate::ring::Fit;
 use crate::sys::clock::Deadline;
 
 /// The place of a message in shared memory, exclusively this process's until it is [committed](Claim::commit).
@@ -54,7 +55,7 @@ impl<'q, T: Message> Claim<'q, T> {
         let core = hold.core();
         match spill {
             Some(spill) => hold.commit_spilled(spill, len),
-            None => hold.commit(len),
+            None => hold.commit(len, Fit::Any),
         }
         // The user may have held the claim for long, and a consumer gone to sleep behind it.
         core.ring.commit_was_late();
@@ -74,7 +75,7 @@ impl<'q, T: Message> Claim<'q, T> {
         let mut claim = Claim::of_len(core, first.guess(), deadline)?;
         let room = match &mut claim.spill {
             Some(spill) => spill.room(),
-            None => claim.hold.room(),
+            None => claim.hold.room(Fit::Any),
         };
         claim.len = first.encode(room).map_err(PutFault::Unwritable)?;
         Ok(claim)
@@ -94,7 +95,7 @@ impl<'q, T: Message> Claim<'q, T> {
     fn bytes(&self) -> NonNull<[u8]> {
         match &self.spill {
             Some(spill) => spill.bytes(),
-            None => self.hold.bytes(),
+            None => self.hold.bytes(Fit::Any),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::error::PutFault;
 use crate::Result;
 use crate::message::room_at;
-use crate::ring::{Claim, ClaimError, Geometry, Peers, Ring, Role};
+use crate::ring::{Claim, ClaimError, Fit, Geometry, Peers, Ring, Role};
 use crate::segment::Segment;
 use crate::segment::blocks::BlockRef;
 use crate::sys::atfork::ForkMutex;
@@ -103,15 +103,15 @@ pub(super) struct Hold<'q> {
 
 impl<'q> Hold<'q> {
     #[inline(always)]
-    pub(super) fn bytes(&self) -> NonNull<[u8]> {
-        self.core.ring.room(&self.claim)
+    pub(super) fn bytes(&self, fit: Fit) -> NonNull<[u8]> {
+        self.core.ring.room(&self.claim, fit)
     }
 
     #[inline(always)]
-    pub(super) fn room(&mut self) -> &mut [MaybeUninit<u8>] {
+    pub(super) fn room(&mut self, fit: Fit) -> &mut [MaybeUninit<u8>] {
         // SAFETY: the claim gives the slot to this process alone until it is committed or aborted, and `self`, borrowed
         // mutably for as long as the room is used, is the only one to do either.
-        unsafe { room_at(self.bytes()) }
+        unsafe { room_at(self.bytes(fit)) }
     }
 
     pub(super) fn core(&self) -> &'q Core {
@@ -123,10 +123,10 @@ impl<'q> Hold<'q> {
     }
 
     #[inline(always)]
-    pub(super) fn commit(self, len: usize) {
+    pub(super) fn commit(self, len: usize, fit: Fit) {
         let (core, claim) = (self.core, self.claim);
         forget(self);
-        core.ring.commit(claim, len);
+        core.ring.commit(claim, len, fit);
     }
 
     pub(super) fn commit_spilled(self, spill: Spill<'_>, len: usize) {

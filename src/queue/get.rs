@@ -288,7 +288,10 @@ impl<T: Message> Queue<T> {
         deadline: Deadline,
     ) -> Result<Received<'_, T>, E> {
         let core = &*self.core;
-        match core.ring.take(core.me(), &*core.tenant, deadline) {
+        match core
+            .ring
+            .take(core.me(), &*core.tenant, deadline, Self::FIT)
+        {
             Ok(taken) => Received::new(self, taken),
             Err(error) => Err(GetFault::from(error).into()),
         }

@@ -32,12 +32,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::core::Core;
-use crate::Result;
 use crate::message::{Handle, Message, handle_message};
 use crate::segment::Expect;
 use crate::segment::name::Name;
 use crate::sys::clock::Deadline;
 use crate::tenancy::{QueueMender, RawHandle, Tenant};
+use crate::{Error, ErrorKind, Result};
 
 /// A bounded queue of messages between processes: any number of writers, any number of readers, first in, first out.
 ///
@@ -179,8 +179,13 @@ impl<T: Message> Queue<T> {
     /// The queue in a segment that this process has joined.
     fn over(tenant: Arc<Tenant>) -> Result<Self> {
         let check = builder::checks(tenant.segment().params());
+        let core = Core::of(tenant)?;
+        if !core.ring.geometry().suits(Self::FIT) {
+            let text = "the queue's header states slots that do not fit its messages";
+            return Err(Error::new(ErrorKind::Corrupt, text));
+        }
         Ok(Queue {
-            core: Core::of(tenant)?,
+            core,
             check,
             message: PhantomData,
         })

@@ -7,6 +7,7 @@ use super::claim::Claim;
 use super::core::Hold;
 use super::error::{PutError, PutFault, PutTimeoutError, TryPutError};
 use crate::message::{Bytes, Encode, Message, WriteError};
+use crate::ring::Fit;
 use crate::sys::clock::Deadline;
 
 impl<T: Message> Queue<T> {
@@ -138,15 +139,15 @@ impl<T: Message> Queue<T> {
         value: V,
         deadline: Deadline,
     ) -> Result<(), E> {
-        if !Self::IN_SLOT && value.guess() > self.core.inline() {
+        if Self::FIT == Fit::Any && value.guess() > self.core.inline() {
             return self.put_long(&value, deadline).map_err(E::from);
         }
         let mut hold = match self.core.claim(deadline) {
             Ok(hold) => hold,
             Err(error) => return Err(PutFault::from(error).into()),
         };
-        match value.encode(hold.room()) {
-            Ok(len) => hold.commit(len),
+        match value.encode(hold.room(Self::FIT)) {
+            Ok(len) => hold.commit(len, Self::FIT),
             Err(error) => self.put_unfit(hold, &value, error)?,
         }
         Ok(())

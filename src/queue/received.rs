@@ -83,7 +83,7 @@ impl<'q, T: Message> Received<'q, T> {
     /// Acknowledges the message, as dropping the guard does.
     #[inline(always)]
     pub fn ack(self) {
-        self.queue.core.ring.ack(self.taken);
+        self.queue.core.ring.ack(self.taken, Queue::<T>::FIT);
         forget(self);
     }
 
@@ -97,7 +97,7 @@ impl<'q, T: Message> Received<'q, T> {
     #[inline]
     pub fn detach(self) -> Lease<T> {
         let core = &self.queue.core;
-        let taken = core.ring.detach(core.me(), self.taken);
+        let taken = core.ring.detach(core.me(), self.taken, Queue::<T>::FIT);
         let queue = self.queue.clone();
         forget(self);
         Lease::new(queue, taken)
@@ -106,7 +106,7 @@ impl<'q, T: Message> Received<'q, T> {
     #[inline]
     fn bytes(&self) -> &[u8] {
         // SAFETY: the message is published and taken by this guard, so nobody writes to its bytes.
-        unsafe { bytes_at(self.queue.core.ring.payload(&self.taken)) }
+        unsafe { bytes_at(self.queue.core.ring.payload(&self.taken, Queue::<T>::FIT)) }
     }
 }
 
@@ -126,7 +126,7 @@ impl<T: Message> Drop for Received<'_, T> {
         if std::thread::panicking() {
             self.queue.core.ring.give_back(self.taken);
         } else {
-            self.queue.core.ring.ack(self.taken);
+            self.queue.core.ring.ack(self.taken, Queue::<T>::FIT);
         }
     }
 }
@@ -136,7 +136,7 @@ impl<T: Message> Queue<T> {
     #[inline(always)]
     pub(super) fn view_of(&self, taken: &Taken) -> Result<NonNull<T::View>, InvalidMessage> {
         // SAFETY: the message is published and in this process's hands, so nobody writes to its bytes.
-        let bytes: &[u8] = unsafe { bytes_at(self.core.ring.payload(taken)) };
+        let bytes: &[u8] = unsafe { bytes_at(self.core.ring.payload(taken, Self::FIT)) };
         if self.check {
             return T::check(bytes).map(NonNull::from);
         }

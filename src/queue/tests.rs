@@ -2,13 +2,14 @@
 
 use super::*;
 use crate::message::Bytes;
+use crate::ring::Fit;
 
 /// Puts bytes that are no `String`.
 fn put_rubbish(queue: &Queue<String>) {
     let mut hold = queue.core.claim(Deadline::NOW).unwrap();
-    let room = hold.room();
+    let room = hold.room(Fit::Any);
     room[..64].fill(std::mem::MaybeUninit::new(0x81));
-    hold.commit(64);
+    hold.commit(64, Fit::Any);
 }
 
 fn checked() -> Queue<String> {

@@ -8,7 +8,7 @@ use super::protocol::{self, Memory};
 use super::wait::{Patience, Peers, Role, Watch};
 use super::word::{Position, State, Word};
 use crate::segment::blocks::Blocks;
-use crate::segment::{Rows, Segment, Table};
+use crate::segment::{Place, Rows, Segment, Table};
 use crate::sys::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use crate::sys::atomic::{AtomicU32, AtomicU64};
 use crate::sys::clock::{Deadline, now_ns};
@@ -26,7 +26,7 @@ pub(crate) struct Ring {
     /// `geometry`'s answers for the hot path.
     pub(super) payload_at: usize,
     pub(super) inline: usize,
-    control: Table<Control>,
+    control: Place<Control>,
     pub(super) slots: Table<AtomicU64>,
     /// `{spilled:1 | length:63}` of each message (variable messages only).
     pub(super) metas: Option<Table<AtomicU64>>,
@@ -132,7 +132,7 @@ impl Memory for Words<'_> {
 }
 
 impl Ring {
-    #[inline]
+    #[inline(always)]
     pub(super) fn words(&self) -> Words<'_> {
         Words {
             control: self.control(),
@@ -140,9 +140,9 @@ impl Ring {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn control(&self) -> &Control {
-        self.control.row(0)
+        self.control.get()
     }
 
     #[inline]
@@ -166,7 +166,7 @@ impl Ring {
             geometry,
             payload_at: geometry.payload_at(),
             inline: geometry.inline(),
-            control: Table::new(segment, body, size_of::<Control>(), 1),
+            control: Place::new(segment, body),
             slots: Table::new(segment, slots_at, stride, count),
             metas: beside(8),
             refs: beside(16),

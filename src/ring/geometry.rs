@@ -22,6 +22,28 @@ pub(crate) enum Shape {
     },
 }
 
+/// What is known of all messages of a ring when a caller is compiled: what cannot be then costs nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fit {
+    /// Every message has `size` bytes and lies in its slot, `at` bytes behind the word's beginning.
+    Slot {
+        /// Bytes of each message.
+        size: usize,
+        /// Bytes from the start of a slot to its payload.
+        at: usize,
+    },
+    /// Messages have any length, or nothing is known.
+    Any,
+}
+
+impl Fit {
+    /// The fit of messages of `size` bytes, aligned to `align`, which all lie in their slots.
+    pub(crate) const fn slot(size: usize, align: usize) -> Self {
+        let at = if align == 16 { 16 } else { 8 };
+        Fit::Slot { size, at }
+    }
+}
+
 /// The shape of a ring, stored in the segment header's parameters and kept privately after attach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Geometry {
@@ -149,6 +171,17 @@ impl Geometry {
         }
     }
 
+    /// Whether messages of this fit can travel in this ring.
+    pub(crate) fn suits(&self, fit: Fit) -> bool {
+        match fit {
+            Fit::Slot { size, at } => {
+                matches!(self.shape, Shape::Fixed { .. })
+                    && (self.inline(), self.payload_at()) == (size, at)
+            }
+            Fit::Any => true,
+        }
+    }
+
     /// Bytes from one slot to the next: slots do not straddle lines, because the word and the message behind it travel
     /// together (measured with 64-byte messages: 128 bytes a slot make 1.15 to 1.6 times the rate of 72).
     pub(crate) fn stride(&self) -> usize {
@@ -217,6 +250,25 @@ mod tests {
             Geometry::from_params(&bad).unwrap_err().kind(),
             ErrorKind::Corrupt
         );
+    }
+
+    #[test]
+    fn a_ring_suits_the_messages_that_it_was_made_for() {
+        let of = |shape| Geometry {
+            capacity: 1,
+            shape,
+            max_deliveries: 1,
+        };
+        for (size, align) in [(8, 8), (0, 1), (48, 16)] {
+            let shape = Shape::Fixed {
+                size: size as u32,
+                align,
+            };
+            let fit = Fit::slot(size, align as usize);
+            assert!(of(shape).suits(fit) && of(shape).suits(Fit::Any));
+            assert!(!of(shape).suits(Fit::slot(size + 8, align as usize)));
+            assert!(!of(Shape::Variable { inline: 16 }).suits(fit));
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Getting: take the next message, read in place, acknowledge or give back.
 
 use super::core::{Ring, TakeError};
+use super::geometry::Fit;
 use super::protocol::{self, Nothing};
 use super::taken::Taken;
 use super::wait::{Patience, Peers, Role, Watch};
@@ -22,11 +23,12 @@ impl Ring {
         me: Participant,
         peers: &dyn Peers,
         deadline: Deadline,
+        fit: Fit,
     ) -> Result<Taken, TakeError> {
         if !self.may_have_returns()
             && let Ok((at, word)) = protocol::try_take(self.words(), me)
         {
-            return Ok(self.taken(at.index(), word, me));
+            return Ok(self.taken(at.index(), word, me, fit));
         }
         self.take_slow(me, peers, deadline)
     }
@@ -42,7 +44,8 @@ impl Ring {
         if let Some(again) = self.take_returned(me) {
             return Ok(again);
         }
-        protocol::try_take(self.words(), me).map(|(at, word)| self.taken(at.index(), word, me))
+        protocol::try_take(self.words(), me)
+            .map(|(at, word)| self.taken(at.index(), word, me, Fit::Any))
     }
 
     #[cold]
@@ -138,8 +141,8 @@ impl Ring {
 
     /// Acknowledges: the message is done with and will never be seen again.
     #[inline(always)]
-    pub(crate) fn ack(&self, taken: Taken) {
-        let block = self.spilled(&taken);
+    pub(crate) fn ack(&self, taken: Taken, fit: Fit) {
+        let block = self.spilled(&taken, fit);
         if taken.is_detached() {
             self.free_own_record(taken.index(), taken.word());
         } else {

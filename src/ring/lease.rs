@@ -4,6 +4,7 @@
 //! long as that slot still says `Taken` by the same owner, the slot has the message and the record is nothing.
 
 use super::core::Ring;
+use super::geometry::Fit;
 use super::protocol;
 use super::taken::Taken;
 use super::word::{State, Word};
@@ -51,18 +52,18 @@ impl Ring {
     /// Moves a message from its slot to a lease record and frees the slot; when no record can be had, the message
     /// stays where it is, which is correct and only costs the slot.
     #[inline]
-    pub(crate) fn detach(&self, me: Participant, taken: Taken) -> Taken {
-        self.move_out(me, taken).unwrap_or(taken)
+    pub(crate) fn detach(&self, me: Participant, taken: Taken, fit: Fit) -> Taken {
+        self.move_out(me, taken, fit).unwrap_or(taken)
     }
 
     /// Moves a message out of its slot into a record; `None` when no record can be had.
     #[inline]
-    pub(super) fn move_out(&self, me: Participant, taken: Taken) -> Option<Taken> {
+    pub(super) fn move_out(&self, me: Participant, taken: Taken, fit: Fit) -> Option<Taken> {
         if taken.is_detached() {
             return Some(taken);
         }
         let (index, filling) = self.claim_record(me)?;
-        self.fill_record(index, &taken);
+        self.fill_record(index, &taken, fit);
         let word = filling.counted(taken.deliveries()).owned(State::Taken, me);
         step("lease.settle");
         // Release: publishes what was filled in; pairs with the Acquire of whoever reads the record's word.
@@ -73,18 +74,18 @@ impl Ring {
     }
 
     #[inline]
-    fn fill_record(&self, index: u32, taken: &Taken) {
+    fn fill_record(&self, index: u32, taken: &Taken, fit: Fit) {
         let record = self.records.row(index);
         step("lease.fill");
         // All three are published by the Release store of the record's word.
         record.id.store(taken.position().0, Relaxed);
-        record.meta.store(self.meta(taken), Relaxed);
-        if let Some(block) = self.spilled(taken) {
+        record.meta.store(self.meta(taken, fit), Relaxed);
+        if let Some(block) = self.spilled(taken, fit) {
             record.block.store(block.to_bits(), Relaxed);
         } else {
             // SAFETY: both ranges lie in the mapping (bounded by `Table`) and do not overlap: slot and record are rows
             // of different tables. Both belong to this process: the slot is `Taken` by us, the record `Filling`.
-            unsafe { copy(self.payload(taken), self.record_room(index)) };
+            unsafe { copy(self.payload(taken, fit), self.record_room(index)) };
         }
     }
 
@@ -206,7 +207,7 @@ impl Ring {
             .compare_exchange(seen.0, mine.0, SeqCst, Relaxed)
             .ok()?;
         let taken = Taken::in_record(index, mine);
-        if let (Some(block), Some(owner)) = (self.spilled(&taken), mine.owner()) {
+        if let (Some(block), Some(owner)) = (self.spilled(&taken, Fit::Any), mine.owner()) {
             self.own_block(owner, block);
         }
         Some(taken)

@@ -44,7 +44,7 @@ mod tests;
 #[cfg(not(loom))]
 pub(crate) use core::{Claim, ClaimError, RawStats, Ring, TakeError};
 #[cfg(not(loom))]
-pub(crate) use geometry::{Geometry, Shape};
+pub(crate) use geometry::{Fit, Geometry, Shape};
 #[cfg(not(loom))]
 pub(crate) use taken::Taken;
 #[cfg(not(loom))]

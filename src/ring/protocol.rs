@@ -74,22 +74,44 @@ fn advance(hint: &AtomicU64, position: Position) {
 /// The word of the slot that is in the way, when the ring is full.
 #[inline(always)]
 pub(crate) fn try_claim<M: Memory>(memory: M, me: Participant) -> Result<Position, Word> {
-    let tail = &memory.control().tail;
-    let mut at = hint(memory, tail);
+    let at = hint(memory, &memory.control().tail);
+    // Pairs with the freeing store of the lap before.
+    let seen = Word(memory.word(at.index()).load(Acquire));
+    if seen == Word::free(at.lap()) && claim(memory, at, me) {
+        return Ok(at);
+    }
+    claim_further(memory, at, me)
+}
+
+/// One attempt at a position whose slot was seen free for it.
+#[inline(always)]
+fn claim<M: Memory>(memory: M, at: Position, me: Participant) -> bool {
+    step("queue.claim");
+    let (free, mine) = (Word::free(at.lap()), claim_word(at, me));
+    // SeqCst: before the look at the gate in `wake`. Acquire part: pairs with the freeing store.
+    let claimed = memory
+        .word(at.index())
+        .compare_exchange(free.0, mine.0, SeqCst, Relaxed)
+        .is_ok();
+    if claimed {
+        advance(&memory.control().tail, at.next(memory.capacity()));
+    }
+    claimed
+}
+
+/// Walks from a position that others have claimed, or that the ring has no room for.
+#[inline(never)]
+fn claim_further<M: Memory>(
+    memory: M,
+    mut at: Position,
+    me: Participant,
+) -> Result<Position, Word> {
     loop {
-        let cell = memory.word(at.index());
-        // Pairs with the freeing swap of the lap before.
-        let seen = Word(cell.load(Acquire));
+        // Pairs with the freeing store of the lap before.
+        let seen = Word(memory.word(at.index()).load(Acquire));
         match seen.relation(at.lap()) {
-            Relation::Same if seen.state() == State::Free => {
-                step("queue.claim");
-                let mine = claim_word(at, me);
-                // SeqCst: before the look at the gate in `wake`. Acquire part: pairs with the freeing swap.
-                if cell
-                    .compare_exchange(seen.0, mine.0, SeqCst, Relaxed)
-                    .is_ok()
-                {
-                    advance(tail, at.next(memory.capacity()));
+            Relation::Same if seen == Word::free(at.lap()) => {
+                if claim(memory, at, me) {
                     return Ok(at);
                 }
             }
@@ -165,31 +187,52 @@ pub(crate) fn abandon<M: Memory>(memory: M, at: Position) {
 /// Takes the next published message for `me`: one compare-and-swap on the slot's word.
 #[inline(always)]
 pub(crate) fn try_take<M: Memory>(memory: M, me: Participant) -> Result<(Position, Word), Nothing> {
-    let head = &memory.control().head;
-    let mut at = hint(memory, head);
+    let at = hint(memory, &memory.control().head);
+    // Pairs with the Release of `publish`.
+    let seen = Word(memory.word(at.index()).load(Acquire));
+    if seen == Word::full(at.lap())
+        && let Some(mine) = take(memory, at, me)
+    {
+        return Ok((at, mine));
+    }
+    take_further(memory, at, me)
+}
+
+/// One attempt at a position whose slot was seen full; its holder's word if it succeeds.
+#[inline(always)]
+fn take<M: Memory>(memory: M, at: Position, me: Participant) -> Option<Word> {
+    step("queue.take");
+    let full = Word::full(at.lap());
+    let mine = Word::first_taken(at.lap(), me);
+    // Acquire: pairs with the Release of `publish`; the bytes are read after this. SeqCst: before the look at the
+    // producers' gate that follows `free`.
+    memory
+        .word(at.index())
+        .compare_exchange(full.0, mine.0, SeqCst, Relaxed)
+        .ok()?;
+    publish_then_look();
+    advance(&memory.control().head, at.next(memory.capacity()));
+    Some(mine)
+}
+
+/// Walks from a position that others have taken, or that has no message yet.
+#[inline(never)]
+fn take_further<M: Memory>(
+    memory: M,
+    mut at: Position,
+    me: Participant,
+) -> Result<(Position, Word), Nothing> {
     loop {
-        let cell = memory.word(at.index());
         // Pairs with the Release of `publish`.
-        let seen = Word(cell.load(Acquire));
+        let seen = Word(memory.word(at.index()).load(Acquire));
         at = match seen.relation(at.lap()) {
             Relation::Same => match seen.state() {
                 State::Free => return Err(Nothing::Empty),
                 State::Writing => return Err(Nothing::InFlight(at, seen)),
-                State::Full => {
-                    step("queue.take");
-                    let mine = seen.taken(me);
-                    // Acquire: pairs with the Release of `publish`; the bytes are read after this. SeqCst: before the
-                    // look at the producers' gate that follows `free`.
-                    if cell
-                        .compare_exchange(seen.0, mine.0, SeqCst, Relaxed)
-                        .is_ok()
-                    {
-                        publish_then_look();
-                        advance(head, at.next(memory.capacity()));
-                        return Ok((at, mine));
-                    }
-                    at
-                }
+                State::Full if seen == Word::full(at.lap()) => match take(memory, at, me) {
+                    Some(mine) => return Ok((at, mine)),
+                    None => at,
+                },
                 _ => at.next(memory.capacity()),
             },
             Relation::Older => return Err(Nothing::Empty),

@@ -1,6 +1,7 @@
 //! Putting: claim a slot, write in place, commit or abort.
 
 use super::core::{Claim, ClaimError, Ring, SPILLED};
+use super::geometry::Fit;
 use super::protocol;
 use super::wait::{Patience, Peers, Role, Watch};
 use super::word::{Position, State};
@@ -131,14 +132,19 @@ impl Ring {
 
     /// The bytes of a claimed slot.
     #[inline(always)]
-    pub(crate) fn room(&self, claim: &Claim) -> NonNull<[u8]> {
-        self.slots.bytes(claim.0.index(), self.payload_at)
+    pub(crate) fn room(&self, claim: &Claim, fit: Fit) -> NonNull<[u8]> {
+        match fit {
+            Fit::Slot { size, at } => self.slots.part(claim.0.index(), at, size),
+            Fit::Any => self.slots.bytes(claim.0.index(), self.payload_at),
+        }
     }
 
     /// Publishes `len` bytes that were written to the claim's room.
     #[inline(always)]
-    pub(crate) fn commit(&self, claim: Claim, len: usize) {
-        if let Some(metas) = &self.metas {
+    pub(crate) fn commit(&self, claim: Claim, len: usize, fit: Fit) {
+        if fit == Fit::Any
+            && let Some(metas) = &self.metas
+        {
             step("queue.length");
             // Published by the Release store of the word.
             metas.row(claim.0.index()).store(len as u64, Relaxed);

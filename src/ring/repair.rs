@@ -1,6 +1,7 @@
 //! After a death: what the dead held is offered again, skipped or freed. Every step may be repeated by anybody.
 
 use super::core::Ring;
+use super::geometry::Fit;
 use super::lease::RecordHead;
 use super::protocol;
 use super::taken::Taken;
@@ -171,7 +172,7 @@ impl Ring {
         let (index, mine) = index?;
         // no step: private to this process
         self.local.search_from.store(index + 1, Relaxed);
-        Some(self.taken(index, mine, me))
+        Some(self.taken(index, mine, me, Fit::Any))
     }
 
     fn returned_slot(&self, index: u32) -> Option<Word> {
@@ -215,8 +216,8 @@ impl Ring {
                 .compare_exchange(seen.0, mine.0, SeqCst, Relaxed)
                 .is_ok()
             {
-                let taken = self.taken(index, mine, me);
-                match self.move_out(me, taken) {
+                let taken = self.taken(index, mine, me, Fit::Any);
+                match self.move_out(me, taken, Fit::Any) {
                     Some(moved) => self.bury_record(moved.index(), moved.word()),
                     None => return self.give_back(taken), // no room for it: it stays in the queue
                 }

@@ -1,7 +1,8 @@
 //! A message in somebody's hands, and where its parts are.
 
 use super::core::{Ring, SPILLED};
-use super::lease::RecordHead;
+use super::geometry::Fit;
+use super::lease::{RECORD_HEAD, RecordHead};
 use super::word::{Position, Word};
 use crate::segment::blocks::BlockRef;
 use crate::segment::narrow;
@@ -103,35 +104,38 @@ impl Ring {
 
     /// `{spilled:1 | length:63}` of a message in hand.
     #[inline(always)]
-    pub(super) fn meta(&self, taken: &Taken) -> u64 {
-        match &self.metas {
-            None => self.inline as u64,
+    pub(super) fn meta(&self, taken: &Taken, fit: Fit) -> u64 {
+        match (fit, &self.metas) {
+            (Fit::Slot { size, .. }, _) => size as u64,
+            (Fit::Any, None) => self.inline as u64,
             // Both written before the message became ours to read.
-            Some(_) if taken.is_detached() => self.record(taken).meta.load(Relaxed),
-            Some(metas) => metas.row(taken.index()).load(Relaxed),
+            _ if taken.is_detached() => self.record(taken).meta.load(Relaxed),
+            (Fit::Any, Some(metas)) => metas.row(taken.index()).load(Relaxed),
         }
     }
 
     /// The block of a message in hand, if it is too long for a slot.
     #[inline(always)]
-    pub(super) fn spilled(&self, taken: &Taken) -> Option<BlockRef> {
-        match &self.refs {
-            Some(refs) if self.meta(taken) & SPILLED != 0 => {
-                // Both written before the message became ours to read.
-                BlockRef::from_bits(match taken.is_detached() {
-                    true => self.record(taken).block.load(Relaxed),
-                    false => refs.row(taken.index()).load(Relaxed),
-                })
-            }
-            _ => None,
-        }
+    pub(super) fn spilled(&self, taken: &Taken, fit: Fit) -> Option<BlockRef> {
+        let spilled = fit == Fit::Any && self.meta(taken, fit) & SPILLED != 0;
+        if spilled { self.block_of(taken) } else { None }
+    }
+
+    #[cold]
+    fn block_of(&self, taken: &Taken) -> Option<BlockRef> {
+        let refs = self.refs.as_ref()?;
+        // Both written before the message became ours to read.
+        BlockRef::from_bits(match taken.is_detached() {
+            true => self.record(taken).block.load(Relaxed),
+            false => refs.row(taken.index()).load(Relaxed),
+        })
     }
 
     /// A message just taken from its slot: a block, if it has one, becomes the taker's own before anything else.
     #[inline(always)]
-    pub(super) fn taken(&self, index: u32, word: Word, me: Participant) -> Taken {
+    pub(super) fn taken(&self, index: u32, word: Word, me: Participant, fit: Fit) -> Taken {
         let taken = Taken::in_slot(index, word);
-        if let Some(block) = self.spilled(&taken) {
+        if let Some(block) = self.spilled(&taken, fit) {
             self.own_block(me, block);
         }
         taken
@@ -139,9 +143,20 @@ impl Ring {
 
     /// The bytes of a message in hand.
     #[inline(always)]
-    pub(crate) fn payload(&self, taken: &Taken) -> NonNull<[u8]> {
-        let len = (self.meta(taken) & !SPILLED) as usize;
-        if let Some(block) = self.spilled(taken) {
+    pub(crate) fn payload(&self, taken: &Taken, fit: Fit) -> NonNull<[u8]> {
+        match fit {
+            Fit::Slot { size, .. } if taken.is_detached() => {
+                self.records.part(taken.index(), RECORD_HEAD, size)
+            }
+            Fit::Slot { size, at } => self.slots.part(taken.index(), at, size),
+            Fit::Any => self.any_payload(taken),
+        }
+    }
+
+    #[inline]
+    fn any_payload(&self, taken: &Taken) -> NonNull<[u8]> {
+        let len = (self.meta(taken, Fit::Any) & !SPILLED) as usize;
+        if let Some(block) = self.spilled(taken, Fit::Any) {
             return self.block_bytes(block, len);
         }
         let room = if taken.is_detached() {

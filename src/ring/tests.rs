@@ -1,5 +1,6 @@
 //! The ring in one process, with members whose life and death the test decides.
 
+use super::geometry::Fit;
 use super::{ClaimError, Geometry, Peers, Ring, Role, Shape, TakeError, Taken};
 use crate::segment::{Draft, Kind, Spec, peek, poke};
 use crate::sys::clock::Deadline;
@@ -59,25 +60,25 @@ const WORDS: Shape = Shape::Fixed { size: 8, align: 8 };
 fn put(ring: &Ring, village: &Village, value: u64) -> Result<(), ClaimError> {
     let claim = ring.claim(member(A), village, Deadline::NOW)?;
     // SAFETY: the room of a claim is ours.
-    unsafe { poke(ring.room(&claim), &value.to_le_bytes()) };
-    ring.commit(claim, 8);
+    unsafe { poke(ring.room(&claim, Fit::Any), &value.to_le_bytes()) };
+    ring.commit(claim, 8, Fit::Any);
     Ok(())
 }
 
 fn take(ring: &Ring, village: &Village, who: u16) -> Result<Taken, TakeError> {
-    ring.take(member(who), village, Deadline::NOW)
+    ring.take(member(who), village, Deadline::NOW, Fit::Any)
 }
 
 fn value(ring: &Ring, taken: &Taken) -> u64 {
     // SAFETY: the payload of a message in hand is stable.
-    let bytes = unsafe { peek(ring.payload(taken)) };
+    let bytes = unsafe { peek(ring.payload(taken, Fit::Any)) };
     u64::from_le_bytes(bytes.try_into().unwrap())
 }
 
 fn get(ring: &Ring, village: &Village) -> Result<u64, TakeError> {
     let taken = take(ring, village, B)?;
     let got = value(ring, &taken);
-    ring.ack(taken);
+    ring.ack(taken, Fit::Any);
     Ok(got)
 }
 
@@ -116,12 +117,14 @@ fn a_dead_writer_is_skipped_and_a_living_one_waited_for() {
     let (ring, village) = (ring(4, WORDS, 16), Village::default());
     let _unfinished = ring.claim(member(A), &village, Deadline::NOW).unwrap();
     let behind = ring.claim(member(B), &village, Deadline::NOW).unwrap();
-    ring.commit(behind, 8);
+    ring.commit(behind, 8, Fit::Any);
     assert_eq!(take(&ring, &village, B).unwrap_err(), TakeError::Empty);
     village.dead.borrow_mut().push(member(A));
-    let taken = ring.take(member(B), &village, Deadline::NEVER).unwrap();
+    let taken = ring
+        .take(member(B), &village, Deadline::NEVER, Fit::Any)
+        .unwrap();
     assert_eq!((ring.id(&taken), taken.deliveries()), (1, 1));
-    ring.ack(taken);
+    ring.ack(taken, Fit::Any);
 }
 
 #[test]
@@ -138,7 +141,7 @@ fn what_a_dead_reader_held_is_delivered_again_and_counted() {
         (value(&ring, &again), ring.id(&again), again.deliveries()),
         (7, ring.id(&lost), 2)
     );
-    ring.ack(again);
+    ring.ack(again, Fit::Any);
     assert_eq!(get(&ring, &village), Ok(8));
     assert_eq!(get(&ring, &village), Err(TakeError::Empty));
     assert_eq!(ring.stats().redelivered, 1);
@@ -159,7 +162,7 @@ fn a_lease_frees_its_slot_and_survives_its_holder() {
     for shape in [WORDS, Shape::Variable { inline: 64 }] {
         let (ring, village) = (ring(1, shape, 16), Village::default());
         put(&ring, &village, 1).unwrap();
-        let lease = ring.detach(member(A), take(&ring, &village, A).unwrap());
+        let lease = ring.detach(member(A), take(&ring, &village, A).unwrap(), Fit::Any);
         assert!(lease.is_detached());
         assert_eq!(value(&ring, &lease), 1);
         put(&ring, &village, 2).unwrap();
@@ -172,7 +175,7 @@ fn a_lease_frees_its_slot_and_survives_its_holder() {
         ring.give_back(again);
         let third = take(&ring, &village, B).unwrap();
         assert_eq!((value(&ring, &third), third.deliveries()), (1, 3));
-        ring.ack(third);
+        ring.ack(third, Fit::Any);
         assert_eq!(get(&ring, &village), Ok(2));
         assert_eq!(get(&ring, &village), Err(TakeError::Empty));
     }
@@ -184,7 +187,7 @@ fn thousands_of_leases_each_come_back_once() {
     for n in 0..1024 {
         put(&ring, &village, n).unwrap();
         assert!(
-            ring.detach(member(A), take(&ring, &village, A).unwrap())
+            ring.detach(member(A), take(&ring, &village, A).unwrap(), Fit::Any)
                 .is_detached()
         );
     }
@@ -207,7 +210,7 @@ fn a_message_delivered_too_often_is_a_dead_letter() {
     assert_eq!(get(&ring, &village), Err(TakeError::Empty));
     let letter = ring.take_dead(member(B)).unwrap();
     assert_eq!(value(&ring, &letter), 13);
-    ring.ack(letter);
+    ring.ack(letter, Fit::Any);
     assert!(ring.take_dead(member(B)).is_none());
     put(&ring, &village, 1).unwrap();
     put(&ring, &village, 2).unwrap();
@@ -222,7 +225,8 @@ fn closing_drains_and_then_ends() {
     assert_eq!(put(&ring, &village, 2), Err(ClaimError::Closed));
     assert_eq!(get(&ring, &village), Ok(1));
     assert_eq!(
-        ring.take(member(B), &village, Deadline::NEVER).unwrap_err(),
+        ring.take(member(B), &village, Deadline::NEVER, Fit::Any)
+            .unwrap_err(),
         TakeError::Closed
     );
 }
@@ -240,7 +244,7 @@ fn desertion_ends_the_waits_of_the_other_side() {
     let claim = ring.claim(member(A), &village, Deadline::NEVER);
     assert_eq!(claim.unwrap_err(), ClaimError::Disconnected);
     assert_eq!(get(&ring, &village), Ok(1));
-    let take = ring.take(member(B), &village, Deadline::NEVER);
+    let take = ring.take(member(B), &village, Deadline::NEVER, Fit::Any);
     assert_eq!(take.unwrap_err(), TakeError::Disconnected);
 }
 
@@ -261,12 +265,12 @@ fn a_spilled_message_moves_by_reference() {
         ring.commit_block(claim, block, len);
         let mut taken = take(&ring, &village, B).unwrap();
         if round % 2 == 0 {
-            taken = ring.detach(member(B), taken);
+            taken = ring.detach(member(B), taken, Fit::Any);
         }
         // SAFETY: the payload of a message in hand is stable.
-        let bytes = unsafe { peek(ring.payload(&taken)) };
+        let bytes = unsafe { peek(ring.payload(&taken, Fit::Any)) };
         assert!(bytes.len() == len && bytes.iter().all(|&b| b == round));
-        ring.ack(taken);
+        ring.ack(taken, Fit::Any);
         assert_eq!(blocks.usage().unwrap().0, 0);
     }
 }
@@ -285,8 +289,8 @@ fn blocks_of_the_dead_stay_as_long_as_something_refers_to_them() {
     ring.repair(member(A));
     assert_eq!(blocks.usage().unwrap().0, 1);
     let taken = take(&ring, &village, B).unwrap();
-    assert_eq!(ring.payload(&taken).len(), 5000);
-    ring.ack(taken);
+    assert_eq!(ring.payload(&taken, Fit::Any).len(), 5000);
+    ring.ack(taken, Fit::Any);
     assert_eq!(blocks.usage().unwrap().0, 0);
 }
 
@@ -296,9 +300,9 @@ fn all_done_waits_for_leases() {
     assert!(ring.wait_all_done(member(A), &village, Deadline::NOW));
     put(&ring, &village, 1).unwrap();
     assert!(!ring.wait_all_done(member(A), &village, Deadline::NOW));
-    let lease = ring.detach(member(B), take(&ring, &village, B).unwrap());
+    let lease = ring.detach(member(B), take(&ring, &village, B).unwrap(), Fit::Any);
     assert!(!ring.wait_all_done(member(A), &village, Deadline::NOW));
-    ring.ack(lease);
+    ring.ack(lease, Fit::Any);
     assert!(ring.wait_all_done(member(A), &village, Deadline::NOW));
 }
 
@@ -327,7 +331,9 @@ fn a_message_given_back_without_a_word_is_found_by_who_waits() {
     // no step: a test's own mischief
     let word = ring.slots.row(taken.index());
     word.store(returned.0, crate::sys::atomic::Ordering::SeqCst);
-    let again = ring.take(member(B), &village, Deadline::NEVER).unwrap();
+    let again = ring
+        .take(member(B), &village, Deadline::NEVER, Fit::Any)
+        .unwrap();
     assert_eq!((value(&ring, &again), again.deliveries()), (7, 2));
 }
 

@@ -136,6 +136,12 @@ impl Word {
         Word::new(State::Full, 0, 0, lap)
     }
 
+    /// Taken by `owner` for the first time.
+    #[inline]
+    pub(crate) fn first_taken(lap: u64, owner: Participant) -> Self {
+        Word::new(State::Taken, u64::from(owner.get()), 1, lap)
+    }
+
     /// The same lap and count in another state, owned by nobody.
     #[inline]
     pub(crate) fn unowned(self, state: State) -> Self {

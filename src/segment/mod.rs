@@ -9,6 +9,7 @@ pub(crate) mod header;
 pub(crate) mod kind;
 pub(crate) mod layout;
 pub(crate) mod name;
+mod place;
 mod table;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -19,6 +20,7 @@ use header::{Header, Parts};
 pub(crate) use kind::Kind;
 use layout::{Layout, Offset, PAGE};
 use name::{Directory, Name};
+pub(crate) use place::Place;
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;

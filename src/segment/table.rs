@@ -67,6 +67,12 @@ impl<T: Layout> Table<T> {
         self.rows().bytes(index, skip)
     }
 
+    /// `len` bytes of row `index`, from `skip` on; see [`Rows::part`].
+    #[inline]
+    pub(crate) fn part(&self, index: u32, skip: usize, len: usize) -> NonNull<[u8]> {
+        self.rows().part(index, skip, len)
+    }
+
     /// The segment in which the rows lie.
     pub(crate) fn segment(&self) -> &Arc<Segment> {
         &self.segment
@@ -119,6 +125,19 @@ impl<'a, T: Layout> Rows<'a, T> {
         // SAFETY: `skip` is at most the stride, so the result is inside the row or one past its end.
         let first = unsafe { self.start(index).add(skip) };
         NonNull::slice_from_raw_parts(first, self.stride - skip)
+    }
+
+    /// `len` bytes of row `index`, from `skip` on.
+    ///
+    /// # Panics
+    ///
+    /// When `index` is not below the count, or the bytes do not lie inside of the row.
+    #[inline]
+    pub(crate) fn part(self, index: u32, skip: usize, len: usize) -> NonNull<[u8]> {
+        assert!(skip + len <= self.stride);
+        // SAFETY: `skip` is at most the stride, so the result is inside the row or one past its end.
+        let first = unsafe { self.start(index).add(skip) };
+        NonNull::slice_from_raw_parts(first, len)
     }
 
     #[inline]

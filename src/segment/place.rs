@@ -1,0 +1,47 @@
+//! One object at a fixed place of a segment.
+
+use super::Segment;
+use super::layout::{Layout, Offset};
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+/// A `T` in a segment, which it keeps mapped; looked up once, and one load away from then on.
+pub(crate) struct Place<T> {
+    at: NonNull<T>,
+    _segment: Arc<Segment>,
+}
+
+// SAFETY: a place hands out shared references to a `T: Layout` (atomics); the mapping is kept alive by the `Arc`, and
+// `Segment` is Send and Sync.
+unsafe impl<T: Layout> Send for Place<T> {}
+// SAFETY: as above.
+unsafe impl<T: Layout> Sync for Place<T> {}
+
+impl<T: Layout> Place<T> {
+    /// The `T` at `offset`.
+    ///
+    /// # Panics
+    ///
+    /// When it does not fit the segment, or is not aligned: a mistake of the caller's plan, found at attach and never
+    /// at use.
+    pub(crate) fn new(segment: &Arc<Segment>, offset: u64) -> Self {
+        let found = segment.get(Offset::<T>::new(offset));
+        Place {
+            at: NonNull::from(found.expect("the plan fits the segment")),
+            _segment: Arc::clone(segment),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn get(&self) -> &T {
+        // SAFETY: bounded and aligned when the place was made, mapped for as long as the segment is kept, and a
+        // `Layout`, valid for any bytes.
+        unsafe { self.at.as_ref() }
+    }
+}
+
+impl<T> std::fmt::Debug for Place<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Place({:p})", self.at)
+    }
+}
