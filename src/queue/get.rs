@@ -312,6 +312,7 @@ impl<T: Message> Queue<T> {
         }
     }
 
+    #[inline(always)]
     pub(super) fn lease_by<E: From<GetFault>>(&self, deadline: Deadline) -> Result<Lease<T>, E> {
         Ok(self.get_by::<E>(deadline)?.detach())
     }

@@ -148,7 +148,7 @@ impl Ring {
         self.control()
             .records
             .load(Acquire)
-            .min(self.geometry.records())
+            .min(self.records.rows().count())
     }
 
     #[cold]
