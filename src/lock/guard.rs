@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut};
 use std::thread::panicking;
 
 use super::Lock;
-use crate::message::Plain;
+use crate::message::{Plain, Room};
 use crate::sync::{Owner, RawLock};
 
 /// The right to the data of a [`Lock`], for as long as it is kept.
@@ -15,7 +15,9 @@ use crate::sync::{Owner, RawLock};
 /// thread.
 #[must_use = "a guard that is dropped at once gives the lock up at once"]
 pub struct LockGuard<'a, T: Plain> {
-    lock: &'a Lock<T>,
+    /// Lock and data by themselves, so that nothing is looked up in the handle once the lock is held.
+    raw: &'a RawLock,
+    data: Room<T>,
     note: Note,
     stays: PhantomData<*const ()>,
 }
@@ -59,7 +61,8 @@ impl<'a, T: Plain> LockGuard<'a, T> {
     #[inline]
     pub(super) fn unremarkable(lock: &'a Lock<T>) -> Self {
         LockGuard {
-            lock,
+            raw: lock.raw(),
+            data: lock.data,
             note: Note(0),
             stays: PhantomData,
         }
@@ -68,7 +71,8 @@ impl<'a, T: Plain> LockGuard<'a, T> {
     /// The guard of a lock that was just taken.
     pub(super) fn new(lock: &'a Lock<T>) -> Self {
         LockGuard {
-            lock,
+            raw: lock.raw(),
+            data: lock.data,
             note: Note::new(),
             stays: PhantomData,
         }
@@ -85,7 +89,7 @@ impl<'a, T: Plain> LockGuard<'a, T> {
     #[inline]
     pub(super) fn checked(self) -> Option<Self> {
         // SAFETY: the guard keeps others out, and its handle keeps the data mapped.
-        unsafe { self.lock.data.is_valid() }.then_some(self)
+        unsafe { self.data.is_valid() }.then_some(self)
     }
 
     /// Declares the data whole again: a lock that was marked will not be when this guard is dropped.
@@ -141,7 +145,7 @@ impl<T: Plain> Deref for LockGuard<'_, T> {
     #[inline]
     fn deref(&self) -> &T {
         // SAFETY: a checked, aligned value that the handle keeps mapped; the guard is the only one in all processes.
-        unsafe { &*self.lock.data.as_ptr() }
+        unsafe { &*self.data.as_ptr() }
     }
 }
 
@@ -149,14 +153,14 @@ impl<T: Plain> DerefMut for LockGuard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: as for `deref`, and this guard is borrowed exclusively.
-        unsafe { &mut *self.lock.data.as_ptr() }
+        unsafe { &mut *self.data.as_ptr() }
     }
 }
 
 impl<T: Plain> Drop for LockGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        let (raw, note) = (self.lock.raw(), self.note);
+        let (raw, note) = (self.raw, self.note);
         if note == Note(0) && !panicking() {
             raw.unlock();
         } else {

@@ -165,7 +165,8 @@ impl RawLock {
 
     /// Makes the lock pending again; `false` if this thread does not hold it.
     fn begin_release(&self, list: ThreadList) -> bool {
-        let held = self.load().is_held_by(list.claim());
+        // Who has claimed nothing yet, such as a forked child with its parent's guard, holds nothing.
+        let held = list.claim() != 0 && self.load().is_held_by(list.claim());
         if held {
             list.begin_release(&self.node);
         }

@@ -4,7 +4,7 @@
 //! for the kernel treats a pending word of a dying thread as one on its list. So taking and giving up a lock costs one
 //! store each beside the exchange of the word. Only when the thread takes a second word, the first is linked.
 //!
-//! Should a robust mutex of the C library be locked meanwhile, it overwrites the pending word. That word then is as one
+//! Should a robust mutex of the C library be locked meanwhile, it displaces the pending word. That word then is as one
 //! beyond the kernel's limit of 2,048: its holder's death is found by asking, not told by the kernel.
 
 use super::{LINK_OFFSET, PID_BITS, UNLISTED, glibc};
@@ -53,21 +53,21 @@ const FLAG: u64 = 1;
 struct Here {
     /// What this thread puts into the words that it claims: {pid:20 | thread word:32}. 0 before it first locks.
     claim: Cell<u64>,
-    /// What was last stored in the head's own `pending`. Where a robust mutex of the C library has displaced it since,
-    /// the head says 0 and this does not. A thread that has not locked yet has a pending word that is nobody's, which
-    /// sends it to the slow path.
-    pending: Cell<u64>,
-    head: Cell<*const Head>,
+    /// Of a thread that has not locked yet, [`NOBODYS`].
+    head: Cell<&'static Head>,
 }
 
-const NOBODYS: u64 = u64::MAX;
+/// The head of who has none: its pending word, which is no address, sends threads to the slow path. Never written.
+static NOBODYS: Head = Head {
+    pending: AtomicU64::new(u64::MAX),
+    ..Head::new()
+};
 
 thread_local! {
     static HERE: Here = const {
         Here {
             claim: Cell::new(0),
-            pending: Cell::new(NOBODYS),
-            head: Cell::new(std::ptr::null()),
+            head: Cell::new(&NOBODYS),
         }
     };
     static SPARE: Spare = const {
@@ -106,7 +106,7 @@ impl ThreadList {
     #[inline]
     pub(crate) fn begin(self, node: &Node) -> bool {
         HERE.with(|here| {
-            let idle = here.pending.get() == 0;
+            let idle = here.pending() == 0;
             if idle {
                 here.announce(node);
             }
@@ -128,7 +128,7 @@ impl ThreadList {
     /// Whether the node is pending, and its word thereby this thread's.
     #[inline]
     pub(crate) fn is_pending(self, node: &Node) -> bool {
-        HERE.with(|here| here.pending.get() == node.link())
+        HERE.with(|here| here.pending() == node.link())
     }
 
     /// Makes the node of a word that this thread holds pending again, and takes it out of the list.
@@ -173,18 +173,22 @@ impl Here {
     }
 
     #[inline]
+    fn pending(&self) -> u64 {
+        self.head.get().pending.load(Relaxed) // written by this thread only
+    }
+
+    #[inline]
     fn set_pending(&self, link: u64) {
-        self.pending.set(link);
-        self.head().pending.store(link, Relaxed);
+        self.head.get().pending.store(link, Relaxed);
     }
 
     /// Puts the word that is pending, which this thread holds, at the front of the list.
     fn settle(&self) {
-        let pending = self.pending.get();
+        let pending = self.pending();
         if pending == 0 {
             return;
         }
-        let head = self.head();
+        let head = self.head.get();
         let first = head.first.load(Relaxed);
         // SAFETY: only words that this thread holds stay pending between its calls, hence the node is mapped.
         let (prev, next) = unsafe { (prev_beside(pending), next_at(pending)) };
@@ -200,17 +204,12 @@ impl Here {
 
     /// Makes `head` this thread's, with nothing pending, and `thread_word` what it puts into words.
     fn be(&self, head: &Head, thread_word: u32) {
-        self.head.set(head);
-        self.pending.set(0);
+        // SAFETY: the head lies in the thread's own control block or among its thread locals; the reference is used by
+        // this thread only, whose end is the end of both.
+        self.head.set(unsafe { &*std::ptr::from_ref(head) });
+        self.set_pending(0);
         let pid = u64::from(current_pid() & PID_BITS);
         self.claim.set(pid << 32 | u64::from(thread_word));
-    }
-
-    #[inline]
-    fn head<'a>(&self) -> &'a Head {
-        // SAFETY: called only by threads that have arrived, whose head lies in their own control block or among their
-        // thread locals, and outlives every use because none leaves the thread.
-        unsafe { &*self.head.get() }
     }
 }
 
@@ -228,7 +227,6 @@ fn arrive() {
         }
         SPARE.with(|spare| {
             spare.head.first.store(spare.head.link(), Relaxed);
-            spare.head.pending.store(0, Relaxed);
             here.be(&spare.head, glibc::thread_id() | UNLISTED);
         });
     });
@@ -331,7 +329,7 @@ extern "C" fn forget() {
     HERE.with(|here| {
         if here.claim.replace(0) != 0 {
             here.set_pending(0); // was the parent's; the C library itself empties the list
-            here.pending.set(NOBODYS);
+            here.head.set(&NOBODYS);
         }
     });
 }
