@@ -10,6 +10,7 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 /// The name of an object: 1 to 200 characters of `A-Z a-z 0-9 . _ -`, the first of them not a dot.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,13 +59,28 @@ pub(crate) struct Directory {
 
 impl Directory {
     /// `$MULTIPROC_DIR`, or `/dev/shm/multiproc-<uid>`; made if it is missing, refused if others could get in.
+    ///
+    /// The directory is examined once: nobody but this user and the administrator can put another one in its place.
     pub(crate) fn of_user() -> Result<Self> {
+        static EXAMINED: Mutex<Option<(u32, Directory)>> = Mutex::new(None);
         let chosen = std::env::var_os("MULTIPROC_DIR").filter(|dir| !dir.is_empty());
+        let user = user();
         let path = chosen.map_or_else(
-            || PathBuf::from(format!("/dev/shm/multiproc-{}", user())),
+            || PathBuf::from(format!("/dev/shm/multiproc-{user}")),
             PathBuf::from,
         );
-        Self::at(path)
+        // Never waits: in a forked child the mutex may be locked for ever, and then it examines for itself.
+        if let Ok(known) = EXAMINED.try_lock()
+            && let Some((owner, directory)) = &*known
+            && (*owner, &directory.path) == (user, &path)
+        {
+            return Ok(directory.clone());
+        }
+        let directory = Self::at(path)?;
+        if let Ok(mut known) = EXAMINED.try_lock() {
+            *known = Some((user, directory.clone()));
+        }
+        Ok(directory)
     }
 
     /// The same for a directory of the caller's choice.
@@ -114,7 +130,14 @@ impl Directory {
 
     /// A new file that has no name yet.
     pub(crate) fn create(&self) -> Result<TmpFile> {
-        TmpFile::create_in(&self.path)
+        match TmpFile::create_in(&self.path) {
+            // Somebody has tidied up since the directory was examined.
+            Err(gone) if gone.kind() == ErrorKind::NotFound => {
+                Self::at(self.path.clone())?;
+                TmpFile::create_in(&self.path)
+            }
+            done => done,
+        }
     }
 
     /// Opens the file of an object, with every suspicion.
@@ -140,9 +163,11 @@ impl Directory {
 
     /// Whether `name` still is the file `fd`: a waiter may find that it opened one that was removed meanwhile.
     pub(crate) fn names(&self, name: &Name, file: BorrowedFd<'_>) -> bool {
-        let named = fs::symlink_metadata(self.path_of(name)).map(|meta| (meta.dev(), meta.ino()));
-        let open = fd::metadata(file).map(|meta| (meta.dev(), meta.ino()));
-        matches!((named, open), (Ok(named), Ok(open)) if named == open)
+        let Ok(open) = fd::metadata(file) else {
+            return false;
+        };
+        let same = |named: fs::Metadata| (named.dev(), named.ino()) == (open.dev(), open.ino());
+        open.nlink() > 0 && fs::symlink_metadata(self.path_of(name)).is_ok_and(same)
     }
 
     /// The names of all objects, in order.

@@ -117,12 +117,12 @@ fn lacks_tmpfile(cause: &io::Error) -> bool {
 }
 
 fn link(file: BorrowedFd<'_>, target: &Path) -> io::Result<()> {
-    let by_proc = format!("/proc/self/fd/{}", file.as_raw_fd());
-    let linked = link_at(libc::AT_FDCWD, &by_proc, target, libc::AT_SYMLINK_FOLLOW);
+    // Allowed to the opener since Linux 6.10, to the privileged before, and several times as fast as by way of /proc.
+    let linked = link_at(file.as_raw_fd(), "", target, libc::AT_EMPTY_PATH);
     match linked {
-        // Without /proc: allowed to the opener since Linux 6.10, to the privileged before.
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
-            link_at(file.as_raw_fd(), "", target, libc::AT_EMPTY_PATH)
+            let by_proc = format!("/proc/self/fd/{}", file.as_raw_fd());
+            link_at(libc::AT_FDCWD, &by_proc, target, libc::AT_SYMLINK_FOLLOW)
         }
         other => other,
     }
