@@ -93,7 +93,7 @@ fn small_blocks_stay_warm_and_large_ones_give_their_memory_back() {
 }
 
 #[test]
-fn a_hot_megabyte_is_reused_and_64_kib_blocks_take_turns() {
+fn blocks_take_turns_within_a_megabyte_and_large_ones_do_not() {
     let blocks = blocks();
     let in_a_row = |len| {
         let take = || {
@@ -103,8 +103,9 @@ fn a_hot_megabyte_is_reused_and_64_kib_blocks_take_turns() {
         };
         (0..64).map(|_| take()).collect::<HashSet<_>>().len()
     };
-    assert_eq!(in_a_row(MIB), 1);
-    assert_eq!(in_a_row(64 << 10), 64);
+    assert_eq!(in_a_row(64 << 10), 16);
+    assert_eq!(in_a_row(MIB), 4);
+    assert_eq!(in_a_row(4 * MIB), 1);
 }
 
 #[test]
