@@ -52,13 +52,10 @@ impl<'q, T: Message> Claim<'q, T> {
         let Claim {
             hold, spill, len, ..
         } = self;
-        let core = hold.core();
         match spill {
             Some(spill) => hold.commit_spilled(spill, len),
             None => hold.commit(len, Fit::Any),
         }
-        // The user may have held the claim for long, and a consumer gone to sleep behind it.
-        core.ring.commit_was_late();
     }
 
     /// The identity that the message will have: unique in this queue.
@@ -83,7 +80,7 @@ impl<'q, T: Message> Claim<'q, T> {
 
     fn of_len(core: &'q Core, len: usize, deadline: Deadline) -> Result<Self, PutFault> {
         let spill = (len > core.inline()).then(|| core.spill(len)).transpose()?;
-        let hold = core.claim(deadline)?;
+        let hold = core.claim(deadline)?.for_long();
         Ok(Claim {
             hold,
             spill,

@@ -114,8 +114,10 @@ impl<'q> Hold<'q> {
         unsafe { room_at(self.bytes(fit)) }
     }
 
-    pub(super) fn core(&self) -> &'q Core {
-        self.core
+    /// A hold that the user keeps: consumers may go to sleep behind it.
+    pub(super) fn for_long(mut self) -> Self {
+        self.claim = self.claim.held();
+        self
     }
 
     pub(super) fn id(&self) -> u64 {

@@ -59,12 +59,24 @@ pub(super) struct Local {
 /// A claimed position: write to its [`room`](Ring::room), then commit or abort.
 #[derive(Clone, Copy, Debug)]
 #[must_use = "a claim that is neither committed nor aborted blocks the queue until its owner dies"]
-pub(crate) struct Claim(pub(super) Position);
+pub(crate) struct Claim {
+    pub(super) at: Position,
+    /// Whether anybody may have fallen asleep without having seen this claim, and must be woken for the message.
+    pub(super) awaited: bool,
+}
 
 impl Claim {
     /// The identity of the message that will be published here.
     pub(crate) fn id(&self) -> u64 {
-        self.0.0
+        self.at.0
+    }
+
+    /// The claim is in the user's hands for as long as he likes, and anybody may fall asleep behind it.
+    pub(crate) fn held(self) -> Self {
+        Claim {
+            awaited: true,
+            ..self
+        }
     }
 }
 

@@ -68,9 +68,14 @@ impl Model {
                 Err(_) => thread::yield_now(),
             }
         };
-        self.control.not_empty.wake();
+        let awaited = self.control.not_empty.is_armed();
         self.write(at, value);
-        protocol::publish(self, at);
+        if awaited {
+            protocol::publish_and_look(self, at);
+            self.control.not_empty.wake();
+        } else {
+            protocol::publish(self, at);
+        }
     }
 
     fn try_get(&self, me: Participant) -> Result<u64, Nothing> {

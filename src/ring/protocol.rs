@@ -175,6 +175,13 @@ pub(crate) fn publish<M: Memory>(memory: M, at: Position) {
     memory.word(at.index()).store(Word::full(at.lap()).0, order);
 }
 
+/// Publishes, so that a look at the gate may follow.
+pub(crate) fn publish_and_look<M: Memory>(memory: M, at: Position) {
+    step("queue.publish");
+    // SeqCst: before the look at the gate in `wake`; as Release it pairs with the Acquire of the take.
+    memory.word(at.index()).swap(Word::full(at.lap()).0, SeqCst);
+}
+
 /// Gives up a claim: the position is skipped and the slot is free for the next lap.
 pub(crate) fn abandon<M: Memory>(memory: M, at: Position) {
     step("queue.abandon");
