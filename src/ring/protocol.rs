@@ -177,7 +177,7 @@ pub(crate) fn publish<M: Memory>(memory: M, at: Position) {
 
 /// Publishes, so that a look at the gate may follow.
 pub(crate) fn publish_and_look<M: Memory>(memory: M, at: Position) {
-    step("queue.publish");
+    step("queue.publish-awaited");
     // SeqCst: before the look at the gate in `wake`; as Release it pairs with the Acquire of the take.
     memory.word(at.index()).swap(Word::full(at.lap()).0, SeqCst);
 }
