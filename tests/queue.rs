@@ -26,6 +26,11 @@ multiproc::message! {
     }
 }
 
+#[path = "common/sleeper.rs"]
+mod sleeper;
+
+use sleeper::asleep;
+
 const SOON: Duration = Duration::from_millis(20);
 
 fn job(id: u64) -> Job {
@@ -184,8 +189,7 @@ fn timeouts_and_deadlines() {
 fn a_waiting_reader_is_woken() {
     let queue = Queue::<u64>::new(4).unwrap();
     std::thread::scope(|scope| {
-        let reader = scope.spawn(|| queue.get_owned());
-        std::thread::sleep(SOON);
+        let reader = asleep(scope, || queue.get_owned());
         queue.put(9).unwrap();
         assert_eq!(reader.join().unwrap(), Ok(9));
     });
@@ -196,8 +200,7 @@ fn a_waiting_writer_is_woken() {
     let queue = Queue::<u64>::new(1).unwrap();
     queue.put(1).unwrap();
     std::thread::scope(|scope| {
-        let writer = scope.spawn(|| queue.put(2));
-        std::thread::sleep(SOON);
+        let writer = asleep(scope, || queue.put(2));
         assert_eq!(queue.get_owned(), Ok(1));
         assert_eq!(writer.join().unwrap(), Ok(()));
     });
@@ -431,8 +434,7 @@ fn a_reader_waits_behind_an_open_claim() {
         let mut claim = queue.claim(5).unwrap();
         queue.put(b"later").unwrap();
         assert_eq!(queue.try_get().unwrap_err(), TryGetError::Empty);
-        let reader = scope.spawn(|| queue.get_owned());
-        std::thread::sleep(SOON);
+        let reader = asleep(scope, || queue.get_owned());
         claim.copy_from_slice(b"first");
         claim.commit();
         assert_eq!(reader.join().unwrap(), Ok(Bytes::from(b"first")));

@@ -30,6 +30,11 @@ multiproc::message! {
     }
 }
 
+#[path = "common/sleeper.rs"]
+mod sleeper;
+
+use sleeper::asleep;
+
 const SOON: Duration = Duration::from_millis(20);
 
 fn job(id: u64) -> Job {
@@ -70,9 +75,8 @@ fn closing_wakes_everybody() {
     let full = Queue::<u64>::new(1).unwrap();
     full.put(1).unwrap();
     std::thread::scope(|scope| {
-        let reader = scope.spawn(|| queue.get_owned());
-        let writer = scope.spawn(|| full.put(2));
-        std::thread::sleep(SOON);
+        let reader = asleep(scope, || queue.get_owned());
+        let writer = asleep(scope, || full.put(2));
         queue.close();
         full.close();
         assert_eq!(reader.join().unwrap(), Err(GetError::Closed));
@@ -105,8 +109,7 @@ fn the_last_producer_wakes_the_readers() {
     let queue = Queue::<u64>::new(8).unwrap();
     let producer = queue.producer().unwrap();
     std::thread::scope(|scope| {
-        let reader = scope.spawn(|| queue.get_owned());
-        std::thread::sleep(SOON);
+        let reader = asleep(scope, || queue.get_owned());
         drop(producer);
         assert_eq!(reader.join().unwrap(), Err(GetError::Disconnected));
     });
@@ -118,8 +121,7 @@ fn the_last_consumer_wakes_the_writers() {
     let consumer = queue.consumer().unwrap();
     queue.put(1).unwrap();
     std::thread::scope(|scope| {
-        let writer = scope.spawn(|| queue.put(2));
-        std::thread::sleep(SOON);
+        let writer = asleep(scope, || queue.put(2));
         drop(consumer);
         assert_eq!(writer.join().unwrap(), Err(PutError::Disconnected));
     });

@@ -75,7 +75,7 @@ fn keep_sleeping_for_messages<L: Load>(stage: &Stage) {
 
 fn put<L: Load>(stage: &Stage) {
     let queue = L::open();
-    std::thread::sleep(Duration::from_millis(1));
+    std::thread::sleep(Duration::from_millis(1)); // either order is right; this makes the rarer one frequent
     stage.armed();
     put_one::<L>(&queue, stage, ACTORS);
 }
@@ -114,7 +114,7 @@ fn fill<L: Load>(queue: &Queue<L::Message>, stage: &Stage) {
 
 fn get<L: Load>(stage: &Stage) {
     let queue = L::open();
-    std::thread::sleep(Duration::from_millis(1));
+    std::thread::sleep(Duration::from_millis(1)); // either order is right; this makes the rarer one frequent
     stage.armed();
     take_one::<L>(&queue, stage);
 }
@@ -124,7 +124,7 @@ fn keep_late<L: Load>(stage: &Stage) {
     let queue = L::create(16);
     stage.ready();
     stage.until_at_it();
-    std::thread::sleep(Duration::from_millis(1));
+    std::thread::sleep(Duration::from_millis(1)); // either order is right; this makes the rarer one frequent
     put_one::<L>(&queue, stage, 0);
     stage.until_dead();
     let begin = std::time::Instant::now();

@@ -216,6 +216,7 @@ fn keep_poison<L: Load>(stage: &Stage) {
         match stage.ledger().lost() {
             None => break,
             Some(id) if begin.elapsed() > PATIENCE / 2 => panic!("message {id} is lost: {queue:?}"),
+            // The pace of a poll: what the dead held is offered again after at most a slice.
             Some(_) => std::thread::sleep(Duration::from_millis(1)),
         }
     }

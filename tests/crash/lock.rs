@@ -122,7 +122,7 @@ fn keep_busy(stage: &Stage) {
     let guard = lock.lock().expect("free");
     stage.ready();
     stage.until_at_it();
-    std::thread::sleep(Duration::from_millis(1));
+    std::thread::sleep(Duration::from_millis(1)); // either order is right; this makes the rarer one frequent
     drop(guard);
     stage.until_dead();
     check(&lock, stage);
@@ -149,7 +149,7 @@ fn work_slowly(stage: &Stage) {
     let lock = open();
     let guard = take(&lock, stage);
     stage.at_it();
-    std::thread::sleep(Duration::from_millis(1));
+    std::thread::sleep(Duration::from_millis(1)); // either order is right; this makes the rarer one frequent
     stage.armed();
     step_up(guard, stage);
 }

@@ -98,6 +98,7 @@ fn drain<L: Load>(queue: &Queue<L::Message>, stage: &Stage) {
             Some(id) if begin.elapsed() > PATIENCE / 2 => {
                 panic!("message {id} was accepted and is lost: {queue:?}")
             }
+            // The pace of a poll: what the dead held is offered again after at most a slice.
             Some(_) => std::thread::sleep(Duration::from_millis(1)),
         }
     }

@@ -150,7 +150,7 @@ fn work(ledger: &Ledger) {
     let lock = open();
     while !ledger.gates.stop.is_open() {
         add(&lock, ledger, Duration::from_micros(100));
-        std::thread::sleep(Duration::from_micros(20));
+        std::thread::sleep(Duration::from_micros(20)); // the pace of this cell; nothing is waited for
     }
 }
 
