@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod crowds;
+mod hidden;
 mod leaks;
 mod names;
 mod space;
@@ -35,6 +36,10 @@ fn main() -> std::process::ExitCode {
         (
             "a_full_cgroup_is_a_typed_error",
             space::a_full_cgroup_is_a_typed_error,
+        ),
+        (
+            "a_hidden_holder_is_a_typed_error",
+            hidden::a_hidden_holder_is_a_typed_error,
         ),
         (
             "a_bad_object_is_a_typed_error",
