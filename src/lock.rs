@@ -13,6 +13,7 @@ use crate::segment::layout::Offset;
 use crate::segment::{Kind, Segment};
 use crate::sync::{Claimant, Owner, RawLock, Refused};
 use crate::sys::clock::Deadline;
+use crate::sys::membarrier;
 use crate::tenancy::{Form, RawHandle, Small, Tenant};
 use crate::{Error, ErrorKind, Result};
 pub use error::{LockError, LockTimeoutError, TryLockError};
@@ -187,6 +188,7 @@ impl<T: Plain> Lock<T> {
     }
 
     fn on(small: Small) -> Result<Self> {
+        membarrier::register();
         let segment = small.tenant().segment();
         let raw = segment.get(Offset::<RawLock>::new(small.place()));
         let data = Room::at(segment, small.data());

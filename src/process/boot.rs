@@ -17,6 +17,7 @@ use crate::message::Packed;
 use crate::sys::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::sys::image::Image;
 use crate::sys::leash;
+use crate::sys::membarrier;
 use crate::sys::process;
 use crate::{Error, ErrorKind, Result};
 
@@ -83,6 +84,7 @@ pub(super) fn enter() {
     if READY.swap(true, Relaxed) {
         return; // relaxed: says only that this function was called, and hands nothing over
     }
+    membarrier::register(); // a thousand times as fast now as beside other threads
     let Some(given) = std::env::var_os(VARIABLE) else {
         return;
     };

@@ -6,20 +6,24 @@
 //! asks the oracle and marks in the kernel's place. A marked lock is held by nobody: `lock` refuses it, `recover`
 //! takes it.
 //!
+//! The holder gives the lock up by a plain store as long as nobody is about to sleep on it; see [`Alert`].
+//!
 //! A waiter keeps the node pending while it waits. If it dies after having been woken, the kernel passes the wake-up
 //! on. What two deaths at once can still lose, the slices of the sleep bring back.
 
 use super::Claimant;
+use super::alert::Alert;
 use super::word::{Owner, Word};
 use crate::sys::atomic::{
     AtomicU32, AtomicU64,
-    Ordering::{AcqRel, Acquire, Relaxed, Release},
-    spin_loop,
+    Ordering::{self, AcqRel, Acquire, Relaxed, Release},
+    spin_loop, store_among_exchanges,
 };
 use crate::sys::backoff;
 use crate::sys::clock::{Deadline, WATCHFUL, now_ns, slice_in_crowd};
 use crate::sys::futex::{self, Wake};
 use crate::sys::identity::{Oracle, Participant};
+use crate::sys::membarrier;
 use crate::sys::robust::{Node, ThreadList};
 use crate::sys::seeded::seeded;
 use crate::sys::step::step;
@@ -34,8 +38,7 @@ use std::time::Duration;
 pub(crate) struct RawLock {
     /// See [`Word`].
     word: AtomicU64,
-    /// Not 0 once anybody has slept here; spares the sweep a system call for each lock that nobody ever waited for.
-    slept: AtomicU32,
+    alert: Alert,
     /// Not the lock's: says what the lock belongs to.
     tag: [AtomicU32; 3],
     /// The links of the holder's robust list, [`LINK_OFFSET`](crate::sys::robust::LINK_OFFSET) behind the word.
@@ -66,10 +69,16 @@ impl RawLock {
     pub(super) fn new() -> Self {
         RawLock {
             word: AtomicU64::new(0),
-            slept: AtomicU32::new(0),
+            alert: Alert::new(),
             tag: std::array::from_fn(|_| AtomicU32::new(0)),
             node: Node::default(),
         }
+    }
+
+    /// As if somebody had slept here before.
+    #[cfg(loom)]
+    pub(super) fn raise_alert(&self) {
+        self.alert.raise();
     }
 
     /// Does to this lock what the kernel does when the calling thread ends.
@@ -128,10 +137,30 @@ impl RawLock {
         if !list.is_pending(&self.node) {
             return self.unlock_linked();
         }
-        if self.release().has_waiters() {
+        if !self.alert.is_calm() || !membarrier::is_ready() {
+            return self.unlock_alert();
+        }
+        step("lock.release.store");
+        store_among_exchanges(&self.word, Word::FREE.0, release_order());
+        membarrier::light(); // the store above, before the look below; pairs with `Alert::raise`
+        if !self.alert.is_calm() {
             return self.wake_and_finish();
         }
         list.finish();
+    }
+
+    /// [`unlock`](RawLock::unlock) where somebody may sleep.
+    #[inline(never)]
+    fn unlock_alert(&self) {
+        // AcqRel, read by an exchange: pairs with the announcement in `sleep`.
+        let announced = || Word(self.word.fetch_or(0, AcqRel)).has_waiters(); // no step: changes nothing
+        if !self.load().has_waiters() {
+            self.alert.ease(announced);
+        }
+        if self.release().has_waiters() {
+            return self.wake_and_finish();
+        }
+        ThreadList::here().finish();
     }
 
     /// [`unlock`](RawLock::unlock) of a lock that is not the one pending, or not this thread's.
@@ -148,13 +177,8 @@ impl RawLock {
 
     #[inline]
     fn release(&self) -> Word {
-        let order = if seeded("lock-missing-release") {
-            Relaxed
-        } else {
-            Release // pairs with the claim that succeeds next: it sees all that this holder wrote
-        };
         step("lock.release.swap");
-        Word(self.word.swap(Word::FREE.0, order))
+        Word(self.word.swap(Word::FREE.0, release_order()))
     }
 
     #[cold]
@@ -208,8 +232,7 @@ impl RawLock {
                 break;
             }
         }
-        // no step: changes nothing. An exchange, because it reads what was stored last; a load may read less.
-        if self.slept.fetch_or(0, Relaxed) != 0 {
+        if self.alert.was_raised() {
             self.wake_all();
         }
     }
@@ -294,25 +317,26 @@ impl RawLock {
 
     /// Announces a sleeper and sleeps for one slice, unless the word changes first.
     fn sleep(&self, wait: &mut Waiting<'_>, seen: Word) {
-        if self.slept.load(Relaxed) == 0 {
-            step("lock.slept");
-            self.slept.store(1, Relaxed); // before the word announces a sleeper; it is never taken back
-        }
-        if !seen.has_waiters() {
-            step("lock.announce_sleeper.cas");
-            // Relaxed: the bit stands for nothing but itself, and the unlocker's swap cannot miss it.
-            let announced =
-                self.word
-                    .compare_exchange(seen.0, seen.with_waiters().0, Relaxed, Relaxed);
-            if announced.is_err() {
-                return;
-            }
+        self.alert.raise();
+        if !self.announce(seen) || !self.alert.stands() {
+            return;
         }
         let until = wait.slice();
         step("lock.sleep");
         wait.woken = futex::wait_low(&self.word, seen.with_waiters().low(), until);
         wait.slept = true;
         wait.pauses_left = spin_budget();
+    }
+
+    /// Sees to it that the word `seen` announces a sleeper; `false` if it changed meanwhile.
+    fn announce(&self, seen: Word) -> bool {
+        step("lock.announce_sleeper.cas");
+        // An exchange also where it changes nothing. Acquire pairs with the holder's look in `unlock_alert`: if that
+        // came first, its end of the alert is seen next.
+        let announced = self
+            .word
+            .compare_exchange(seen.0, seen.with_waiters().0, Acquire, Relaxed);
+        announced.is_ok()
     }
 
     /// Ends a wait without the lock, passing on a wake-up that was meant for somebody who takes it.
@@ -363,6 +387,14 @@ impl RawLock {
     fn wake_all(&self) {
         step("lock.wake_all");
         futex::wake_low(&self.word, i32::MAX as u32);
+    }
+}
+
+fn release_order() -> Ordering {
+    if seeded("lock-missing-release") {
+        Relaxed
+    } else {
+        Release // pairs with the claim that succeeds next: it sees all that this holder wrote
     }
 }
 

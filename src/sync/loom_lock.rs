@@ -14,7 +14,7 @@ use loom::sync::Arc;
 use loom::thread;
 
 /// More steps than any actor below takes.
-const STEPS: i64 = 14;
+const STEPS: i64 = 20;
 
 struct Shared {
     lock: RawLock,
@@ -132,6 +132,24 @@ fn loom_lock_wakes_every_sleeper() {
         let shared = Shared::new();
         let actors = [1, 2, 3].map(|who| actor(&shared, who, move |s| s.pass_through(who)));
         actors.map(|a| a.join().unwrap());
+        assert_eq!(shared.touched(), 3);
+    });
+}
+
+/// The alert ends under a holder who sees no sleeper; who announces himself too late for that must not sleep through
+/// the store by which the next holder gives up.
+#[test]
+fn loom_lock_calm_comes_back_past_a_sleeper() {
+    check(|| {
+        let shared = Shared::new();
+        shared.lock.raise_alert();
+        let twice = actor(&shared, 1, |s| {
+            s.pass_through(1);
+            s.pass_through(1);
+        });
+        let sleeper = actor(&shared, 2, |s| s.pass_through(2));
+        twice.join().unwrap();
+        sleeper.join().unwrap();
         assert_eq!(shared.touched(), 3);
     });
 }

@@ -1,5 +1,6 @@
 //! Floor 3: protocols on words, without a type and without a name.
 
+mod alert;
 mod claimant;
 mod lock;
 mod word;

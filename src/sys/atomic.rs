@@ -16,6 +16,18 @@ pub(crate) use loom::sync::atomic::{
     AtomicUsize, Ordering, fence,
 };
 
+/// A store to a word that others change by exchanges.
+///
+/// The model checker lets a store fall between an exchange and the value which that exchange read, as no machine does;
+/// there it is an exchange itself, whose result nobody looks at.
+#[inline(always)]
+pub(crate) fn store_among_exchanges(word: &AtomicU64, value: u64, order: Ordering) {
+    #[cfg(not(loom))]
+    word.store(value, order);
+    #[cfg(loom)]
+    word.swap(value, order);
+}
+
 /// Orders the publish before the look of a sleep/wake pair.
 ///
 /// The algorithms order them by sequentially consistent operations alone, which the C++ memory model allows; loom

@@ -19,7 +19,6 @@ pub(crate) mod identity;
 pub(crate) mod image;
 #[cfg(not(loom))]
 pub(crate) mod leash;
-#[cfg(not(loom))]
 pub(crate) mod membarrier;
 #[cfg(not(loom))]
 pub(crate) mod ofd;
