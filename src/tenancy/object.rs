@@ -434,13 +434,9 @@ impl Repair for ObjectRepair {
 
     /// A lock that is still held is so by a guard that was forgotten: its links stay in its thread's list, so the
     /// segment stays mapped.
-    fn leave(&self, segment: &Arc<Segment>, me: Participant) {
+    fn is_pinned(&self, segment: &Arc<Segment>, me: Participant) -> bool {
         let alone = segment.geometry().kind == Kind::Lock;
-        if alone && lock_at(self.sort, segment, segment.body().0).is_some_and(|l| l.is_held_by(me))
-        {
-            std::mem::forget(Arc::clone(segment));
-        }
-        self.repair(segment, me);
+        alone && lock_at(self.sort, segment, segment.body().0).is_some_and(|l| l.is_held_by(me))
     }
 }
 

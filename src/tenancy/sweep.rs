@@ -28,6 +28,11 @@ pub(crate) trait Repair: Send + Sync {
     fn leave(&self, segment: &Arc<Segment>, me: Participant) {
         self.repair(segment, me);
     }
+
+    /// Whether something of the calling process, which leaves as `me`, points into the segment for ever.
+    fn is_pinned(&self, _segment: &Arc<Segment>, _me: Participant) -> bool {
+        false
+    }
 }
 
 /// For objects in which nobody owns anything.

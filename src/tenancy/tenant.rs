@@ -493,11 +493,15 @@ impl Drop for Tenant {
         if self.seat.is_shared_with_parent() {
             return; // its locks are the parent's
         }
+        let me = self.seat.who();
+        if me.is_some_and(|me| self.repair.is_pinned(&self.segment, me)) {
+            std::mem::forget(Arc::clone(&self.segment));
+        }
         // While its own byte is locked the last one out needs one attempt only. What it leaves, nobody will miss.
         if self.remove_if_last() == Removal::Done {
             return; // with everything unlocked
         }
-        if let Some(me) = self.seat.who() {
+        if let Some(me) = me {
             self.repair.leave(&self.segment, me);
             self.roster().vacate(me);
             let _ = identity::unlock_own(self.fd(), me);
