@@ -12,6 +12,9 @@
 //! | referenced by a message | `OWNED(dead)` | `sweep` makes it `LINKED` |
 //! | `warm` cleared, hole punched | `OWNED(dead)` | `sweep` frees it |
 
+mod turn;
+
+use self::turn::Turn;
 use super::header::BLOCK_CLASSES;
 use super::layout::{Layout, PAGE, align_up, assert_offsets};
 use super::{Segment, refer};
@@ -38,16 +41,16 @@ pub(crate) const LARGEST: u64 = PAGE << (CLASSES - 1);
 const CLASS_LEN: u64 = 16 << 30;
 const MOST_BLOCKS: u64 = 65_536;
 
-/// From this size on the lowest free block is used again, so that few get memory; below, blocks are used in turn.
-const REUSE_FROM: u64 = 4 << 20;
-
-/// Blocks that are used in turn span this many bytes while they suffice, and are at least so many.
+/// The [few](Turn) blocks that are used in turn span this many bytes, and are at least so many.
 ///
 /// Measured with every byte written and read: a block that is used again at once still lies in its reader's cache and
 /// has to be fetched from there; a turn that leaves the shared cache costs as much. Against a ring of as many places,
 /// 64 KiB and 1 MiB: 0.97 and 0.93 with these numbers, 0.90 and 0.83 with one block, 0.94 and 0.91 with eight or 4 MiB.
-const TURN_BYTES: u64 = 1 << 20;
-const TURN_LEAST: u64 = 4;
+const FEW_BYTES: u64 = 1 << 20;
+const FEW_BLOCKS: u64 = 4;
+
+/// From this size on one block is few, so that not many get memory.
+const SEVERAL_UP_TO: u64 = 4 << 20;
 
 /// From this size on a free block keeps no memory.
 const PUNCH_FROM: u64 = 16 << 20;
@@ -125,6 +128,11 @@ impl BlockRef {
     pub(crate) fn size(self) -> u64 {
         size(usize::from(self.class))
     }
+
+    /// Where it begins, counted from the first of its class.
+    fn start(self) -> u64 {
+        u64::from(self.index) * self.size()
+    }
 }
 
 const fn size(class: usize) -> u64 {
@@ -144,13 +152,13 @@ const fn count(class: usize) -> u32 {
 /// Offset and length of one class's descriptors or blocks, from the beginning of the store.
 type Extent = (u64, u64);
 
-/// The extents of all classes, one behind the other from `start`, with `stride` bytes or a whole block each.
-const fn extents(start: u64, stride: Option<u64>) -> [Extent; CLASSES] {
+/// The extents of all classes, one behind the other from `start`, with `entry` bytes or a whole block each.
+const fn extents(start: u64, entry: Option<u64>) -> [Extent; CLASSES] {
     let mut all = [(0, 0); CLASSES];
     let mut end = start;
     let mut class = 0;
     while class < CLASSES {
-        let each = match stride {
+        let each = match entry {
             Some(bytes) => bytes,
             None => size(class),
         };
@@ -176,13 +184,21 @@ fn class_for(len: u64) -> Result<usize> {
     Ok((len.max(PAGE).next_power_of_two().ilog2() - SMALLEST_SHIFT) as usize)
 }
 
+/// How many blocks of a class take turns as long as they suffice.
+fn few(class: usize) -> u32 {
+    match size(class) < SEVERAL_UP_TO {
+        true => (FEW_BYTES / size(class)).max(FEW_BLOCKS) as u32,
+        false => 1,
+    }
+}
+
 /// The block store of one segment, as this process sees it: each part is mapped when it is first used.
 #[derive(Debug)]
 pub(crate) struct Blocks {
     segment: Arc<Segment>,
     table: OnceLock<Mapping>,
     classes: [OnceLock<Mapping>; CLASSES],
-    cursors: [AtomicU32; CLASSES],
+    turns: [Turn; CLASSES],
 }
 
 impl Blocks {
@@ -192,7 +208,7 @@ impl Blocks {
             segment,
             table: OnceLock::new(),
             classes: Default::default(),
-            cursors: Default::default(),
+            turns: Default::default(),
         }
     }
 
@@ -245,21 +261,14 @@ impl Blocks {
 
     fn take_free(&self, me: Participant, class: usize) -> Result<Option<BlockRef>> {
         let described = self.described(class);
-        // A full turn beginning at the cursor, then the blocks beyond; the lowest first where blocks are reused hot.
-        let turn = (TURN_BYTES / size(class)).max(TURN_LEAST);
-        let turn = turn.min(u64::from(described)) as u32;
-        let start = match size(class) < REUSE_FROM && turn > 0 {
-            true => self.cursors[class].load(Relaxed) % turn, // Relaxed: this process's own
-            false => 0,
-        };
-        for index in (start..turn).chain(0..start).chain(turn..described) {
+        let (turn, few) = (&self.turns[class], few(class));
+        for index in turn.order(few, described) {
             let block = BlockRef {
                 class: class as u8,
                 index,
             };
             if self.try_take(me, block)? {
-                // no step: a cursor of this process
-                self.cursors[class].store(index + 1, Relaxed);
+                turn.took(index, few);
                 return Ok(Some(block));
             }
         }
@@ -312,7 +321,7 @@ impl Blocks {
         shm::allocate(self.segment.fd(), place, fresh.end - fresh.start)?;
         step("blocks.warm");
         descriptor.warm.store(needed, Relaxed);
-        let start = u64::from(block.index) * block.size();
+        let start = block.start();
         let (from, to) = (start + fresh.start, start + fresh.end);
         // All faults in one call; if it fails they come one by one.
         self.class_map(block)?.populate(from as usize..to as usize);
@@ -367,7 +376,7 @@ impl Blocks {
     /// `Corrupt` if the block is smaller or has no memory there, or the error of mapping the class.
     pub(crate) fn bytes(&self, block: BlockRef, len: u64) -> Result<NonNull<[u8]>> {
         let warm = u64::from(self.descriptor(block)?.warm.load(Relaxed)) * PAGE;
-        let start = u64::from(block.index) * block.size();
+        let start = block.start();
         if len > block.size() || len > warm {
             return Err(stray());
         }
@@ -477,7 +486,7 @@ impl Blocks {
 
     fn place_in_file(&self, block: BlockRef) -> u64 {
         let (offset, _) = DATA[usize::from(block.class)];
-        self.segment.blocks_offset() + offset + u64::from(block.index) * block.size()
+        self.segment.blocks_offset() + offset + block.start()
     }
 }
 

@@ -1,0 +1,116 @@
+//! Which free block to take: the order decides how much of the caches the blocks in flight occupy.
+
+use crate::sys::atomic::{AtomicU32, Ordering::Relaxed};
+
+/// Whose turn it is among the blocks of a class, as far as this process is concerned.
+///
+/// A *few* take turns as long as they suffice. Messages come back in the order in which they were sent, so if the next
+/// of the few is not free none of them is, and one look tells. Those *beyond* take turns of their own, in a span that
+/// grows while it does not suffice.
+///
+/// Threads and processes that disagree take other blocks than they might, and no harm is done.
+#[derive(Debug, Default)]
+pub(super) struct Turn {
+    /// The next of the few.
+    next_of_few: AtomicU32,
+    /// The next beyond.
+    next: AtomicU32,
+    /// Where the span beyond ends.
+    end: AtomicU32,
+    /// How often it went round since that changed.
+    rounds: AtomicU32,
+}
+
+/// The span shrinks by one block after so many rounds: finding out that this was too much looks at every block.
+const ROUNDS: u32 = 16;
+
+impl Turn {
+    /// The blocks of which `described` exist and `few` are the few, in the order in which they should be tried.
+    pub(super) fn order(&self, few: u32, described: u32) -> impl Iterator<Item = u32> {
+        let few = few.min(described);
+        let end = self.end.load(Relaxed).clamp(few, described);
+        let within = |next: u32, from: u32, to: u32| if next < to { next.max(from) } else { from };
+        let first = within(self.next_of_few.load(Relaxed), 0, few);
+        let next = within(self.next.load(Relaxed), few, end);
+        (first..few)
+            .take(1)
+            .chain(next..end)
+            .chain(few..next)
+            .chain(end..described)
+            .chain(0..few)
+    }
+
+    /// Remembers that `index` was the first free one in that order.
+    pub(super) fn took(&self, index: u32, few: u32) {
+        let after = index + 1;
+        if index < few {
+            self.next_of_few.store(after, Relaxed); // no step: of this process, as is all below
+            return;
+        }
+        self.next.store(after, Relaxed); // no step: see above
+        let end = self.end.load(Relaxed);
+        if after > end {
+            self.resize(after);
+        } else if after == end {
+            self.went_round(end);
+        }
+    }
+
+    fn went_round(&self, end: u32) {
+        let rounds = self.rounds.load(Relaxed) + 1;
+        if rounds < ROUNDS {
+            self.rounds.store(rounds, Relaxed); // no step: of this process
+        } else {
+            self.resize(end - 1);
+        }
+    }
+
+    fn resize(&self, end: u32) {
+        self.end.store(end, Relaxed); // no step: of this process
+        self.rounds.store(0, Relaxed); // no step: of this process
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::VecDeque;
+
+    /// Takes blocks with so many in flight, for as long as it takes; returns those used last.
+    fn steady(turn: &Turn, few: u32, in_flight: usize, times: usize) -> Vec<u32> {
+        let (mut flying, mut last) = (VecDeque::new(), Vec::new());
+        for _ in 0..times {
+            let taken = turn.order(few, 100).find(|index| !flying.contains(index));
+            let index = taken.expect("100 suffice");
+            turn.took(index, few);
+            flying.push_back(index);
+            last.push(index);
+            if flying.len() == in_flight {
+                flying.pop_front();
+            }
+        }
+        let mut last = last.split_off(times - 3 * in_flight);
+        last.sort_unstable();
+        last.dedup();
+        last
+    }
+
+    #[test]
+    fn few_blocks_suffice_for_few_messages() {
+        let turn = Turn::default();
+        assert_eq!(steady(&turn, 4, 2, 100), [0, 1, 2, 3]);
+        assert!(steady(&turn, 4, 40, 2000).len() <= 42);
+        assert_eq!(steady(&turn, 4, 2, 100), [0, 1, 2, 3], "and again");
+    }
+
+    #[test]
+    fn every_block_is_tried_once_or_twice() {
+        let turn = Turn::default();
+        steady(&turn, 4, 10, 57);
+        let mut order: Vec<_> = turn.order(4, 30).collect();
+        order.sort_unstable();
+        order.dedup();
+        assert_eq!(order, (0..30).collect::<Vec<_>>());
+        assert_eq!(turn.order(4, 0).count(), 0);
+    }
+}
