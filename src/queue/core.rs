@@ -15,6 +15,7 @@ use crate::segment::blocks::BlockRef;
 use crate::sys::atfork::ForkMutex;
 use crate::sys::clock::Deadline;
 use crate::sys::identity::Participant;
+use crate::sys::membarrier;
 use crate::tenancy::Tenant;
 
 /// One queue as this process sees it.
@@ -30,6 +31,7 @@ static CORES: ForkMutex<Vec<(u64, Weak<Core>)>> = ForkMutex::new(Vec::new(), Vec
 impl Core {
     /// The one core of a tenant's segment.
     pub(super) fn of(tenant: Arc<Tenant>) -> Result<Arc<Self>> {
+        membarrier::register();
         let id = tenant.segment().id();
         let mut cores = CORES.lock();
         cores.retain(|(_, core)| core.strong_count() > 0);

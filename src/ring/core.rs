@@ -4,6 +4,7 @@ use super::control::Control;
 use super::gate::Ticket;
 use super::geometry::{Geometry, Shape};
 use super::lease::RecordHead;
+use super::linger::Luck;
 use super::protocol::{self, Memory};
 use super::wait::{Patience, Peers, Role, Watch};
 use super::word::{Position, State, Word};
@@ -13,6 +14,7 @@ use crate::sys::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use crate::sys::atomic::{AtomicU32, AtomicU64};
 use crate::sys::clock::{Deadline, now_ns};
 use crate::sys::identity::Participant;
+use crate::sys::membarrier;
 use crate::sys::step::step;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +43,9 @@ pub(crate) struct Ring {
 /// What this process remembers for itself; wrong values here cost time, never a message.
 #[derive(Debug, Default)]
 pub(super) struct Local {
+    /// How waiting for one message that was being written, or read, went.
+    pub(super) luck_with_writers: Luck,
+    pub(super) luck_with_readers: Luck,
     /// The value of `returns` up to which everything given back was looked for.
     pub(super) seen_returns: AtomicU32,
     /// Where the search for messages given back goes on.
@@ -71,10 +76,11 @@ impl Claim {
         self.at.0
     }
 
-    /// The claim is in the user's hands for as long as he likes, and anybody may fall asleep behind it.
+    /// The claim is in the user's hands for as long as he likes: without barriers, the one who falls asleep behind it
+    /// has to be looked for.
     pub(crate) fn held(self) -> Self {
         Claim {
-            awaited: true,
+            awaited: self.awaited || !membarrier::is_ready(),
             ..self
         }
     }

@@ -2,6 +2,7 @@
 
 use super::core::{Ring, TakeError};
 use super::geometry::Fit;
+use super::linger::Linger;
 use super::protocol::{self, Nothing};
 use super::taken::Taken;
 use super::wait::{Patience, Peers, Role, Watch};
@@ -9,6 +10,7 @@ use super::word::State;
 use crate::sys::atomic::Ordering::{Relaxed, SeqCst};
 use crate::sys::clock::{Deadline, now_ns};
 use crate::sys::identity::Participant;
+use crate::sys::membarrier;
 use crate::sys::step::step;
 
 impl Ring {
@@ -48,6 +50,18 @@ impl Ring {
             .map(|(at, word)| self.taken(at.index(), word, me, Fit::Any))
     }
 
+    /// A look after arming the gate. Who publishes what is in flight looks at the gate behind a store; the barrier makes
+    /// sure that either he sees it armed, or the second look sees his message.
+    fn look_at_flight(&self, me: Participant) -> Result<Taken, Nothing> {
+        match self.look(me) {
+            Err(Nothing::InFlight(..)) => {
+                membarrier::heavy();
+                self.look(me)
+            }
+            other => other,
+        }
+    }
+
     #[cold]
     #[inline(never)]
     fn take_slow(
@@ -57,6 +71,7 @@ impl Ring {
         deadline: Deadline,
     ) -> Result<Taken, TakeError> {
         let mut patience = Patience::new(deadline);
+        let mut linger = Linger::new(&self.local.luck_with_writers, deadline);
         loop {
             // Looked up before the ring is found empty: whoever claims later sees the closing and withdraws.
             let closed = protocol::is_closed(self.words());
@@ -71,7 +86,7 @@ impl Ring {
                     Ok(taken) => return Ok(taken),
                 }
             }
-            if patience.spin() {
+            if patience.spin() || matches!(nothing, Nothing::InFlight(..)) && linger.once() {
                 continue;
             }
             match nothing {
@@ -121,7 +136,7 @@ impl Ring {
         deadline: Deadline,
     ) -> Option<Taken> {
         let ticket = self.control().not_empty.arm();
-        let watch = match self.look(me) {
+        let watch = match self.look_at_flight(me) {
             Ok(taken) => return Some(taken),
             Err(Nothing::InFlight(..)) => Watch::InFlight,
             Err(Nothing::Empty) => self.watch(me, peers),

@@ -28,6 +28,8 @@ mod get;
 #[cfg(not(loom))]
 mod lease;
 #[cfg(not(loom))]
+mod linger;
+#[cfg(not(loom))]
 mod put;
 #[cfg(not(loom))]
 mod repair;

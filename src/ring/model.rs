@@ -7,6 +7,7 @@ use crate::sys::atomic::AtomicU64;
 use crate::sys::atomic::Ordering::{Acquire, Relaxed};
 use crate::sys::clock::Deadline;
 use crate::sys::identity::Participant;
+use crate::sys::membarrier;
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
@@ -75,6 +76,8 @@ impl Model {
             self.control.not_empty.wake();
         } else {
             protocol::publish(self, at);
+            membarrier::light();
+            self.control.not_empty.wake_after_release();
         }
     }
 
@@ -86,19 +89,23 @@ impl Model {
         Ok(value)
     }
 
-    /// The blocking `get` of the ring; behind a message in flight it yields where the ring sleeps in short slices.
+    /// The blocking `get` of the ring, which here sleeps until it is woken.
     fn get(&self, me: Participant) -> u64 {
         loop {
             if let Ok(value) = self.try_get(me) {
                 return value;
             }
             let ticket = self.control.not_empty.arm();
-            match self.try_get(me) {
-                Ok(value) => return value,
-                Err(Nothing::InFlight(..)) => thread::yield_now(),
-                Err(Nothing::Empty) => {
-                    self.control.not_empty.wait(ticket, Deadline::NEVER);
+            let look = self.try_get(me).or_else(|nothing| {
+                if nothing == Nothing::Empty {
+                    return Err(nothing);
                 }
+                membarrier::heavy();
+                self.try_get(me)
+            });
+            match look {
+                Ok(value) => return value,
+                Err(_) => _ = self.control.not_empty.wait(ticket, Deadline::NEVER),
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use super::core::{Claim, ClaimError, Ring, SPILLED};
 use super::geometry::Fit;
+use super::linger::Linger;
 use super::protocol;
 use super::wait::{Patience, Peers, Role, Watch};
 use super::word::{Position, State};
@@ -9,6 +10,7 @@ use crate::segment::blocks::BlockRef;
 use crate::sys::atomic::Ordering::Relaxed;
 use crate::sys::clock::Deadline;
 use crate::sys::identity::Participant;
+use crate::sys::membarrier;
 use crate::sys::step::step;
 use std::ptr::NonNull;
 
@@ -55,6 +57,7 @@ impl Ring {
         deadline: Deadline,
     ) -> Result<Claim, ClaimError> {
         let mut patience = Patience::new(deadline);
+        let mut linger = Linger::new(&self.local.luck_with_readers, deadline);
         let mut slept = false;
         loop {
             if protocol::is_closed(self.words()) {
@@ -66,6 +69,7 @@ impl Ring {
                 Err(_) if patience.spin() => {
                     while !protocol::has_stretch(self.words()) && patience.spin() {}
                 }
+                Err(reading) if reading.state() == State::Taken && linger.once() => {}
                 Err(in_the_way) => {
                     if deadline != Deadline::NOW {
                         self.note_full(&mut slept);
@@ -154,10 +158,11 @@ impl Ring {
     #[inline(always)]
     fn publish(&self, claim: Claim) {
         if claim.awaited {
-            self.publish_awaited(claim);
-        } else {
-            protocol::publish(self.words(), claim.at);
+            return self.publish_awaited(claim);
         }
+        protocol::publish(self.words(), claim.at);
+        membarrier::light(); // pairs with the barrier of who goes to sleep behind this claim
+        self.control().not_empty.wake_after_release();
     }
 
     /// Wakes a sleeper after the message is there. Woken by the claim, he may be faster than the writer, and falls asleep
