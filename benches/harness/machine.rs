@@ -68,3 +68,35 @@ fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let line = text.lines().find(|line| line.starts_with(name))?;
     Some(line.split_once(':')?.1.trim())
 }
+
+/// The time that other machines on the same host have taken from this one's processors.
+#[derive(Clone, Copy, Debug)]
+pub struct Stolen {
+    stolen: f64,
+    all: f64,
+}
+
+impl Stolen {
+    /// So far.
+    pub fn so_far() -> Self {
+        let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+        let first = stat.lines().next().unwrap_or_default();
+        // user nice system idle iowait irq softirq steal
+        let ticks: Vec<f64> = first
+            .split_whitespace()
+            .skip(1)
+            .take(8)
+            .flat_map(str::parse)
+            .collect();
+        Self {
+            stolen: ticks.get(7).copied().unwrap_or(0.0),
+            all: ticks.iter().sum(),
+        }
+    }
+
+    /// The share of all time since, from 0 to 1.
+    pub fn since(self) -> f64 {
+        let now = Self::so_far();
+        (now.stolen - self.stolen) / (now.all - self.all).max(1.0)
+    }
+}

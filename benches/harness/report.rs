@@ -1,6 +1,6 @@
 //! Rows of contenders, run in turn, printed with their ratios and the machine's limits.
 
-use super::machine;
+use super::machine::{self, Stolen};
 use super::options::Options;
 use super::probe::{Probe, Usual};
 use super::stats::{Summary, human};
@@ -103,6 +103,7 @@ pub struct Bench {
     usual: Usual,
     missed: Vec<String>,
     rows: usize,
+    stolen: Stolen,
 }
 
 impl Bench {
@@ -122,6 +123,7 @@ impl Bench {
             usual.line()
         );
         Self {
+            stolen: Stolen::so_far(),
             options,
             section: String::new(),
             usual,
@@ -150,6 +152,7 @@ impl Bench {
         self.rows += 1;
         let mut runs = vec![Vec::new(); contenders.len()];
         let (mut probes, mut unsteady) = (Vec::new(), 0);
+        let stolen = Stolen::so_far();
         for _ in 0..self.options.rounds {
             probes.push(Probe::take());
             for (contender, runs) in contenders.iter_mut().zip(&mut runs) {
@@ -162,6 +165,12 @@ impl Bench {
         self.print(name, unit, goal, &names, &runs, &probes);
         if unsteady > 0 {
             println!("  ({unsteady} runs beside an unusual line)");
+        }
+        if stolen.since() > 0.02 {
+            println!(
+                "  ({:.0} % of the time went to other machines)",
+                100.0 * stolen.since()
+            );
         }
     }
 
@@ -231,7 +240,12 @@ impl Bench {
 impl Drop for Bench {
     fn drop(&mut self) {
         machine::restore();
-        println!("\n{} rows, {} missed", self.rows, self.missed.len());
+        println!(
+            "\n{} rows, {} missed; other machines on this host took {:.0} % of the time",
+            self.rows,
+            self.missed.len(),
+            100.0 * self.stolen.since()
+        );
         self.missed
             .iter()
             .for_each(|row| println!("  missed: {row}"));
