@@ -54,7 +54,7 @@ struct Here {
     /// What this thread puts into the words that it claims: {pid:20 | thread word:32}. 0 before it first locks.
     claim: Cell<u64>,
     /// Of a thread that has not locked yet, [`NOBODYS`].
-    head: Cell<&'static Head>,
+    head: Cell<*const Head>,
 }
 
 /// The head of who has none: its pending word, which is no address, sends threads to the slow path. Never written.
@@ -67,7 +67,7 @@ thread_local! {
     static HERE: Here = const {
         Here {
             claim: Cell::new(0),
-            head: Cell::new(&NOBODYS),
+            head: Cell::new(&raw const NOBODYS),
         }
     };
     static SPARE: Spare = const {
@@ -174,12 +174,12 @@ impl Here {
 
     #[inline]
     fn pending(&self) -> u64 {
-        self.head.get().pending.load(Relaxed) // written by this thread only
+        self.head().pending.load(Relaxed) // written by this thread only
     }
 
     #[inline]
     fn set_pending(&self, link: u64) {
-        self.head.get().pending.store(link, Relaxed);
+        self.head().pending.store(link, Relaxed);
     }
 
     /// Puts the word that is pending, which this thread holds, at the front of the list.
@@ -188,7 +188,7 @@ impl Here {
         if pending == 0 {
             return;
         }
-        let head = self.head.get();
+        let head = self.head();
         let first = head.first.load(Relaxed);
         // SAFETY: only words that this thread holds stay pending between its calls, hence the node is mapped.
         let (prev, next) = unsafe { (prev_beside(pending), next_at(pending)) };
@@ -202,11 +202,16 @@ impl Here {
         ordered(); // on the list before it is not pending any more
     }
 
+    #[inline]
+    fn head<'a>(&self) -> &'a Head {
+        // SAFETY: the static that belongs to nobody; or a head in the thread's own control block or among its thread
+        // locals, which outlives every use because none leaves the thread.
+        unsafe { &*self.head.get() }
+    }
+
     /// Makes `head` this thread's, with nothing pending, and `thread_word` what it puts into words.
     fn be(&self, head: &Head, thread_word: u32) {
-        // SAFETY: the head lies in the thread's own control block or among its thread locals; the reference is used by
-        // this thread only, whose end is the end of both.
-        self.head.set(unsafe { &*std::ptr::from_ref(head) });
+        self.head.set(head);
         self.set_pending(0);
         let pid = u64::from(current_pid() & PID_BITS);
         self.claim.set(pid << 32 | u64::from(thread_word));
@@ -329,7 +334,7 @@ extern "C" fn forget() {
     HERE.with(|here| {
         if here.claim.replace(0) != 0 {
             here.set_pending(0); // was the parent's; the C library itself empties the list
-            here.head.set(&NOBODYS);
+            here.head.set(&raw const NOBODYS);
         }
     });
 }
