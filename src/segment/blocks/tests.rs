@@ -93,7 +93,7 @@ fn small_blocks_stay_warm_and_large_ones_give_their_memory_back() {
 }
 
 #[test]
-fn blocks_take_turns_within_a_megabyte_and_large_ones_do_not() {
+fn blocks_take_turns_within_4_mib_and_large_ones_do_not() {
     let blocks = blocks();
     let in_a_row = |len| {
         let take = || {
@@ -103,7 +103,7 @@ fn blocks_take_turns_within_a_megabyte_and_large_ones_do_not() {
         };
         (0..64).map(|_| take()).collect::<HashSet<_>>().len()
     };
-    assert_eq!(in_a_row(64 << 10), 16);
+    assert_eq!(in_a_row(64 << 10), 64);
     assert_eq!(in_a_row(MIB), 4);
     assert_eq!(in_a_row(4 * MIB), 1);
 }
