@@ -78,10 +78,10 @@ impl Gate {
     }
 
     /// Wakes one sleeper after a mere Release store: for changes that are no more than the end of what an earlier
-    /// SeqCst operation began, and whose sleepers know it and look again soon.
+    /// SeqCst operation began, and whose sleepers know it and look again soon, or pass a barrier on before they sleep.
     #[inline]
     pub(crate) fn wake_after_release(&self) {
-        // Relaxed: ordered by the earlier operation, see `protocol::free`.
+        // Relaxed: ordered by the earlier operation or the sleeper's barrier, see the top of `protocol`.
         if self.armed.load(Relaxed) != 0 && !seeded("queue-lost-wakeup") {
             self.wake_armed(1);
         }

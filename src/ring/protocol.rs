@@ -6,7 +6,9 @@
 //!
 //! * The claim (SeqCst compare-and-swap) reads-from the freeing swap of the last lap: the old reader is done with the
 //!   bytes before the new writer starts. SeqCst also orders it before the look at the gate.
-//! * Publishing (Release) pairs with the take (Acquire): the reader sees every byte written.
+//! * Publishing (Release) pairs with the take (Acquire): the reader sees every byte written. No fence follows it: who
+//!   was armed before the claim was seen by the look behind the claim, and who arms later and finds the message in
+//!   flight passes a barrier on to the writer's processor before the last look.
 //! * Freeing (Release store) pairs with the claim. No fence follows it: the look at the producers' gate is ordered by
 //!   the *take* (SeqCst), as a producer that finds a slot `Full` and goes to sleep was armed before that take; one
 //!   that finds it `Taken` sleeps in short slices only.

@@ -33,8 +33,8 @@ impl Ring {
         }
     }
 
-    /// The claim stands: refuse it in a closed ring, else find out who sleeps. The claim orders that look, and publishing
-    /// needs no fence: who falls asleep later has seen the claim, and looks again soon.
+    /// The claim stands: refuse it in a closed ring, else find out whether anybody sleeps. The claim orders that look:
+    /// who falls asleep without being seen by it has seen the claim, and is seen behind the publishing store.
     #[inline(always)]
     fn claimed(&self, at: Position) -> Result<Claim, ClaimError> {
         if protocol::is_closed(self.words()) {

@@ -62,7 +62,8 @@ impl Alert {
         for calm in [CALM, UNUSED] {
             let _ = self.0.compare_exchange(calm, IN_DOUBT, SeqCst, Relaxed);
         }
-        // Where the kernel has no barriers every process gives up by exchange; see `membarrier::is_ready`.
+        // Where the kernel has no barriers every process gives up by exchange; see `membarrier::is_ready`. A process that
+        // alone is denied them may sleep through a store that is under way, for one slice.
         membarrier::heavy();
         step("alert.full");
         // Release pairs with the load in `raise`.

@@ -389,7 +389,8 @@ fn token() -> u64 {
     token
 }
 
-/// Yields a few times, then sleeps a little: the holders make system calls.
+/// Yields a few times, then sleeps a little: the holders make system calls. No futex, since one that a forked child
+/// finds held has nobody left to wake it.
 fn pause(tries: &mut u32) {
     *tries += 1;
     if *tries < 16 {

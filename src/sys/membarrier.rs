@@ -45,7 +45,7 @@ mod kernel {
     /// 0.3 us, and 11 us while such a thread runs on another processor (measured).
     pub(crate) fn heavy() {
         register();
-        // Where the kernel refuses, it has refused to register anybody on this machine.
+        // Where the kernel has none it has registered nobody. Where it refuses this process alone, slices bound the harm.
         let _ = command(libc::MEMBARRIER_CMD_GLOBAL_EXPEDITED);
     }
 
