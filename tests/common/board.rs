@@ -140,6 +140,7 @@ pub fn eventually(limit: Duration, mut condition: impl FnMut() -> bool) -> bool 
         tries += 1;
         match tries {
             0..200 => std::thread::yield_now(),
+            // The pace of a poll: `condition` may be anything, which nobody announces.
             _ => std::thread::sleep(Duration::from_micros(100)),
         }
     }

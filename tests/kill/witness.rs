@@ -235,7 +235,7 @@ fn oversleep(control: &Control) {
     while !control.stop.is_open() {
         let due = now() + STEP.as_nanos() as u64;
         control.due.store(due, SeqCst);
-        std::thread::sleep(STEP);
+        std::thread::sleep(STEP); // time it is: how late the machine makes it is what is measured
         let late = now().saturating_sub(due);
         control.due.store(0, SeqCst);
         control.overslept.fetch_add(late, SeqCst);
