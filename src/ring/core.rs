@@ -6,6 +6,7 @@ use super::geometry::{Geometry, Shape};
 use super::lease::RecordHead;
 use super::linger::Luck;
 use super::protocol::{self, Memory};
+use super::stream::Stream;
 use super::wait::{Patience, Peers, Role, Watch};
 use super::word::{Position, State, Word};
 use crate::segment::blocks::Blocks;
@@ -46,6 +47,8 @@ pub(super) struct Local {
     /// How waiting for one message that was being written, or read, went.
     pub(super) luck_with_writers: Luck,
     pub(super) luck_with_readers: Luck,
+    /// How messages came.
+    pub(super) stream: Stream,
     /// The value of `returns` up to which everything given back was looked for.
     pub(super) seen_returns: AtomicU32,
     /// Where the search for messages given back goes on.

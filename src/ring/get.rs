@@ -72,6 +72,7 @@ impl Ring {
     ) -> Result<Taken, TakeError> {
         let mut patience = Patience::new(deadline);
         let mut linger = Linger::new(&self.local.luck_with_writers, deadline);
+        self.let_gather(&mut patience);
         loop {
             // Looked up before the ring is found empty: whoever claims later sees the closing and withdraws.
             let closed = protocol::is_closed(self.words());
@@ -106,6 +107,19 @@ impl Ring {
             }
             if let Some(taken) = self.sleep_until_put(me, peers, &mut patience, deadline) {
                 return Ok(taken);
+            }
+        }
+    }
+
+    /// Leaves a stream of messages alone for a moment; see [`Stream`](super::stream::Stream).
+    fn let_gather(&self, patience: &mut Patience) {
+        let steps = self
+            .local
+            .stream
+            .steps(protocol::taken_so_far(self.words()));
+        for _ in 0..steps {
+            if protocol::has_gathered(self.words()) || !patience.spin() {
+                break;
             }
         }
     }

@@ -34,6 +34,8 @@ mod put;
 #[cfg(not(loom))]
 mod repair;
 #[cfg(not(loom))]
+mod stream;
+#[cfg(not(loom))]
 mod taken;
 #[cfg(not(loom))]
 mod wait;

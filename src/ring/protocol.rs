@@ -128,27 +128,47 @@ fn claim_further<M: Memory>(
     }
 }
 
-/// A producer that found the ring full looks this many slots ahead before it tries again.
+/// Who found the ring full, or empty, looks this many slots ahead before trying again.
 #[cfg(not(loom))]
 const STRETCH: u32 = 128;
 
-/// Whether a stretch of slots after the tail is free, an eighth of the ring at most: worth coming back for.
+/// The slot a stretch behind `from`, an eighth of the ring at most, and its word at a glance.
 ///
-/// Slots are freed about in order, so the last one of the stretch speaks for all. Measured with a full ring of 8-byte
-/// messages: three times the throughput of claiming each slot at the instant it is freed.
+/// Slots are freed, and filled, about in order, so the last one of the stretch speaks for all. A guess for the waiting
+/// loops: nothing is read on the strength of it.
+#[cfg(not(loom))]
+#[inline]
+fn glance<M: Memory>(memory: M, from: Position) -> (u64, Word) {
+    let capacity = memory.capacity();
+    let index = from.index() + STRETCH.min(capacity / 8);
+    let (lap, index) = if index < capacity {
+        (from.lap(), index)
+    } else {
+        (from.lap() + 1, index - capacity)
+    };
+    (lap, Word(memory.word(index).load(Relaxed)))
+}
+
+/// Whether a stretch of slots after the tail is free: worth coming back for. Measured with a full ring of 8-byte messages:
+/// three times the throughput of claiming each slot at the instant it is freed.
 #[cfg(not(loom))]
 #[inline]
 pub(crate) fn has_stretch<M: Memory>(memory: M) -> bool {
-    let capacity = memory.capacity();
-    let tail = hint(memory, &memory.control().tail);
-    let index = tail.index() + STRETCH.min(capacity / 8);
-    let (lap, index) = if index < capacity {
-        (tail.lap(), index)
-    } else {
-        (tail.lap() + 1, index - capacity)
-    };
-    // A guess for the waiting loop: nothing is read on the strength of it.
-    Word(memory.word(index).load(Relaxed)).relation(lap) != Relation::Older
+    let (lap, word) = glance(memory, hint(memory, &memory.control().tail));
+    word.relation(lap) != Relation::Older
+}
+
+/// Whether a stretch of messages after the head was put.
+#[cfg(not(loom))]
+pub(crate) fn has_gathered<M: Memory>(memory: M) -> bool {
+    let (lap, word) = glance(memory, hint(memory, &memory.control().head));
+    word.relation(lap) != Relation::Older && word != Word::free(lap)
+}
+
+/// How many messages were taken or skipped, about.
+#[cfg(not(loom))]
+pub(crate) fn taken_so_far<M: Memory>(memory: M) -> u64 {
+    hint(memory, &memory.control().head).ordinal(memory.capacity())
 }
 
 #[inline(always)]
