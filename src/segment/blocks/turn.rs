@@ -5,7 +5,7 @@ use crate::sys::atomic::{AtomicU32, Ordering::Relaxed};
 /// Whose turn it is among the blocks of a class, as far as this process is concerned.
 ///
 /// A *few* take turns as long as they suffice. Messages come back in the order in which they were sent, so if the next
-/// of the few is not free none of them is, and one look tells. Those *beyond* take turns of their own, in a span that
+/// of the few is not free none of them is, and one look tells; after that they are left out for a while. Those *beyond* take turns of their own, in a span that
 /// grows while it does not suffice.
 ///
 /// Threads and processes that disagree take other blocks than they might, and no harm is done.
@@ -13,6 +13,8 @@ use crate::sys::atomic::{AtomicU32, Ordering::Relaxed};
 pub(super) struct Turn {
     /// The next of the few.
     next_of_few: AtomicU32,
+    /// How many more are to be taken beyond before the few are looked at again.
+    few_left_out: AtomicU32,
     /// The next beyond.
     next: AtomicU32,
     /// Where the span beyond ends.
@@ -24,6 +26,10 @@ pub(super) struct Turn {
 /// The span shrinks by one block after so many rounds: finding out that this was too much looks at every block.
 const ROUNDS: u32 = 16;
 
+/// Where the few did not suffice they are left out so often: the look at one that is still in use costs as much as the
+/// whole message, as its user has the line.
+const LEFT_OUT: u32 = 16;
+
 impl Turn {
     /// The blocks of which `described` exist and `few` are the few, in the order in which they should be tried.
     pub(super) fn order(&self, few: u32, described: u32) -> impl Iterator<Item = u32> {
@@ -32,8 +38,9 @@ impl Turn {
         let within = |next: u32, from: u32, to: u32| if next < to { next.max(from) } else { from };
         let first = within(self.next_of_few.load(Relaxed), 0, few);
         let next = within(self.next.load(Relaxed), few, end);
+        let tried = usize::from(self.few_left_out.load(Relaxed) == 0);
         (first..few)
-            .take(1)
+            .take(tried)
             .chain(next..end)
             .chain(few..next)
             .chain(end..described)
@@ -45,8 +52,12 @@ impl Turn {
         let after = index + 1;
         if index < few {
             self.next_of_few.store(after, Relaxed); // no step: of this process, as is all below
+            self.few_left_out.store(0, Relaxed); // no step: see above
             return;
         }
+        let left_out = self.few_left_out.load(Relaxed);
+        let left_out = left_out.checked_sub(1).unwrap_or(LEFT_OUT);
+        self.few_left_out.store(left_out, Relaxed); // no step: see above
         self.next.store(after, Relaxed); // no step: see above
         let end = self.end.load(Relaxed);
         if after > end {
@@ -99,7 +110,7 @@ mod tests {
     fn few_blocks_suffice_for_few_messages() {
         let turn = Turn::default();
         assert_eq!(steady(&turn, 4, 2, 100), [0, 1, 2, 3]);
-        assert!(steady(&turn, 4, 40, 2000).len() <= 42);
+        assert!(steady(&turn, 4, 40, 2000).len() <= 40 + 4);
         assert_eq!(steady(&turn, 4, 2, 100), [0, 1, 2, 3], "and again");
     }
 
