@@ -3,8 +3,12 @@
 //! Data-path verbs (`put`, `get`, `lock`, ...) have small enums of their own beside their nouns; each converts into
 //! [`Error`], so that `?` works in a function that returns [`Result`].
 
+mod wait;
+
 use std::borrow::Cow;
 use std::fmt;
+
+pub use wait::{TimedOut, WaitError};
 
 /// The result of set-up verbs, and a convenient result for entry functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -49,6 +53,10 @@ pub enum ErrorKind {
     Deadlock,
     /// The lock is held by somebody else.
     WouldBlock,
+    /// A barrier was broken: a party died, gave up or was told to.
+    Broken,
+    /// More permits were given back than were taken.
+    OverRelease,
     /// The message's bytes are not a valid value of its type.
     InvalidMessage,
     /// A child's entry function returned an error.

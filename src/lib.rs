@@ -154,6 +154,8 @@ mod tenancy;
 mod message;
 
 #[cfg(not(loom))]
+mod event;
+#[cfg(not(loom))]
 mod lock;
 #[cfg(not(loom))]
 mod queue;
@@ -164,7 +166,9 @@ mod value;
 #[cfg(not(loom))]
 pub mod process;
 
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorKind, Result, TimedOut, WaitError};
+#[cfg(not(loom))]
+pub use event::Event;
 #[cfg(not(loom))]
 pub use lock::{Lock, LockError, LockGuard, LockTimeoutError, TryLockError};
 #[cfg(not(loom))]
@@ -181,6 +185,8 @@ pub use queue::{
 };
 #[cfg(not(loom))]
 pub use rkyv;
+#[cfg(not(loom))]
+pub use sys::until::Until;
 #[cfg(not(loom))]
 pub use tenancy::inspect::{GcReport, MemberInfo, ObjectInfo, gc, objects};
 #[cfg(not(loom))]

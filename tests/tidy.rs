@@ -27,11 +27,33 @@ const FLOORS: &[(&str, u8)] = &[
     ("queue", 6),
     ("lock", 6),
     ("value", 6),
+    ("event", 6),
+    ("latch", 6),
+    ("semaphore", 6),
+    ("condition", 6),
+    ("reentrant", 6),
+    ("rwlock", 6),
+    ("once", 6),
+    ("barrier", 6),
+    ("shared", 6),
     ("process", 7),
 ];
 
 /// Arrows between siblings or upwards that are allowed, each with its reason.
-const ARROWS: &[(&str, &str)] = &[];
+const ARROWS: &[(&str, &str)] = &[
+    // A condition is a lock and a queue of waiters, and gives its lock's guard.
+    ("condition", "lock"),
+    // Its errors are a lock's.
+    ("reentrant", "lock"),
+    // Its errors are a lock's.
+    ("rwlock", "lock"),
+    // A user's struct has primitives for fields, which lie in it as they lie alone.
+    ("shared", "lock"),
+    ("shared", "event"),
+    ("shared", "latch"),
+    ("shared", "semaphore"),
+    ("shared", "value"),
+];
 
 /// The packages that the library may depend on; everything heavier stays out of it.
 const PACKAGES: &[&str] = &[

@@ -20,45 +20,74 @@ pub(crate) enum Kind {
     Lock = 6,
     /// A value of its own, with a name.
     Value = 7,
+    /// An event of its own.
+    Event = 8,
+    /// A latch of its own.
+    Latch = 9,
+    /// A semaphore of its own.
+    Semaphore = 10,
+    /// A semaphore whose permits have owners, of its own.
+    BoundedSemaphore = 11,
+    /// A condition of its own.
+    Condition = 12,
+    /// A lock that its holder may take again, of its own.
+    ReentrantLock = 13,
+    /// A lock for many readers or one writer, of its own.
+    RwLock = 14,
+    /// A value that is made once, of its own.
+    OnceValue = 15,
+    /// A barrier of its own.
+    Barrier = 16,
+    /// A user's own struct.
+    Shared = 17,
     /// A segment of a test, without a protocol.
     Test = 0xffff,
 }
 
+/// Every kind and what it is called.
+const KINDS: &[(Kind, &str)] = &[
+    (Kind::Queue, "queue"),
+    (Kind::Arena, "arena"),
+    (Kind::Pipe, "pipe"),
+    (Kind::Family, "family"),
+    (Kind::Manager, "manager"),
+    (Kind::Lock, "lock"),
+    (Kind::Value, "value"),
+    (Kind::Event, "event"),
+    (Kind::Latch, "latch"),
+    (Kind::Semaphore, "semaphore"),
+    (Kind::BoundedSemaphore, "bounded semaphore"),
+    (Kind::Condition, "condition"),
+    (Kind::ReentrantLock, "reentrant lock"),
+    (Kind::RwLock, "rwlock"),
+    (Kind::OnceValue, "once value"),
+    (Kind::Barrier, "barrier"),
+    (Kind::Shared, "shared"),
+    (Kind::Test, "test"),
+];
+
 impl Kind {
     /// The kind with this number, if there is one.
     pub(crate) fn from_number(number: u16) -> Option<Self> {
-        [
-            Kind::Queue,
-            Kind::Arena,
-            Kind::Pipe,
-            Kind::Family,
-            Kind::Manager,
-            Kind::Lock,
-            Kind::Value,
-            Kind::Test,
-        ]
-        .into_iter()
-        .find(|kind| kind.number() == number)
+        let mut kinds = KINDS.iter().map(|(kind, _)| *kind);
+        kinds.find(|kind| kind.number() == number)
     }
 
     /// The number that stands in headers and handles.
     pub(crate) const fn number(self) -> u16 {
         self as u16
     }
+
+    /// Whether such objects are small: without a name, many of them share an arena.
+    pub(crate) fn is_small(self) -> bool {
+        (Kind::Lock.number()..=Kind::Shared.number()).contains(&self.number())
+    }
 }
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Kind::Queue => "queue",
-            Kind::Arena => "arena",
-            Kind::Pipe => "pipe",
-            Kind::Family => "family",
-            Kind::Manager => "manager",
-            Kind::Lock => "lock",
-            Kind::Value => "value",
-            Kind::Test => "test",
-        })
+        let named = KINDS.iter().find(|(kind, _)| kind == self);
+        f.write_str(named.map_or("?", |(_, name)| name))
     }
 }
 
@@ -67,16 +96,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kinds_are_their_numbers() {
-        for kind in [
-            Kind::Queue,
-            Kind::Arena,
-            Kind::Family,
-            Kind::Value,
-            Kind::Test,
-        ] {
+    fn kinds_are_their_numbers_and_have_names() {
+        for &(kind, name) in KINDS {
             assert_eq!(Kind::from_number(kind.number()), Some(kind));
+            assert_eq!(kind.to_string(), name);
         }
         assert_eq!(Kind::from_number(0), None);
+        assert!(Kind::Value.is_small() && !Kind::Queue.is_small() && !Kind::Test.is_small());
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 /// A `T` in a segment, which it keeps mapped; looked up once, and one load away from then on.
 pub(crate) struct Place<T> {
     at: NonNull<T>,
-    _segment: Arc<Segment>,
+    segment: Arc<Segment>,
 }
 
 // SAFETY: a place hands out shared references to a `T: Layout` (atomics); the mapping is kept alive by the `Arc`, and
@@ -28,7 +28,7 @@ impl<T: Layout> Place<T> {
         let found = segment.get(Offset::<T>::new(offset));
         Place {
             at: NonNull::from(found.expect("the plan fits the segment")),
-            _segment: Arc::clone(segment),
+            segment: Arc::clone(segment),
         }
     }
 
@@ -40,8 +40,17 @@ impl<T: Layout> Place<T> {
     }
 }
 
+impl<T> Clone for Place<T> {
+    fn clone(&self) -> Self {
+        Place {
+            at: self.at,
+            segment: Arc::clone(&self.segment),
+        }
+    }
+}
+
 impl<T> std::fmt::Debug for Place<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Place({:p})", self.at)
+        write!(f, "Place({:p} in {:?})", self.at, self.segment)
     }
 }

@@ -2,10 +2,13 @@
 
 mod alert;
 mod claimant;
+mod event;
 mod lock;
+mod patience;
 mod word;
 
 pub(crate) use claimant::Claimant;
+pub(crate) use event::RawEvent;
 pub(crate) use lock::{RawLock, Refused};
 pub(crate) use word::Owner;
 

@@ -61,6 +61,11 @@ impl Spin {
     }
 }
 
+/// The pauses of one spinning phase of the usual length; none where the one waited for could not run meanwhile.
+pub(crate) fn usual_pauses() -> u32 {
+    machine::pauses_in(DEFAULT_BUDGET.as_nanos() as u64)
+}
+
 /// Whether the one waited for can run while the caller spins.
 pub(crate) fn is_worthwhile() -> bool {
     machine::pauses_in(1024) > 0

@@ -29,3 +29,4 @@ pub(crate) mod seeded;
 #[cfg(not(loom))]
 pub(crate) mod shm;
 pub mod step;
+pub(crate) mod until;

@@ -393,8 +393,7 @@ pub(crate) fn repair_of(sort: Kind) -> Arc<dyn Repair> {
 pub(super) fn sort_in(segment: &Segment) -> Option<Kind> {
     match segment.geometry().kind {
         Kind::Arena => Kind::from_number(u16::try_from(segment.params()[0]).ok()?),
-        alone @ (Kind::Lock | Kind::Value) => Some(alone),
-        _ => None,
+        alone => alone.is_small().then_some(alone),
     }
 }
 
@@ -403,9 +402,19 @@ struct ObjectRepair {
     sort: Kind,
 }
 
-/// The lock at `place`, if that is what lies there: every lock begins with its raw lock.
+/// The sorts that begin with a raw lock.
+const LOCKS: &[Kind] = &[
+    Kind::Lock,
+    Kind::Condition,
+    Kind::ReentrantLock,
+    Kind::RwLock,
+    Kind::OnceValue,
+];
+
+/// The lock at `place`, if that is what lies there.
 fn lock_at(sort: Kind, segment: &Segment, place: u64) -> Option<&RawLock> {
-    (sort == Kind::Lock)
+    LOCKS
+        .contains(&sort)
         .then(|| segment.get(Offset::new(place)))
         .flatten()
 }
@@ -435,7 +444,7 @@ impl Repair for ObjectRepair {
     /// A lock that is still held is so by a guard that was forgotten: its links stay in its thread's list, so the
     /// segment stays mapped.
     fn is_pinned(&self, segment: &Arc<Segment>, me: Participant) -> bool {
-        let alone = segment.geometry().kind == Kind::Lock;
+        let alone = segment.geometry().kind == self.sort;
         alone && lock_at(self.sort, segment, segment.body().0).is_some_and(|l| l.is_held_by(me))
     }
 }
