@@ -68,10 +68,7 @@ impl<'a> Patience<'a> {
     }
 
     /// Something happened: what is waited for may be near, so look closely again.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for the primitives that follow")
-    )]
+    #[allow(dead_code, reason = "for the primitives that follow")]
     pub(super) fn stirred(&mut self) {
         self.since = 0;
         self.pauses_left = backoff::usual_pauses();
