@@ -122,6 +122,7 @@
 //! | write a message where it will be read | [`Queue::claim_value`], [`Claim`] |
 //! | change data together | [`Lock`], its [`recover`](Lock::recover) after a death; [`Plain`] and [`plain!`] say what the data can be |
 //! | count together | [`Value`]: a number or a `bool` that is its own atomic |
+//! | wait for something that happens, or for so many steps | [`Event`], [`Latch`]; [`Until`] also ends a wait with a process |
 //! | know what can be sent | [`Message`], [`message!`] for types of your own, [`Bytes`] |
 //! | meet by name | [`Queue::create`], [`Queue::open`], [`objects`], [`gc`] |
 //! | tell errors apart | [`ErrorKind`] |
@@ -156,6 +157,8 @@ mod message;
 #[cfg(not(loom))]
 mod event;
 #[cfg(not(loom))]
+mod latch;
+#[cfg(not(loom))]
 mod lock;
 #[cfg(not(loom))]
 mod queue;
@@ -169,6 +172,8 @@ pub mod process;
 pub use error::{Error, ErrorKind, Result, TimedOut, WaitError};
 #[cfg(not(loom))]
 pub use event::Event;
+#[cfg(not(loom))]
+pub use latch::{CountError, Latch};
 #[cfg(not(loom))]
 pub use lock::{Lock, LockError, LockGuard, LockTimeoutError, TryLockError};
 #[cfg(not(loom))]

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 
-use multiproc::{Bytes, Lock, Message, Queue, Value};
+use multiproc::{Bytes, Event, Latch, Lock, Message, Queue, Value};
 
 /// The file of a named object, read by position.
 struct Object {
@@ -236,4 +236,27 @@ fn locks_and_values_lie_where_the_page_says() {
         (object.u32(4096 + 12), object.u64(4096 + 16)),
         (7, fnv("f64"))
     );
+}
+
+#[test]
+fn events_and_latches_lie_where_the_page_says() {
+    let name = format!("layout-event-{}", std::process::id());
+    let event = Event::create(&name).unwrap();
+    let object = Object::open(&name);
+    object.check_header(8, "flag", fnv("Event"), [0; 8]);
+    event.set();
+    assert_eq!(object.u32(4096), 1);
+    event.clear();
+    assert_eq!(object.u32(4096), 1 << 2, "cleared once");
+    assert_eq!(
+        (object.u32(4096 + 12), object.u64(4096 + 16)),
+        (8, fnv("Event"))
+    );
+
+    let name = format!("layout-latch-{}", std::process::id());
+    let latch = Latch::create(&name, 7).unwrap();
+    let object = Object::open(&name);
+    object.check_header(9, "count", fnv("Latch"), [0; 8]);
+    latch.count_down_by(2).unwrap();
+    assert_eq!(object.u32(4096), 5);
 }

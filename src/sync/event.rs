@@ -7,15 +7,16 @@
 //! | 0 | set |
 //!
 //! Nobody holds anything here, so the dead leave nothing to undo: a sleeper that died leaves bit 1, which costs the next
-//! `set` a system call; a setter that died before its wake-up leaves it to the sleepers' slices. Who began to wait before
-//! the flag was set is let through even if it was cleared since: the count of clearings tells.
+//! `set` a system call; a setter that died before its wake-up leaves it to the next who sets or clears, or to the slice of
+//! the first sleeper to look, who wakes all others. Who began to wait before the flag was set is let through even if it was
+//! cleared since: the count of clearings tells.
 
 use super::patience::Patience;
 use crate::sys::atomic::{
     AtomicU32,
     Ordering::{AcqRel, Acquire, Relaxed},
 };
-use crate::sys::futex;
+use crate::sys::futex::{self, Wake};
 use crate::sys::identity::Oracle;
 use crate::sys::seeded::seeded;
 use crate::sys::step::step;
@@ -39,6 +40,12 @@ impl RawEvent {
         RawEvent {
             word: AtomicU32::new(0),
         }
+    }
+
+    /// Ends everybody's sleep, as the end of a slice does, which a model has not.
+    #[cfg(loom)]
+    pub(super) fn end_slices(&self) {
+        futex::wake_all(&self.word);
     }
 
     /// Whether the flag is set.
@@ -81,21 +88,24 @@ impl RawEvent {
     pub(crate) fn clear(&self) {
         let mut seen = self.word.load(Relaxed);
         while seen & SET != 0 {
+            if seen & SLEEPERS != 0 {
+                self.wake_before();
+            }
             let cleared = seen.wrapping_add(CLEARED) & !(SET | SLEEPERS);
             step("event.clear");
             // Release: who is let through because of it has acquired what the setter did.
             match self.word.compare_exchange(seen, cleared, AcqRel, Relaxed) {
-                Ok(_) if seen & SLEEPERS != 0 => return self.wake_late(),
                 Ok(_) => return,
                 Err(now) => seen = now,
             }
         }
     }
 
-    /// The setter has not come to wake them, or died before it could, and bit 1 no longer says that they sleep.
+    /// The setter has not come to wake them, or died before it could. Nobody goes to sleep while the flag is set, so that
+    /// none is left who sleeps when it goes; and a death in between leaves the announcement.
     #[cold]
-    fn wake_late(&self) {
-        step("event.wake-late");
+    fn wake_before(&self) {
+        step("event.wake-before");
         futex::wake_all(&self.word);
     }
 
@@ -115,11 +125,15 @@ impl RawEvent {
     #[cold]
     fn wait_slow(&self, until: Until<'_>, peers: &dyn Oracle) -> Result<(), Over> {
         let mut patience = Patience::new(until, peers);
+        let mut woken = Wake::Changed;
         let laps = |word: u32| word / CLEARED;
         let first = laps(self.word.load(Acquire));
         loop {
             let seen = self.word.load(Acquire); // pairs with `set`, or with the clearing that followed it
             if seen & SET != 0 || laps(seen) != first {
+                if woken == Wake::TimedOut {
+                    self.wake_others();
+                }
                 return Ok(());
             }
             if patience.spin() {
@@ -130,9 +144,16 @@ impl RawEvent {
             }
             if self.announce(seen) {
                 step("event.sleep");
-                futex::wait(&self.word, seen | SLEEPERS, patience.slice());
+                woken = futex::wait(&self.word, seen | SLEEPERS, patience.slice());
             }
         }
+    }
+
+    /// Nobody has woken this sleeper, whose slice ended: the setter may be dead, and in a crowd the others' slices are long.
+    #[cold]
+    fn wake_others(&self) {
+        step("event.wake-others");
+        futex::wake_all(&self.word);
     }
 
     /// Sees to it that the word `seen` announces a sleeper; `false` if it changed meanwhile.
@@ -152,3 +173,107 @@ unsafe impl crate::segment::layout::Layout for RawEvent {}
 
 #[cfg(not(loom))]
 const _: () = assert!(size_of::<RawEvent>() == 4);
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::sys::clock::Deadline;
+    use crate::sys::identity::Participant;
+    use std::thread;
+    use std::time::Duration;
+
+    struct Few;
+
+    impl Oracle for Few {
+        fn is_alive(&self, _: Participant) -> bool {
+            true
+        }
+    }
+
+    fn event(word: u32) -> RawEvent {
+        RawEvent {
+            word: AtomicU32::new(word),
+        }
+    }
+
+    fn wait(event: &RawEvent, until: impl Into<Until<'static>>) -> Result<(), Over> {
+        event.wait(until.into(), &Few)
+    }
+
+    fn until_asleep(event: &RawEvent) {
+        while event.word.load(Acquire) & SLEEPERS == 0 {
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_wait_that_may_not_wait_only_looks() {
+        let event = event(0);
+        let soon = || Deadline::after(Duration::from_nanos(1));
+        assert_eq!(wait(&event, Deadline::NOW), Err(Over::TimedOut));
+        assert_eq!(wait(&event, soon()), Err(Over::TimedOut));
+        event.set();
+        assert_eq!(wait(&event, Deadline::NOW), Ok(()));
+        assert_eq!(wait(&event, soon()), Ok(()));
+    }
+
+    #[test]
+    fn a_pulse_lets_everybody_through_who_waits() {
+        let event = event(0);
+        thread::scope(|scope| {
+            let sleeper = scope.spawn(|| wait(&event, Deadline::NEVER));
+            until_asleep(&event);
+            event.set();
+            event.clear();
+            assert_eq!(sleeper.join().unwrap(), Ok(()));
+        });
+        assert!(!event.is_set());
+        assert_eq!(wait(&event, Deadline::NOW), Err(Over::TimedOut));
+    }
+
+    /// As a setter leaves it that died before its wake-up: any sleeper finds it out, and so does who clears the flag.
+    #[test]
+    fn what_a_dead_setter_owed_is_done_by_others() {
+        for clears in [false, true] {
+            let event = event(0);
+            thread::scope(|scope| {
+                let sleepers = [(); 2].map(|()| scope.spawn(|| wait(&event, Deadline::NEVER)));
+                until_asleep(&event);
+                event.word.fetch_or(SET, AcqRel);
+                if clears {
+                    event.clear();
+                }
+                for sleeper in sleepers {
+                    assert_eq!(sleeper.join().unwrap(), Ok(()));
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn setting_and_clearing_twice_is_doing_it_once() {
+        let event = event(0);
+        event.clear();
+        assert_eq!(event.word.load(Relaxed), 0);
+        event.set();
+        event.set();
+        assert!(event.is_set());
+        event.clear();
+        event.clear();
+        assert_eq!(event.word.load(Relaxed), CLEARED);
+    }
+
+    #[test]
+    fn the_announcement_of_a_dead_sleeper_costs_one_wake_up() {
+        let event = event(SLEEPERS);
+        event.set();
+        assert_eq!(event.word.load(Relaxed), SET);
+    }
+
+    #[test]
+    fn clearings_are_counted_past_the_end_of_the_word() {
+        let event = event(u32::MAX);
+        event.clear();
+        assert_eq!(event.word.load(Relaxed), 0);
+    }
+}
