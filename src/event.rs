@@ -4,12 +4,12 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::message::{Handle, handle_message};
-use crate::segment::layout::fingerprint;
+use crate::segment::layout::{Offset, fingerprint};
 use crate::segment::{Kind, Place};
 use crate::sync::RawEvent;
 use crate::sys::clock::Deadline;
 use crate::sys::until::Over;
-use crate::tenancy::{Form, RawHandle, Small, Tenant};
+use crate::tenancy::{Form, Maker, Opener, Plan, RawHandle, SharedField, Small, Tenant};
 use crate::{Result, TimedOut, Until, WaitError};
 
 /// A flag that any number of processes wait for, and any of them may set or clear.
@@ -236,6 +236,28 @@ impl Handle for Event {
 }
 
 handle_message!([] Event, "Event", []);
+
+impl SharedField for Event {
+    /// Whether it is set from the start.
+    type Init = bool;
+
+    fn plan(plan: &mut Plan) {
+        plan.noun(&form());
+    }
+
+    fn make(&set: &bool, maker: &mut Maker<'_>) -> Result<()> {
+        maker.noun(&form(), |segment, place| {
+            if set {
+                segment.at(Offset::<RawEvent>::new(place)).set();
+            }
+            Ok(())
+        })
+    }
+
+    fn open(opener: &mut Opener<'_>) -> Result<Self> {
+        Ok(Self::on(opener.noun(&form())?))
+    }
+}
 
 fn form() -> Form {
     Form {

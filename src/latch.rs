@@ -11,7 +11,7 @@ use crate::segment::{Kind, Place, Segment};
 use crate::sync::{RawLatch, TooFew};
 use crate::sys::clock::Deadline;
 use crate::sys::until::Over;
-use crate::tenancy::{Form, RawHandle, Small, Tenant};
+use crate::tenancy::{Form, Maker, Opener, Plan, RawHandle, SharedField, Small, Tenant};
 use crate::{Error, ErrorKind, Result, TimedOut, Until, WaitError};
 pub use error::CountError;
 
@@ -315,6 +315,24 @@ impl Handle for Latch {
 }
 
 handle_message!([] Latch, "Latch", []);
+
+impl SharedField for Latch {
+    /// Where it begins to count.
+    type Init = u32;
+
+    fn plan(plan: &mut Plan) {
+        plan.noun(&form());
+    }
+
+    fn make(&count: &u32, maker: &mut Maker<'_>) -> Result<()> {
+        let count = checked(count)?;
+        maker.noun(&form(), |segment, place| begin(segment, place, count))
+    }
+
+    fn open(opener: &mut Opener<'_>) -> Result<Self> {
+        Ok(Self::on(opener.noun(&form())?))
+    }
+}
 
 fn form() -> Form {
     Form {

@@ -123,6 +123,7 @@
 //! | change data together | [`Lock`], its [`recover`](Lock::recover) after a death; [`Plain`] and [`plain!`] say what the data can be |
 //! | count together | [`Value`]: a number or a `bool` that is its own atomic |
 //! | wait for something that happens, or for so many steps | [`Event`], [`Latch`]; [`Until`] also ends a wait with a process |
+//! | keep several of these together, under one name | [`Shared`], [`shared!`] for a struct of your own |
 //! | know what can be sent | [`Message`], [`message!`] for types of your own, [`Bytes`] |
 //! | meet by name | [`Queue::create`], [`Queue::open`], [`objects`], [`gc`] |
 //! | tell errors apart | [`ErrorKind`] |
@@ -162,6 +163,8 @@ mod latch;
 mod lock;
 #[cfg(not(loom))]
 mod queue;
+#[cfg(not(loom))]
+mod shared;
 
 #[cfg(not(loom))]
 mod value;
@@ -191,7 +194,11 @@ pub use queue::{
 #[cfg(not(loom))]
 pub use rkyv;
 #[cfg(not(loom))]
+pub use shared::{Shared, SharedStruct};
+#[cfg(not(loom))]
 pub use sys::until::Until;
+#[cfg(not(loom))]
+pub use tenancy::SharedField;
 #[cfg(not(loom))]
 pub use tenancy::inspect::{GcReport, MemberInfo, ObjectInfo, gc, objects};
 #[cfg(not(loom))]
@@ -205,7 +212,9 @@ pub mod __private {
         Shape, check_value, forward_value, generic_name, inline_size, own_value, view_value,
         view_value_mut, write_value,
     };
+    pub use crate::shared::Init;
     pub use crate::sys::clock::now_ns;
+    pub use crate::tenancy::{Maker, Opener, Plan};
     pub use zerocopy;
 }
 

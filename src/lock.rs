@@ -4,6 +4,7 @@ mod error;
 mod guard;
 
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::thread::panicking;
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use crate::segment::{Kind, Segment};
 use crate::sync::{Claimant, Owner, RawLock, Refused};
 use crate::sys::clock::Deadline;
 use crate::sys::membarrier;
-use crate::tenancy::{Form, RawHandle, Small, Tenant};
+use crate::tenancy::{Form, Maker, Opener, Plan, RawHandle, SharedField, Small, Tenant};
 use crate::{Error, ErrorKind, Result};
 pub use error::{LockError, LockTimeoutError, TryLockError};
 pub use guard::LockGuard;
@@ -121,10 +122,9 @@ impl<T: Plain> Lock<T> {
     ///
     /// [`NoSpace`](ErrorKind::NoSpace) when there is no memory for it.
     pub fn new(value: T) -> Result<Self> {
-        let value = Once::new(value);
-        Self::on(Small::anonymous(&form::<T>(), |s, place| {
-            value.put(s, place)
-        })?)
+        let value = ManuallyDrop::new(value);
+        let put = |s: &Segment, place| put(&*value, s, place);
+        Self::on(Small::anonymous(&form::<T>(), put)?)
     }
 
     /// A new lock called `name`, which other programs of the same user can [`open`](Lock::open).
@@ -152,8 +152,8 @@ impl<T: Plain> Lock<T> {
     /// # }
     /// ```
     pub fn create(name: &str, value: T) -> Result<Self> {
-        let value = Once::new(value);
-        let small = Small::create(name, &form::<T>(), |s, place| value.put(s, place))?;
+        let value = ManuallyDrop::new(value);
+        let small = Small::create(name, &form::<T>(), |s, place| put(&*value, s, place))?;
         Self::on(small)
     }
 
@@ -173,8 +173,9 @@ impl<T: Plain> Lock<T> {
     ///
     /// Those of [`open`](Lock::open) but `NotFound`, and those of [`create`](Lock::create) but `AlreadyExists`.
     pub fn open_or_create(name: &str, value: T) -> Result<Self> {
-        let value = Once::new(value);
-        let small = Small::open_or_create(name, &form::<T>(), |s, place| value.put(s, place))?;
+        let value = ManuallyDrop::new(value);
+        let put = |s: &Segment, place| put(&*value, s, place);
+        let small = Small::open_or_create(name, &form::<T>(), put)?;
         Self::on(small)
     }
 
@@ -446,24 +447,28 @@ impl<T: Plain> Handle for Lock<T> {
 
 handle_message!([T: Plain] Lock<T>, "Lock", []);
 
-/// A value that is put in place by the one call of an initialiser, which the floors below take as repeatable.
-struct Once<T>(std::cell::Cell<Option<T>>);
+impl<T: Plain> SharedField for Lock<T> {
+    type Init = T;
 
-impl<T: Plain> Once<T> {
-    fn new(value: T) -> Self {
-        Once(std::cell::Cell::new(Some(value)))
+    fn plan(plan: &mut Plan) {
+        plan.noun(&form::<T>());
     }
 
-    fn put(&self, segment: &Segment, place: u64) -> Result<()> {
-        let room = Room::<T>::at(segment, place).ok_or_else(outside)?;
-        match self.0.take() {
-            Some(value) => {
-                room.put(value);
-                Ok(())
-            }
-            None => Err(outside()),
-        }
+    fn make(init: &T, maker: &mut Maker<'_>) -> Result<()> {
+        maker.noun(&form::<T>(), |segment, place| put(init, segment, place))
     }
+
+    fn open(opener: &mut Opener<'_>) -> Result<Self> {
+        Self::on(opener.noun(&form::<T>())?)
+    }
+}
+
+/// Puts the value of a new lock in place; more than once if a first attempt at a name finds it taken by the dead.
+fn put<T: Plain>(value: &T, segment: &Segment, place: u64) -> Result<()> {
+    Room::at(segment, place)
+        .ok_or_else(outside)?
+        .put_bytes(value);
+    Ok(())
 }
 
 #[cold]

@@ -9,7 +9,7 @@ use crate::Result;
 use crate::message::{Handle, handle_message};
 use crate::segment::Kind;
 use crate::segment::layout::fingerprint;
-use crate::tenancy::{Form, RawHandle, Small};
+use crate::tenancy::{Form, Maker, Opener, Plan, RawHandle, SharedField, Small};
 pub use scalar::{Bits, Number, Scalar};
 
 /// A number or a `bool` in shared memory: every operation on it is one atomic step.
@@ -357,6 +357,24 @@ impl<T: Scalar> Handle for Value<T> {
 }
 
 handle_message!([T: Scalar] Value<T>, "Value", []);
+
+impl<T: Scalar> SharedField for Value<T> {
+    type Init = T;
+
+    fn plan(plan: &mut Plan) {
+        plan.noun(&form::<T>());
+    }
+
+    fn make(&init: &T, maker: &mut Maker<'_>) -> Result<()> {
+        maker.noun(&form::<T>(), |segment, place| {
+            cell_at::<T>(segment, place).map(|cell| store_first(cell, init))
+        })
+    }
+
+    fn open(opener: &mut Opener<'_>) -> Result<Self> {
+        Self::on(opener.noun(&form::<T>())?)
+    }
+}
 
 fn form<T: Scalar>() -> Form {
     Form {

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 
-use multiproc::{Bytes, Event, Latch, Lock, Message, Queue, Value};
+use multiproc::{Bytes, Event, Latch, Lock, Message, Queue, Shared, Value};
 
 /// The file of a named object, read by position.
 struct Object {
@@ -259,4 +259,63 @@ fn events_and_latches_lie_where_the_page_says() {
     object.check_header(9, "count", fnv("Latch"), [0; 8]);
     latch.count_down_by(2).unwrap();
     assert_eq!(object.u32(4096), 5);
+}
+
+multiproc::shared! {
+    struct Progress from ProgressInit { done: Value<u64>, limits: [u16; 3] }
+
+    struct Job from JobInit {
+        byte: u8,
+        pair: Lock<[u32; 2]>,
+        inner: Progress,
+        ready: Event,
+    }
+}
+
+#[test]
+fn shared_structs_lie_where_the_page_says() {
+    let name = format!("layout-struct-{}", std::process::id());
+    let init = JobInit {
+        byte: 5,
+        pair: [1, 2],
+        inner: ProgressInit {
+            done: 7,
+            limits: [8, 9, 10],
+        },
+        ready: true,
+    };
+    let job = Shared::<Job>::create(&name, init).unwrap();
+    let object = Object::open(&name);
+    let page = include_str!("../docs/layout.md");
+    let progress = "Progress{done:7/4d35d3193e8d66f2/0/0;limits:[u16; 3]/6/2;}";
+    assert!(page.contains(&format!("`{progress}`")));
+    assert_eq!(fnv("u64"), 0x4d35_d319_3e8d_66f2);
+    let (pair, event) = (fnv("[u32; 2]/8/4"), fnv("Event"));
+    let text = format!(
+        "Job{{byte:u8/1/1;pair:6/{pair:016x}/8/4;inner:{progress};ready:8/{event:016x}/0/0;}}"
+    );
+    object.check_header(17, "Job", fnv(&text), [0; 8]);
+    let (head, base) = (4096, 4096 + 64);
+    assert_eq!((object.u32(head), object.u32(head + 12)), (3, 17));
+    assert_eq!(object.u64(head + 16), fnv(&text));
+    let table = [0, 1, 2].map(|i| object.u64(head + 40 + 8 * i));
+    assert_eq!(table, [128 << 32 | 6, 192 << 32 | 7, 256 << 32 | 8]);
+    assert_eq!(object.bytes(base), [5], "the byte");
+    let (lock, value, event_at) = (head + 128, head + 192, head + 256);
+    assert_eq!((object.u32(lock + 12), object.u64(lock + 16)), (6, pair));
+    assert_eq!((object.u32(lock + 40), object.u32(lock + 44)), (1, 2));
+    job.inner.done.fetch_add(1);
+    assert_eq!((object.u64(value), object.u32(value + 12)), (8, 7));
+    assert_eq!(
+        [0, 2, 4].map(|at| object.u16(value + 40 + at)),
+        [8, 9, 10],
+        "right behind the value"
+    );
+    assert_eq!(
+        (object.u32(event_at) & 1, object.u32(event_at + 12)),
+        (1, 8)
+    );
+    let guard = job.pair.lock().unwrap();
+    assert_eq!(object.u64(lock) >> 52, 1, "held by the first member");
+    drop(guard);
 }

@@ -1,5 +1,6 @@
 //! Plain values: those that live *in* shared memory and are changed there, in place.
 
+use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::slice;
 
@@ -163,6 +164,26 @@ impl<T: Plain> Room<T> {
     pub(crate) fn put(&self, value: T) {
         // SAFETY: the room is bounded, aligned and mapped; plain values need no drop, so none is lost.
         unsafe { self.0.write(value) };
+    }
+
+    /// Puts the bytes of a value there, which stays the caller's to forget; nobody else may look meanwhile.
+    pub(crate) fn put_bytes(&self, value: &T) {
+        // SAFETY: the room is bounded, aligned and mapped, and in no private memory, where `value` is.
+        unsafe { self.0.copy_from_nonoverlapping(NonNull::from(value), 1) };
+    }
+
+    /// A private copy of what is there, if that is a value. Meant for what nobody changes any more.
+    pub(crate) fn copy(&self) -> Option<T>
+    where
+        T: Copy,
+    {
+        let mut copy = MaybeUninit::<T>::uninit();
+        // SAFETY: the room is bounded, aligned and mapped, and the copy in private memory.
+        unsafe { self.0.as_ptr().copy_to_nonoverlapping(copy.as_mut_ptr(), 1) };
+        // SAFETY: every byte of the copy was written just now, and nobody else can change it.
+        let bytes = unsafe { slice::from_raw_parts(copy.as_ptr().cast(), size_of::<T>()) };
+        // SAFETY: bytes that are valid are a value.
+        T::is_valid(bytes).then(|| unsafe { copy.assume_init() })
     }
 
     /// Whether a value is there.

@@ -31,6 +31,7 @@ pub(crate) const LARGEST: u64 = PAGE;
 
 const UNITS_PER_SPAN: u32 = (PAGE / UNIT) as u32;
 const SPANS_PER_CHUNK: u32 = 8;
+const UNITS_PER_CHUNK: u32 = UNITS_PER_SPAN * SPANS_PER_CHUNK;
 const CHUNK: u64 = PAGE * (1 + SPANS_PER_CHUNK as u64);
 
 /// 64, 128, .. 4096 bytes.
@@ -38,6 +39,9 @@ const CLASSES: usize = 7;
 
 /// The most chunks: 32 MiB of blocks.
 const MOST_CHUNKS: u32 = 1024;
+
+/// No block begins at this unit or behind it.
+pub(crate) const UNITS: u32 = MOST_CHUNKS * UNITS_PER_CHUNK;
 
 /// The beginning of the body; the class words of the spans follow.
 #[repr(C, align(128))]
@@ -346,15 +350,14 @@ impl Arena {
 
     /// The word of a unit in a chunk that has memory.
     fn word(&self, unit: u32) -> &AtomicU64 {
-        const UNITS: u32 = UNITS_PER_SPAN * SPANS_PER_CHUNK;
-        let words = Offset::new(self.chunk(unit / UNITS));
-        self.segment.at(words.nth(u64::from(unit % UNITS)))
+        let words = Offset::new(self.chunk(unit / UNITS_PER_CHUNK));
+        self.segment
+            .at(words.nth(u64::from(unit % UNITS_PER_CHUNK)))
     }
 
     /// The first byte of a unit.
     fn place(&self, unit: u32) -> u64 {
-        const UNITS: u32 = UNITS_PER_SPAN * SPANS_PER_CHUNK;
-        self.chunk(unit / UNITS) + PAGE + u64::from(unit % UNITS) * UNIT
+        self.chunk(unit / UNITS_PER_CHUNK) + PAGE + u64::from(unit % UNITS_PER_CHUNK) * UNIT
     }
 }
 

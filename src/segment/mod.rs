@@ -72,17 +72,28 @@ impl Spec {
 pub(crate) struct Expect {
     /// The object it must carry.
     pub(crate) kind: Kind,
-    /// The fingerprint it must have.
-    pub(crate) fingerprint: u64,
+    /// The fingerprint it must have, unless any will do.
+    pub(crate) fingerprint: Option<u64>,
     /// The element type for the error text.
     pub(crate) type_name: String,
+}
+
+impl Expect {
+    /// An object of a kind, whatever its type.
+    pub(crate) fn any(kind: Kind) -> Self {
+        Expect {
+            kind,
+            fingerprint: None,
+            type_name: "any type".to_owned(),
+        }
+    }
 }
 
 impl From<&Spec> for Expect {
     fn from(spec: &Spec) -> Self {
         Expect {
             kind: spec.kind,
-            fingerprint: spec.fingerprint,
+            fingerprint: Some(spec.fingerprint),
             type_name: spec.type_name.clone(),
         }
     }
@@ -104,19 +115,15 @@ pub(crate) struct Geometry {
 impl Geometry {
     /// Refuses a segment of another kind or element type.
     pub(crate) fn check(&self, expect: &Expect) -> Result<()> {
-        if self.kind == expect.kind && self.fingerprint == expect.fingerprint {
+        let wanted = expect.fingerprint.unwrap_or(self.fingerprint);
+        if self.kind == expect.kind && self.fingerprint == wanted {
             return Ok(());
         }
         Err(Error::new(
             ErrorKind::WrongType,
             format!(
                 "the object is a {} of {} (layout {:016x}), not a {} of {} (layout {:016x})",
-                self.kind,
-                self.type_name,
-                self.fingerprint,
-                expect.kind,
-                expect.type_name,
-                expect.fingerprint
+                self.kind, self.type_name, self.fingerprint, expect.kind, expect.type_name, wanted
             ),
         ))
     }

@@ -1,5 +1,6 @@
 //! Floor 4: who holds what, and cleaning up after the dead.
 
+pub(crate) mod field;
 pub(crate) mod handle;
 pub(crate) mod handover;
 pub(crate) mod inspect;
@@ -7,12 +8,15 @@ mod locks;
 mod mender;
 mod naming;
 pub(crate) mod object;
+mod parts;
 mod registry;
 pub(crate) mod roster;
 mod small;
 mod sweep;
 mod tenant;
 
+pub(crate) use field::Blueprint;
+pub use field::{Maker, Opener, Plan, SharedField};
 pub(crate) use handle::RawHandle;
 pub(crate) use mender::QueueMender;
 pub(crate) use object::Object;

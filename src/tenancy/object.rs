@@ -14,13 +14,13 @@
 //! | locked alone | the same | the same |
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::segment::arena::{Arena, Block, LARGEST, UNIT};
+use crate::segment::arena::{Arena, Block, LARGEST, UNIT, UNITS};
 use crate::segment::layout::{Offset, fingerprint};
 use crate::segment::{Expect, Kind, Segment, Spec};
 use crate::sync::RawLock;
 use crate::sys::atfork::ForkMutex;
 use crate::sys::identity::Participant;
-use crate::tenancy::{RawHandle, Repair, Tenant, handover};
+use crate::tenancy::{RawHandle, Repair, Tenant, handover, parts};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -28,8 +28,14 @@ use std::sync::{Arc, Weak};
 /// Room for blocks in one yard; more yards are added when it is used up. Memory is taken as blocks are.
 pub(super) const YARD: u64 = if cfg!(test) { 1 << 20 } else { 16 << 20 };
 
-/// How handles say that the object is the whole body of its segment.
-const WHOLE: u32 = u32::MAX;
+/// How handles say that the object is the whole body of its segment: this bit, and either which part is meant, in units
+/// from the beginning of the object, or all other bits.
+const WHOLE: u32 = 1 << 31;
+
+/// A handle of a block in a yard has the block's unit in the low bits, and above them the part, or 0.
+const PART_SHIFT: u32 = UNITS.trailing_zeros();
+
+const _: () = assert!(UNITS.is_power_of_two() && LARGEST / UNIT <= (WHOLE >> PART_SHIFT) as u64);
 
 /// How often an allocator yields to who is just looking whether its block is still used.
 const YIELDS: usize = 100;
@@ -75,7 +81,7 @@ impl Object {
         let sort = what.kind;
         if len > LARGEST {
             let spec = Spec {
-                fingerprint: what.fingerprint,
+                fingerprint: what.fingerprint.unwrap_or_default(),
                 type_name: what.type_name.clone(),
                 body_len: len,
                 ..Spec::new(sort)
@@ -117,24 +123,35 @@ impl Object {
     /// `Gone` if nobody holds it any more, `WrongType` if it is something else, and those of [`Tenant::attach`].
     pub(crate) fn attach(handle: &RawHandle, what: &Expect) -> Result<Arc<Self>> {
         let sort = what.kind;
-        if handle.offset == WHOLE {
+        if handle.offset & WHOLE != 0 {
             return Ok(Self::whole(Tenant::attach(handle, what, repair_of(sort))?));
         }
         let tenant = Tenant::attach(handle, &Expect::from(&yard_spec(sort)), repair_of(sort))?;
         let block = Block {
-            unit: handle.offset,
+            unit: handle.offset % UNITS,
             generation: handle.generation,
         };
         Yard::of(tenant, sort).attach(block)
     }
 
-    /// The handle by which other processes attach.
-    pub(crate) fn handle(self: &Arc<Self>) -> RawHandle {
+    /// The handle by which other processes attach: to the object itself, or to the noun at the distance `part` in it.
+    pub(crate) fn handle(self: &Arc<Self>, part: u64) -> RawHandle {
         handover::record_object(self);
+        let part = (part / UNIT) as u32;
         match &self.block {
-            Some((_, block)) => self.tenant.handle(block.unit, block.generation),
-            None => self.tenant.handle(WHOLE, 0),
+            Some((_, block)) => {
+                let offset = block.unit | part << PART_SHIFT;
+                self.tenant.handle(offset, block.generation)
+            }
+            None if part == 0 => self.tenant.handle(u32::MAX, 0),
+            None => self.tenant.handle(WHOLE | part, 0),
         }
+    }
+
+    /// Whether the object is a struct in which a noun of that kind lies at the distance `part`.
+    pub(super) fn has_part(&self, kind: Kind, part: u64) -> bool {
+        let wanted = self.place.checked_add(part).map(|place| (kind, place));
+        parts::of(self.segment(), self.place()).any(|found| Some(found) == wanted)
     }
 
     /// The tenant of the segment in which the object lies: who we are there, and who lives.
@@ -167,7 +184,7 @@ impl Drop for Object {
         let Some((yard, block)) = &self.block else {
             return;
         };
-        if yard.is_locked_by_us(self.place) {
+        if yard.is_locked_by_us(self.place()) {
             // By a guard that was forgotten: its links stay in its thread's list, so the block must stay a lock.
             std::mem::forget(Arc::clone(yard));
             return;
@@ -303,11 +320,10 @@ impl Yard {
         object
     }
 
-    /// Whether the object at `place` is a lock that a thread of this process holds.
-    fn is_locked_by_us(&self, place: u64) -> bool {
-        let lock = lock_at(self.sort, self.tenant.segment(), place);
-        lock.zip(self.tenant.who())
-            .is_some_and(|(lock, me)| lock.is_held_by(me))
+    /// Whether the object, or a part of it, is a lock that a thread of this process holds.
+    fn is_locked_by_us(&self, object: (u64, u64)) -> bool {
+        let held = |me| has_lock_of(self.sort, self.tenant.segment(), object, me);
+        self.tenant.who().is_some_and(held)
     }
 
     fn hold(&self, block: Block, len: u64) -> bool {
@@ -419,7 +435,41 @@ fn lock_at(sort: Kind, segment: &Segment, place: u64) -> Option<&RawLock> {
         .flatten()
 }
 
+/// Whether the object is a lock that `me` holds, or a struct in which there is one.
+fn has_lock_of(sort: Kind, segment: &Segment, object: (u64, u64), me: Participant) -> bool {
+    let mut locks =
+        nouns_in(sort, segment, object).filter_map(|(sort, place)| lock_at(sort, segment, place));
+    locks.any(|lock| lock.is_held_by(me))
+}
+
+/// What there is to repair in an object: itself, or the parts of a struct.
+fn nouns_in(
+    sort: Kind,
+    segment: &Segment,
+    object: (u64, u64),
+) -> impl Iterator<Item = (Kind, u64)> {
+    let parts = (sort == Kind::Shared).then(|| parts::of(segment, object));
+    let itself = (sort != Kind::Shared).then_some((sort, object.0));
+    itself.into_iter().chain(parts.into_iter().flatten())
+}
+
+/// How far from the beginning of its object a handle leads, if to a part of it.
+pub(super) fn part_in(handle: &RawHandle) -> Option<u64> {
+    let part = match handle.offset {
+        u32::MAX => 0,
+        whole if whole & WHOLE != 0 => whole & !WHOLE,
+        block => block >> PART_SHIFT,
+    };
+    (part != 0).then_some(u64::from(part) * UNIT)
+}
+
 impl ObjectRepair {
+    fn repair_in(&self, segment: &Segment, object: (u64, u64), dead: Participant) {
+        for (sort, place) in nouns_in(self.sort, segment, object) {
+            ObjectRepair { sort }.repair_at(segment, place, dead);
+        }
+    }
+
     fn repair_at(&self, segment: &Segment, place: u64, dead: Participant) {
         if let Some(lock) = lock_at(self.sort, segment, place) {
             lock.repair(dead);
@@ -430,12 +480,12 @@ impl ObjectRepair {
 impl Repair for ObjectRepair {
     fn repair(&self, segment: &Arc<Segment>, dead: Participant) {
         if segment.geometry().kind != Kind::Arena {
-            return self.repair_at(segment, segment.body().0, dead);
+            return self.repair_in(segment, segment.body(), dead);
         }
         let arena = Arena::new(Arc::clone(segment));
         for block in arena.shared() {
-            if let Ok((place, _)) = arena.locate(block) {
-                self.repair_at(segment, place, dead);
+            if let Ok(object) = arena.locate(block) {
+                self.repair_in(segment, object, dead);
             }
         }
         arena.sweep(dead);
@@ -445,7 +495,7 @@ impl Repair for ObjectRepair {
     /// segment stays mapped.
     fn is_pinned(&self, segment: &Arc<Segment>, me: Participant) -> bool {
         let alone = segment.geometry().kind == self.sort;
-        alone && lock_at(self.sort, segment, segment.body().0).is_some_and(|l| l.is_held_by(me))
+        alone && has_lock_of(self.sort, segment, segment.body(), me)
     }
 }
 

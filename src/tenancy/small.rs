@@ -8,7 +8,8 @@
 //! | 24..40 | the noun's own words |
 //! | 40.. | the noun's data, aligned as it needs |
 //!
-//! It lasts as long as anybody holds it (see [`object`](super::object)).
+//! It lasts as long as anybody holds it (see [`object`](super::object)). A noun that is a field of a struct lies there in
+//! the same way, and lasts as long as the struct (see [`field`](super::field)).
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::segment::layout::{Layout, Offset, assert_offsets};
@@ -16,7 +17,7 @@ use crate::segment::name::Name;
 use crate::segment::{Expect, Kind, Segment, Spec};
 use crate::sys::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use crate::sys::step::step;
-use crate::tenancy::object::repair_of;
+use crate::tenancy::object::{part_in, repair_of};
 use crate::tenancy::{Object, RawHandle, Tenant};
 use std::fmt;
 use std::sync::Arc;
@@ -60,7 +61,8 @@ impl Form {
             .map_or(0, |(_, align)| DATA.next_multiple_of(align))
     }
 
-    fn len(&self) -> u64 {
+    /// The bytes that the object takes, head and data.
+    pub(super) fn len(&self) -> u64 {
         self.data
             .map_or(DATA, |(size, _)| self.data_offset() + size)
     }
@@ -84,10 +86,11 @@ impl Form {
     }
 }
 
-/// One process's hold on a small object; its handles share it.
+/// One process's hold on a small object, or on a struct of which the object is a part; its handles share it.
 #[derive(Clone)]
 pub(crate) struct Small {
     object: Arc<Object>,
+    place: u64,
     data: u64,
 }
 
@@ -158,28 +161,57 @@ impl Small {
         Tenant::remove(&Name::parse(name)?)
     }
 
-    /// The object that a handle leads to.
+    /// The object that a handle leads to, or that part of a struct.
     ///
     /// # Errors
     ///
     /// `Gone` if it is no more, `WrongType` if something else is there.
     pub(crate) fn attach(raw: &RawHandle, form: &Form) -> Result<Self> {
-        Self::checked(Object::attach(raw, &form.expect())?, form)
+        let Some(part) = part_in(raw) else {
+            return Self::checked(Object::attach(raw, &form.expect())?, form);
+        };
+        let whole = Object::attach(raw, &Expect::any(Kind::Shared))?;
+        if !whole.has_part(form.kind, part) {
+            return Err(other_type(form));
+        }
+        Self::at(whole, part, form)
+    }
+
+    /// The noun that lies at the distance `part` in this struct.
+    ///
+    /// # Errors
+    ///
+    /// `WrongType` if something else is there.
+    pub(super) fn part(&self, part: u64, form: &Form) -> Result<Self> {
+        Self::at(Arc::clone(&self.object), part, form)
     }
 
     fn around(object: Arc<Object>, form: &Form) -> Self {
+        let place = object.place().0;
         Small {
-            data: object.place().0 + form.data_offset(),
+            data: place + form.data_offset(),
+            place,
             object,
         }
     }
 
     fn checked(object: Arc<Object>, form: &Form) -> Result<Self> {
-        let (place, len) = object.place();
-        if len < form.len() || !tag(object.segment(), place).is_some_and(|tag| tag.says(form)) {
+        Self::at(object, 0, form)
+    }
+
+    /// What lies at the distance `part` in the object, if it is what it should be.
+    fn at(object: Arc<Object>, part: u64, form: &Form) -> Result<Self> {
+        let (whole, len) = object.place();
+        let place = whole.saturating_add(part);
+        let fits = part.checked_add(form.len()).is_some_and(|end| end <= len);
+        if !fits || !tag(object.segment(), place).is_some_and(|tag| tag.says(form)) {
             return Err(other_type(form));
         }
-        Ok(Self::around(object, form))
+        Ok(Small {
+            data: place + form.data_offset(),
+            place,
+            object,
+        })
     }
 
     /// The tenancy that keeps the object mapped.
@@ -188,9 +220,9 @@ impl Small {
         self.object.tenant()
     }
 
-    /// Where the object begins in its segment.
+    /// Where it begins in its segment.
     pub(crate) fn place(&self) -> u64 {
-        self.object.place().0
+        self.place
     }
 
     /// Where its data begin.
@@ -200,7 +232,7 @@ impl Small {
 
     /// The handle to send.
     pub(crate) fn to_raw(&self) -> RawHandle {
-        self.object.handle()
+        self.object.handle(self.place - self.object.place().0)
     }
 }
 
@@ -224,7 +256,7 @@ fn tag(segment: &Segment, place: u64) -> Option<&Tag> {
 }
 
 /// Fills in the data and then the tag of a new object, whose bytes are all zero.
-fn complete(
+pub(super) fn complete(
     form: &Form,
     segment: &Segment,
     place: u64,

@@ -152,7 +152,7 @@ fn handles_find_their_object_in_another_process() {
 fn a_handle_of_another_type_is_refused() {
     let tenant = anonymous();
     let other = Expect {
-        fingerprint: 1,
+        fingerprint: Some(1),
         ..Expect::from(&spec())
     };
     let raw = tenant.handle(0, 0);

@@ -183,8 +183,8 @@ fn small_objects() {
         let what = Expect::from(&Spec::new(Kind::Value));
         let value = || Object::create(&what, 8).unwrap();
         let mine = value();
-        let raw = mine.handle();
-        let offset_of_next = || value().handle().offset;
+        let raw = mine.handle(0);
+        let offset_of_next = || value().handle(0).offset;
         let next = offset_of_next();
         let work = |_: &()| {
             stranger();

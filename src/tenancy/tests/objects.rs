@@ -58,7 +58,7 @@ fn an_object_lives_as_long_as_its_last_holder() {
         let mut other = user();
         let _yard = value();
         let mine = value();
-        let raw = mine.handle();
+        let raw = mine.handle(0);
         write(&mine, 5);
         tell(&mut other, raw);
         assert_eq!(read(&mine), 6);
@@ -70,7 +70,7 @@ fn an_object_lives_as_long_as_its_last_holder() {
         assert_eq!(other.join(), 0);
         assert_eq!(attach(raw).unwrap_err().kind(), ErrorKind::Gone);
         let next = value();
-        let place = next.handle().offset;
+        let place = next.handle(0).offset;
         assert_eq!((place, read(&next)), (raw.offset, 0), "used again, zeroed");
         let stale = attach(raw).unwrap_err();
         assert_eq!(stale.kind(), ErrorKind::Gone);
@@ -82,7 +82,7 @@ fn one_process_holds_an_object_once() {
     alone(|| {
         let mut other = user();
         let mine = value();
-        let raw = mine.handle();
+        let raw = mine.handle(0);
         let again = attach(raw).unwrap();
         assert!(Arc::ptr_eq(&mine, &again));
         drop(mine);
@@ -99,18 +99,18 @@ fn a_forked_child_holds_what_its_parent_lets_go() {
     alone(|| {
         let _yard = value();
         let mine = value();
-        let raw = mine.handle();
+        let raw = mine.handle(0);
         write(&mine, 9);
         let mut child = Actor::start(|line| {
             line.say(1);
             line.hear();
             assert_eq!(read(&mine), 9);
-            assert_eq!(mine.handle().generation, raw.generation);
+            assert_eq!(mine.handle(0).generation, raw.generation);
         });
         child.hear();
         drop(mine);
         let strangers = value();
-        assert_ne!(strangers.handle().offset, raw.offset);
+        assert_ne!(strangers.handle(0).offset, raw.offset);
         child.say(1);
         assert_eq!(child.join(), 0);
     });
@@ -122,7 +122,7 @@ fn what_only_the_dead_used_is_reclaimed() {
         const PAGES: u64 = super::super::object::YARD >> 12;
         let page = || Object::create(&what(Kind::Value), 4096).unwrap();
         let first = page();
-        let raw = first.handle();
+        let raw = first.handle(0);
         let mut hog = Actor::start(|line| {
             let all: Vec<_> = (1..PAGES).map(|_| page()).collect();
             assert!(all.iter().all(|one| one.segment().id() == raw.segment));
@@ -176,7 +176,7 @@ fn ten_thousand_locks_cost_one_kernel_lock_and_die_with_their_holder() {
 fn large_objects_have_a_segment_of_their_own() {
     let large = Object::create(&what(Kind::Value), 1 << 20).unwrap();
     assert!(large.place().1 >= 1 << 20);
-    let raw = large.handle();
+    let raw = large.handle(0);
     let same = attach(raw).unwrap();
     write(&same, 3);
     assert_eq!(read(&large), 3);
@@ -187,7 +187,7 @@ fn large_objects_have_a_segment_of_their_own() {
 #[test]
 fn a_value_is_no_lock() {
     let mine = value();
-    let wrong = Object::attach(&mine.handle(), &what(Kind::Lock)).unwrap_err();
+    let wrong = Object::attach(&mine.handle(0), &what(Kind::Lock)).unwrap_err();
     assert_eq!(wrong.kind(), ErrorKind::WrongType);
 }
 
@@ -196,7 +196,7 @@ fn objects_that_travel_are_kept_although_their_sender_drops_them() {
     alone(|| {
         let _yard = value();
         let mine = value();
-        let (raw, cargo) = handover::collect(|| mine.handle());
+        let (raw, cargo) = handover::collect(|| mine.handle(0));
         handover::keep(1, cargo);
         drop(mine);
         attach(raw).unwrap();

@@ -1,0 +1,355 @@
+//! `Shared`: several primitives in one struct, in several processes.
+
+use std::fs;
+use std::thread;
+use std::time::Duration;
+
+use multiproc::{
+    Event, Latch, Lock, LockError, Process, Queue, Shared, SharedStruct, TryLockError, Value,
+};
+
+/// Longer than anything here takes, on the slowest machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+multiproc::plain! {
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    #[repr(u8)]
+    enum Mode { Idle = 1, Busy = 2 }
+
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    struct Pair { left: u64, right: u64 }
+}
+
+multiproc::shared! {
+    /// One of everything.
+    #[derive(Debug)]
+    struct Job from JobInit {
+        pair: Lock<Pair>,
+        /// Set when work may begin.
+        ready: Event,
+        stopped: Event,
+        done: Value<u64>,
+        mode: Mode,
+        limits: [u16; 3],
+    }
+
+    /// Too much for a block of an arena.
+    struct Large from LargeInit {
+        first: Lock<[u8; 3000]>,
+        second: Lock<[u8; 3000]>,
+        inner: Job,
+        begun: Latch,
+    }
+
+    struct Nothing from NothingInit {}
+}
+
+fn job() -> JobInit {
+    JobInit {
+        pair: Pair { left: 1, right: 2 },
+        ready: true,
+        stopped: false,
+        done: 7,
+        mode: Mode::Busy,
+        limits: [3, 4, 5],
+    }
+}
+
+fn large() -> LargeInit {
+    LargeInit {
+        first: [1; 3000],
+        second: [2; 3000],
+        inner: job(),
+        begun: 2,
+    }
+}
+
+fn name(of: &str) -> String {
+    format!("shared-{of}-{}", std::process::id())
+}
+
+fn is_new(job: &Job) {
+    assert_eq!(*job.pair.lock().unwrap(), Pair { left: 1, right: 2 });
+    assert!(job.ready.is_set() && !job.stopped.is_set());
+    assert_eq!(job.done.load(), 7);
+    assert_eq!((job.mode, job.limits), (Mode::Busy, [3, 4, 5]));
+}
+
+#[test]
+fn fields_begin_as_they_were_told() {
+    is_new(&Shared::<Job>::new(job()).unwrap());
+    let named = Shared::<Job>::create(&name("begin"), job()).unwrap();
+    is_new(&named);
+    is_new(&Shared::<Job>::open(&name("begin")).unwrap());
+    let again = Shared::<Job>::open_or_create(&name("begin"), job()).unwrap();
+    is_new(&again);
+    let idle = JobInit {
+        mode: Mode::Idle,
+        ..job()
+    };
+    assert_eq!(Shared::<Job>::new(idle).unwrap().mode, Mode::Idle);
+    let large = Shared::<Large>::new(large()).unwrap();
+    is_new(&large.inner);
+    assert_eq!(*large.first.lock().unwrap(), [1; 3000]);
+    assert_eq!(*large.second.lock().unwrap(), [2; 3000]);
+    large.begun.count_down().unwrap();
+    assert_eq!(large.begun.count(), 1);
+    Shared::<Nothing>::new(NothingInit {}).unwrap();
+}
+
+#[test]
+fn handles_lead_to_the_same_fields() {
+    let mine = Shared::<Job>::create(&name("same"), job()).unwrap();
+    let same = Shared::<Job>::open(&name("same")).unwrap();
+    mine.pair.lock().unwrap().left = 9;
+    assert_eq!(same.pair.lock().unwrap().left, 9);
+    let guard = mine.pair.lock().unwrap();
+    let other = thread::scope(|scope| {
+        let elsewhere = scope.spawn(|| same.pair.try_lock().map(drop));
+        elsewhere.join().unwrap()
+    });
+    assert_eq!(other, Err(TryLockError::WouldBlock));
+    drop(guard);
+    same.stopped.set();
+    assert!(mine.clone().stopped.is_set());
+    assert_eq!(same.done.fetch_add(1), 7);
+    assert_eq!(mine.done.load(), 8);
+}
+
+fn work(job: Shared<Job>) -> multiproc::Result<()> {
+    job.ready.wait();
+    for _ in 0..1000 {
+        let mut pair = job.pair.lock()?;
+        pair.left += 1;
+        pair.right += 1;
+        drop(pair);
+        job.done.fetch_add(u64::from(job.limits[0]));
+    }
+    job.stopped.wait();
+    Ok(())
+}
+
+fn processes_share(job: &Shared<Job>) {
+    let workers = [0, 1].map(|_| Process::spawn(work, (job.clone(),)).unwrap());
+    job.stopped.set();
+    workers.iter().for_each(|worker| worker.join().unwrap());
+    let sum = Pair {
+        left: 2001,
+        right: 2002,
+    };
+    assert_eq!(*job.pair.lock().unwrap(), sum);
+    assert_eq!(job.done.load(), 7 + 2000 * 3);
+}
+
+#[test]
+fn processes_share_a_struct_with_and_without_a_name() {
+    processes_share(&Shared::new(job()).unwrap());
+    processes_share(&Shared::create(&name("work"), job()).unwrap());
+}
+
+// Fields by themselves.
+
+fn add(done: Value<u64>, pair: Lock<Pair>, go: Event) -> multiproc::Result<u64> {
+    go.wait();
+    pair.lock()?.right += 10;
+    Ok(done.fetch_add(1))
+}
+
+fn fields_travel(job: &Job) {
+    let fields = (job.done.clone(), job.pair.clone(), job.ready.clone());
+    assert_eq!(Process::spawn(add, fields).unwrap().join().unwrap(), 7);
+    assert_eq!(job.done.load(), 8);
+    assert_eq!(job.pair.lock().unwrap().right, 12);
+    let post = Queue::<Lock<Pair>>::new(1).unwrap();
+    post.put(&job.pair).unwrap();
+    let sent = post.get_owned().unwrap();
+    sent.lock().unwrap().left = 0;
+    assert_eq!(job.pair.lock().unwrap().left, 0);
+}
+
+#[test]
+fn a_field_travels_alone() {
+    fields_travel(&Shared::<Job>::new(job()).unwrap());
+    fields_travel(&Shared::<Job>::create(&name("travel"), job()).unwrap());
+    fields_travel(&Shared::<Large>::new(large()).unwrap().inner);
+    let outer = Shared::<Large>::create(&name("travel-large"), large()).unwrap();
+    fields_travel(&outer.inner);
+}
+
+#[test]
+fn a_field_keeps_the_struct() {
+    let whole = Shared::<Job>::new(job()).unwrap();
+    let (pair, mut post) = (whole.pair.clone(), Vec::new());
+    for _ in 0..100 {
+        let queue = Queue::<Lock<Pair>>::new(1).unwrap();
+        queue.put(&pair).unwrap();
+        post.push(queue);
+    }
+    drop(whole);
+    let others: Vec<_> = (0..100)
+        .map(|_| Shared::<Job>::new(job()).unwrap())
+        .collect();
+    pair.lock().unwrap().left = 5;
+    for queue in post {
+        assert_eq!(queue.get_owned().unwrap().lock().unwrap().left, 5);
+    }
+    others.iter().for_each(|job| is_new(job));
+}
+
+#[test]
+fn a_handle_leads_to_fields_of_its_type_only() {
+    let whole = Shared::<Job>::new(job()).unwrap();
+    let address = name("post");
+    let post = Queue::<Lock<Pair>>::builder()
+        .name(&address)
+        .create()
+        .unwrap();
+    post.put(&whole.pair).unwrap();
+    // All locks look alike to a queue.
+    let wrong = Queue::<Lock<[u8; 16]>>::open(&address).unwrap().get_owned();
+    assert!(format!("{wrong:?}").contains("not a lock of [u8; 16]"));
+}
+
+// Types.
+
+mod other {
+    use super::{Event, Lock, Pair, Value};
+
+    multiproc::shared! {
+        pub struct Job from JobInit {
+            pub pair: Lock<Pair>,
+            pub ready: Event,
+            pub done: Value<u64>,
+            pub stopped: Event,
+            pub mode: super::Mode,
+            pub limits: [u16; 3],
+        }
+        pub struct Limits from LimitsInit { pub limits: [u16; 3] }
+    }
+
+    pub mod renamed {
+        multiproc::shared! {
+            pub struct Limits from LimitsInit { pub bounds: [u16; 3] }
+        }
+    }
+
+    pub mod signed {
+        multiproc::shared! {
+            pub struct Limits from LimitsInit { pub limits: [i16; 3] }
+        }
+    }
+
+    pub mod atomic {
+        multiproc::shared! {
+            pub struct Limits from LimitsInit { pub limits: multiproc::Value<u64> }
+        }
+    }
+}
+
+fn refused<T: SharedStruct>(name: &str) -> String {
+    let error = Shared::<T>::open(name).unwrap_err();
+    assert_eq!(error.kind(), multiproc::ErrorKind::WrongType);
+    error.to_string()
+}
+
+#[test]
+fn another_declaration_is_a_wrong_type() {
+    let first = name("types");
+    let _job = Shared::<Job>::create(&first, job()).unwrap();
+    let text = refused::<Large>(&first);
+    assert!(
+        text.contains("of Job") && text.contains("of Large"),
+        "{text}"
+    );
+    refused::<other::Job>(&first); // the same fields in another order
+    assert!(Event::open(&first).is_err());
+    let second = name("limits");
+    let init = other::LimitsInit { limits: [1, 2, 3] };
+    let _limits = Shared::<other::Limits>::create(&second, init).unwrap();
+    refused::<other::renamed::Limits>(&second);
+    refused::<other::signed::Limits>(&second);
+    refused::<other::atomic::Limits>(&second);
+}
+
+// Death.
+
+fn hold(job: Shared<Job>) {
+    let mut pair = job.pair.lock().unwrap();
+    pair.left = 50;
+    job.stopped.set();
+    loop {
+        thread::park();
+    }
+}
+
+fn outlives_a_holder(job: &Shared<Job>) {
+    let holder = Process::spawn(hold, (job.clone(),)).unwrap();
+    job.stopped.wait_timeout(PATIENCE).unwrap();
+    holder.kill().unwrap();
+    let told = job.pair.lock().map(drop);
+    assert!(matches!(told, Err(LockError::OwnerDied { .. })), "{told:?}");
+    assert_eq!(job.done.fetch_add(1), 7, "the others do not mind");
+    let mut mended = job.pair.recover().unwrap();
+    assert_eq!(mended.left, 50);
+    mended.right = 50;
+    mended.mark_consistent();
+    drop(mended);
+    assert_eq!(job.pair.lock().unwrap().right, 50);
+}
+
+#[test]
+fn the_death_of_a_holder_is_told_by_the_field_that_it_held() {
+    outlives_a_holder(&Shared::new(job()).unwrap());
+    outlives_a_holder(&Shared::create(&name("death"), job()).unwrap());
+}
+
+fn make_and_die(struct_name: String, lock_name: String) {
+    let _job = Shared::<Job>::create(&struct_name, job()).unwrap();
+    let _lock = Lock::create(&lock_name, 1_u64).unwrap();
+    std::process::abort();
+}
+
+#[test]
+fn what_a_crash_left_under_a_name_is_replaced() {
+    let (first, second) = (name("left"), name("left-lock"));
+    let maker = Process::spawn(make_and_die, (first.clone(), second.clone())).unwrap();
+    assert!(maker.join().is_err());
+    let init = JobInit { done: 100, ..job() };
+    let replaced = Shared::<Job>::create(&first, init).unwrap();
+    assert_eq!(replaced.done.load(), 100);
+    assert_eq!(replaced.limits, [3, 4, 5]);
+    let lock = Lock::create(&second, 2_u64).unwrap();
+    assert_eq!(*lock.lock().unwrap(), 2);
+}
+
+// What it takes of the system.
+
+/// Descriptors and mappings of a named object in this process.
+fn holdings(name: &str) -> (usize, usize) {
+    let links = fs::read_dir("/proc/self/fd").unwrap();
+    let links = links.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    let maps = fs::read_to_string("/proc/self/maps").unwrap();
+    (
+        links.filter(|link| link.ends_with(name)).count(),
+        maps.lines().filter(|line| line.ends_with(name)).count(),
+    )
+}
+
+/// What this process holds while it has several handles, while it has one field only, and after that.
+fn open_and_leave(name: String) -> Vec<(usize, usize)> {
+    let handles = [0; 3].map(|_| Shared::<Job>::open(&name).unwrap());
+    let field = handles[0].pair.clone();
+    let all = holdings(&name);
+    drop(handles);
+    let one = holdings(&name);
+    drop(field);
+    vec![all, one, holdings(&name)]
+}
+
+#[test]
+fn one_descriptor_and_one_mapping_serve_all_fields() {
+    let name = name("holdings");
+    let _mine = Shared::<Job>::create(&name, job()).unwrap();
+    let opener = Process::spawn(open_and_leave, (name,)).unwrap();
+    assert_eq!(opener.join().unwrap(), [(1, 1), (1, 1), (0, 0)]);
+}
