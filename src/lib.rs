@@ -178,7 +178,7 @@ pub use event::Event;
 #[cfg(not(loom))]
 pub use latch::{CountError, Latch};
 #[cfg(not(loom))]
-pub use lock::{Lock, LockError, LockGuard, LockTimeoutError, TryLockError};
+pub use lock::{AdoptError, Lock, LockError, LockGuard, LockTimeoutError, TryLockError};
 #[cfg(not(loom))]
 pub use message::{ArchivedHandle, Bytes, Encode, InvalidMessage, Message, Plain, WriteError};
 #[cfg(not(loom))]

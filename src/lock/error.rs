@@ -69,6 +69,38 @@ pub enum LockTimeoutError {
     Invalid,
 }
 
+/// Why [`Lock::adopt`](crate::Lock::adopt) holds nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Explained)]
+#[non_exhaustive]
+pub enum AdoptError {
+    /// No guard of the lock was leaked: it is free, or somebody holds it.
+    #[error("no guard of the lock was leaked: it is free, or somebody holds it")]
+    NotLeaked,
+    /// See [`LockError::OwnerDied`]: the process that leaked the guard, or an earlier holder.
+    #[error(
+        "process {pid} died or panicked while it held the lock; its data may be half changed, see Lock::recover"
+    )]
+    #[non_exhaustive]
+    OwnerDied {
+        /// The process that held the lock.
+        pid: u32,
+    },
+    /// See [`LockError::Invalid`].
+    #[error("the data guarded by the lock are no value of its type")]
+    Invalid,
+}
+
+impl From<AdoptError> for Error {
+    fn from(error: AdoptError) -> Self {
+        let kind = match error {
+            AdoptError::NotLeaked => ErrorKind::WouldBlock,
+            AdoptError::OwnerDied { .. } => ErrorKind::OwnerDied,
+            AdoptError::Invalid => ErrorKind::Corrupt,
+        };
+        Error::new(kind, error.to_string()).with_source(error)
+    }
+}
+
 impl From<LockError> for Error {
     fn from(error: LockError) -> Self {
         let kind = match error {

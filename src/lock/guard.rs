@@ -122,6 +122,27 @@ impl<'a, T: Plain> LockGuard<'a, T> {
         self.note = self.note.consistent();
     }
 
+    /// Leaves the lock to this process, for any thread of any process to [`adopt`](Lock::adopt).
+    ///
+    /// Nobody else gets in meanwhile. The lock is this process's: when it dies before anybody has adopted the lock, the
+    /// lock is marked, which those who wait find out within 100 ms. A guard of a marked lock comes back marked.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> multiproc::Result<()> {
+    /// let lock = multiproc::Lock::new(())?;
+    /// lock.lock()?.leak();
+    /// std::thread::scope(|scope| scope.spawn(|| lock.adopt().map(drop)).join().unwrap())?;
+    /// assert!(lock.try_lock().is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn leak(self) {
+        self.raw.leak(self.is_marked());
+        std::mem::forget(self);
+    }
+
     /// Whether the lock was marked, and [`mark_consistent`](LockGuard::mark_consistent) has not been called yet.
     #[must_use]
     pub fn is_marked(&self) -> bool {

@@ -176,6 +176,7 @@ impl Header {
             type_name: String::from_utf8_lossy(&load_bytes(&self.type_name)).into_owned(),
             params: std::array::from_fn(|i| self.params[i].load(Relaxed)),
             mode: self.mode.load(Relaxed),
+            pid_namespace: self.pid_namespace.load(Relaxed),
             creator: Process {
                 pid: self.creator_pid.load(Relaxed),
                 start_time: self.creator_start.load(Relaxed),

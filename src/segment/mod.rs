@@ -109,6 +109,8 @@ pub(crate) struct Geometry {
     pub(crate) params: [u64; 8],
     pub(crate) mode: u32,
     pub(crate) creator: Process,
+    /// The pid namespace of the creator, in which thread ids in this segment count.
+    pub(crate) pid_namespace: u64,
     parts: Parts,
 }
 

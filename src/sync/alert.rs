@@ -11,6 +11,8 @@
 //! | 1 | in doubt: somebody is about to have the barrier passed, or to end the alert; as alert as what follows |
 //! | 2.. | alert: the holder gives up by an exchange, and counts down while nobody sleeps |
 //!
+//! Bit 30 says that the lock is *fair*; such a lock is never calm.
+//!
 //! Who dies at 1 leaves it there for the next who wants to sleep. Bit 31 stays once anybody has slept: it spares the
 //! sweep a system call for each lock that nobody ever waited for.
 
@@ -27,6 +29,7 @@ use crate::sys::step::step;
 pub(super) struct Alert(AtomicU32);
 
 const USED: u32 = 1 << 31;
+const FAIR: u32 = 1 << 30;
 const UNUSED: u32 = 0;
 const CALM: u32 = USED;
 const IN_DOUBT: u32 = USED | 1;
@@ -81,12 +84,28 @@ impl Alert {
         self.0.fetch_or(0, Relaxed) != UNUSED // no step: changes nothing
     }
 
+    /// Whether the lock goes to those who sleep before those who come.
+    #[inline]
+    pub(super) fn is_fair(&self) -> bool {
+        self.0.load(Relaxed) & FAIR != 0 // set once, by a holder; who sees it late is unfair once more
+    }
+
+    /// Makes the lock fair for good. Called by the holder, so that no counting is under way; and nobody can be giving the
+    /// lock up by a store.
+    pub(super) fn make_fair(&self) {
+        step("alert.fair");
+        // Release pairs with the load in `raise`: the barrier need not be passed, as the only holder is the caller.
+        self.0.fetch_or(FAIR | USED, Release);
+        membarrier::heavy();
+    }
+
     /// Called by the holder who finds no sleeper announced; ends the alert when that has happened often enough.
     ///
     /// `announced` reads the word by an exchange.
     #[inline]
     pub(super) fn ease(&self, announced: impl Fn() -> bool) {
         match self.0.load(Relaxed) {
+            fair if fair & FAIR != 0 => {}
             UNUSED | CALM | IN_DOUBT => {}
             LEAST => self.calm_down(announced),
             // Only the holder counts. Release keeps the chain of stores that `raise` pairs with.

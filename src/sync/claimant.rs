@@ -2,8 +2,8 @@
 
 use super::word::Word;
 use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
-use crate::sys::identity::Participant;
-use crate::sys::robust::{PID_BITS, ThreadList};
+use crate::sys::identity::{Oracle, Participant};
+use crate::sys::robust::{OWNER_DIED, PID_BITS, ThreadList};
 
 /// The upper half of the words that this process claims in one segment; in memory of its own, beside each handle.
 ///
@@ -13,17 +13,23 @@ pub(crate) struct Claimant(AtomicU64);
 
 const PID: u64 = (PID_BITS as u64) << 32;
 
+/// Stands in the claimants that fit no thread; no claim has this bit.
+const FITS_NOBODY: u64 = OWNER_DIED as u64;
+
 impl Claimant {
-    /// This process as the participant `me`.
-    pub(crate) fn new(me: Participant) -> Self {
+    /// This process as the participant `me` of the segment that `oracle` knows.
+    pub(crate) fn new(me: Participant, oracle: &dyn Oracle) -> Self {
         let claimant = Claimant(AtomicU64::new(0));
-        claimant.renew(me);
+        claimant.renew(me, oracle);
         claimant
     }
 
     /// Corrects the claimant of a process that has been forked.
-    pub(crate) fn renew(&self, me: Participant) {
-        let process = ThreadList::arrived().claim() & PID;
+    pub(crate) fn renew(&self, me: Participant, oracle: &dyn Oracle) {
+        let mut process = ThreadList::arrived().claim() & PID;
+        if oracle.is_elsewhere() {
+            process |= FITS_NOBODY; // each thread takes the slow path, which asks again
+        }
         // no step: memory of this process. Relaxed: every thread of it stores the same.
         self.0.store(Word::held(process, me).0, Relaxed);
     }
@@ -33,7 +39,7 @@ impl Claimant {
     #[inline]
     pub(super) fn word(&self, list: ThreadList) -> Option<Word> {
         let claimant = self.0.load(Relaxed); // memory of this process, see `renew`
-        let fits = (claimant ^ list.claim()) & PID == 0;
+        let fits = (claimant ^ list.claim()) & (PID | FITS_NOBODY) == 0;
         fits.then_some(Word(claimant | list.claim()))
     }
 }

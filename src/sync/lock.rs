@@ -56,6 +56,15 @@ pub(crate) enum Refused {
     TimedOut,
 }
 
+/// Why a lock was not adopted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Adoption {
+    /// Nobody leaked its guard: it is free, or held by a guard.
+    NotLeaked,
+    /// It is marked: the process for which it was leaked has died.
+    Marked(Owner),
+}
+
 /// What a thread does about the mark when it finds one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum OnMark {
@@ -106,8 +115,8 @@ impl RawLock {
         oracle: &impl Oracle,
         deadline: Deadline,
     ) -> Result<(), Refused> {
-        let wait = Waiting::new(self.begin(), me, oracle, deadline, OnMark::Refuse);
-        self.acquire(wait).map(|_| ())
+        self.acquire(self.waiting(me, oracle, deadline, OnMark::Refuse))
+            .map(|_| ())
     }
 
     /// Names the lock as pending, whatever else this thread holds.
@@ -126,8 +135,29 @@ impl RawLock {
         oracle: &impl Oracle,
         deadline: Deadline,
     ) -> Result<Option<Owner>, Refused> {
-        let wait = Waiting::new(self.begin(), me, oracle, deadline, OnMark::Take);
-        self.acquire(wait)
+        self.acquire(self.waiting(me, oracle, deadline, OnMark::Take))
+    }
+
+    /// The begin of a wait: the lock is named as pending, unless the kernel would take it for another thread's.
+    fn waiting<'a>(
+        &self,
+        me: Participant,
+        oracle: &'a dyn Oracle,
+        deadline: Deadline,
+        on_mark: OnMark,
+    ) -> Waiting<'a> {
+        if oracle.is_elsewhere() {
+            let mine = Word::held_from_elsewhere(ThreadList::arrived().claim(), me);
+            return Waiting::new(None, mine, oracle, deadline, on_mark);
+        }
+        let list = self.begin();
+        Waiting::new(
+            Some(list),
+            Word::held(list.claim(), me),
+            oracle,
+            deadline,
+            on_mark,
+        )
     }
 
     /// Gives the lock up. Does nothing if the calling thread does not hold it, as after a fork.
@@ -152,6 +182,10 @@ impl RawLock {
     /// [`unlock`](RawLock::unlock) where somebody may sleep.
     #[inline(never)]
     fn unlock_alert(&self) {
+        if self.alert.is_fair() {
+            self.hand_on();
+            return ThreadList::here().finish();
+        }
         // AcqRel, read by an exchange: pairs with the announcement in `sleep`.
         let announced = || Word(self.word.fetch_or(0, AcqRel)).has_waiters(); // no step: changes nothing
         if !self.load().has_waiters() {
@@ -167,11 +201,128 @@ impl RawLock {
     #[cold]
     fn unlock_linked(&self) {
         let list = ThreadList::here();
-        if self.begin_release(list) {
-            if self.release().has_waiters() {
-                self.wake_one();
-            }
+        let Some(listed) = self.begin_release(list) else {
+            return;
+        };
+        if self.alert.is_fair() {
+            self.hand_on();
+        } else if self.release().has_waiters() {
+            self.wake_one();
+        }
+        if listed {
             list.finish();
+        }
+    }
+
+    /// Gives a fair lock up, to the one who has slept longest if anybody sleeps.
+    #[cold]
+    fn hand_on(&self) {
+        loop {
+            let seen = self.load();
+            let next = match seen.has_waiters() {
+                true => Word::RESERVED,
+                false => Word::FREE,
+            };
+            step("lock.hand-on.cas");
+            let done = self
+                .word
+                .compare_exchange(seen.0, next.0, release_order(), Relaxed);
+            if done.is_err() {
+                continue; // a sleeper announced itself
+            }
+            if next == Word::RESERVED {
+                self.give_to_a_sleeper();
+            }
+            return;
+        }
+    }
+
+    /// Wakes who has slept longest, for whom the free lock is reserved; frees it for everybody if nobody slept.
+    fn give_to_a_sleeper(&self) {
+        step("lock.reserved.wake");
+        if futex::wake_low(&self.word, 1) != 0 {
+            return;
+        }
+        step("lock.reserved.free");
+        // Relaxed: the release that reserved it stands at the head of what the next holder acquires.
+        let reserved = Word::RESERVED.0;
+        let freed = self
+            .word
+            .compare_exchange(reserved, Word::FREE.0, Relaxed, Relaxed);
+        if freed.is_ok() {
+            self.wake_one(); // who came in between sleeps until it is his turn
+        }
+    }
+
+    /// Makes the lock fair from now on; the calling thread holds it.
+    pub(crate) fn make_fair(&self) {
+        self.alert.make_fair();
+    }
+
+    /// Makes the lock, which the calling thread holds, its process's; `marked` comes back from [`adopt`](Self::adopt).
+    pub(crate) fn leak(&self, marked: bool) {
+        let list = ThreadList::here();
+        let listed = match list.is_pending(&self.node) {
+            true => Some(true),
+            false => self.begin_release(list),
+        };
+        let Some(listed) = listed else { return };
+        loop {
+            let seen = self.load();
+            step("lock.leak.cas");
+            // Relaxed: the same process still holds it; who adopts it elsewhere was told to in some way of its own.
+            // Release all the same, for those who were told by nothing but the word.
+            let done = self
+                .word
+                .compare_exchange(seen.0, seen.leaked(marked).0, Release, Relaxed);
+            if done.is_ok() {
+                break;
+            }
+        }
+        if listed {
+            list.finish();
+        }
+    }
+
+    /// Takes over a lock whose guard was leaked: who leaked it if it was marked then.
+    ///
+    /// # Errors
+    ///
+    /// [`Adoption`] says what it is instead.
+    pub(crate) fn adopt(
+        &self,
+        me: Participant,
+        oracle: &impl Oracle,
+    ) -> Result<Option<Owner>, Adoption> {
+        let wait = self.waiting(me, oracle, Deadline::NOW, OnMark::Refuse);
+        let outcome = self.take_leaked(&wait);
+        match wait.list {
+            Some(list) if outcome.is_err() && self.load().is(wait.mine) => {
+                list.finish_held(&self.node);
+            }
+            Some(list) if outcome.is_err() => list.finish(),
+            _ => {}
+        }
+        outcome
+    }
+
+    fn take_leaked(&self, wait: &Waiting<'_>) -> Result<Option<Owner>, Adoption> {
+        loop {
+            let seen = self.load();
+            if seen.is_marked() {
+                return Err(Adoption::Marked(seen.owner()));
+            }
+            let Some(marked) = seen.leak() else {
+                return Err(Adoption::NotLeaked);
+            };
+            let lives = |who| wait.oracle.is_alive(who);
+            if !seen.owner().participant().is_none_or(lives) {
+                self.mark(seen);
+                continue;
+            }
+            if self.exchange(seen, wait.mine.with_waiters_of(seen)) {
+                return Ok(marked.then(|| seen.owner()));
+            }
         }
     }
 
@@ -187,23 +338,30 @@ impl RawLock {
         ThreadList::here().finish();
     }
 
-    /// Makes the lock pending again; `false` if this thread does not hold it.
-    fn begin_release(&self, list: ThreadList) -> bool {
+    /// Makes the lock pending again; `None` if this thread does not hold it, `Some(false)` if it holds it from another pid
+    /// namespace, where no list names it.
+    fn begin_release(&self, list: ThreadList) -> Option<bool> {
         // Who has claimed nothing yet, such as a forked child with its parent's guard, holds nothing.
-        let held = list.claim() != 0 && self.load().is_held_by(list.claim());
-        if held {
+        let seen = self.load();
+        if list.claim() == 0 || !seen.is_held_by(list.claim()) {
+            return None;
+        }
+        let listed = !seen.is_from_elsewhere(list.claim());
+        if listed {
             list.begin_release(&self.node);
         }
-        held
+        Some(listed)
     }
 
     /// Gives the lock up marked, in the name of `origin` or else of the holder itself.
     #[cold]
     pub(crate) fn unlock_marked(&self, origin: Option<Owner>) {
         let list = ThreadList::here();
-        if !list.is_pending(&self.node) && !self.begin_release(list) {
-            return;
-        }
+        let listed = match list.is_pending(&self.node) {
+            true => Some(true),
+            false => self.begin_release(list),
+        };
+        let Some(listed) = listed else { return };
         loop {
             let seen = self.load();
             let marked = origin.map_or(seen.marked(), |o| o.marked().with_waiters_of(seen));
@@ -217,7 +375,9 @@ impl RawLock {
             }
         }
         self.wake_all();
-        list.finish();
+        if listed {
+            list.finish();
+        }
     }
 
     /// Does what the participant `dead`, of which the caller knows that it is dead, still had to do here.
@@ -259,17 +419,19 @@ impl RawLock {
                     None => continue,
                 }
             }
-            if seen.is_free() {
+            if seen.is_free() && !self.is_anothers_turn(&wait, seen) {
                 if self.exchange(seen, wait.claim()) {
                     return Ok(None);
                 }
                 continue;
             }
-            if seen.is_held_by(wait.list.claim()) {
-                wait.list.finish_held(&self.node);
+            if seen.is(wait.mine) {
+                if let Some(list) = wait.list {
+                    list.finish_held(&self.node);
+                }
                 return Err(Refused::Deadlock);
             }
-            if !wait.owner_lives(seen) {
+            if !seen.is_free() && !wait.owner_lives(seen) {
                 self.mark(seen);
                 continue;
             }
@@ -278,6 +440,11 @@ impl RawLock {
             }
             self.sleep(&mut wait, seen);
         }
+    }
+
+    /// Whether the free lock is for those who have slept, and this one has not.
+    fn is_anothers_turn(&self, wait: &Waiting<'_>, seen: Word) -> bool {
+        seen == Word::RESERVED && !wait.slept && self.alert.is_fair()
     }
 
     /// Looks again while somebody holds the lock and nobody sleeps, but not for long.
@@ -344,7 +511,7 @@ impl RawLock {
         if wait.slept && wait.woken == Wake::Woken && why == Refused::TimedOut {
             self.wake_one();
         }
-        wait.list.finish();
+        wait.finish();
         Err(why)
     }
 
@@ -401,7 +568,8 @@ fn release_order() -> Ordering {
 /// One thread's wait for one lock.
 struct Waiting<'a> {
     mine: Word,
-    list: ThreadList,
+    /// The list that names the lock as pending; `None` for a thread of another pid namespace.
+    list: Option<ThreadList>,
     oracle: &'a dyn Oracle,
     deadline: Deadline,
     on_mark: OnMark,
@@ -416,15 +584,15 @@ struct Waiting<'a> {
 
 impl<'a> Waiting<'a> {
     fn new(
-        list: ThreadList,
-        me: Participant,
+        list: Option<ThreadList>,
+        mine: Word,
         oracle: &'a dyn Oracle,
         deadline: Deadline,
         on_mark: OnMark,
     ) -> Self {
         let patient = deadline != Deadline::NOW;
         Waiting {
-            mine: Word::held(list.claim(), me),
+            mine,
             list,
             oracle,
             deadline,
@@ -434,6 +602,13 @@ impl<'a> Waiting<'a> {
             woken: Wake::Changed,
             since: 0,
             asked: false,
+        }
+    }
+
+    /// Nothing was taken: nothing is pending.
+    fn finish(&self) {
+        if let Some(list) = self.list {
+            list.finish();
         }
     }
 

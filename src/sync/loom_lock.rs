@@ -40,7 +40,7 @@ impl Shared {
 
     fn lock(&self, who: u16) -> Result<(), Refused> {
         let me = participant(who);
-        if self.lock.claim(&Claimant::new(me)) {
+        if self.lock.claim(&Claimant::new(me, self)) {
             return Ok(());
         }
         self.lock.lock(me, self, Deadline::NEVER)
@@ -132,6 +132,53 @@ fn loom_lock_wakes_every_sleeper() {
         let shared = Shared::new();
         let actors = [1, 2, 3].map(|who| actor(&shared, who, move |s| s.pass_through(who)));
         actors.map(|a| a.join().unwrap());
+        assert_eq!(shared.touched(), 3);
+    });
+}
+
+/// Reserved for who sleeps: nobody is overtaken, and nobody sleeps on before a lock that is reserved for nobody.
+#[test]
+fn loom_lock_fair_wakes_every_sleeper() {
+    for late in [false, true] {
+        check(move || {
+            let shared = Shared::new();
+            if !late {
+                shared.lock.make_fair();
+            }
+            let actors = [1, 2].map(|who| actor(&shared, who, move |s| s.pass_through(who)));
+            robust::enter(3);
+            shared.lock(3).expect("nobody dies here");
+            shared.lock.make_fair();
+            shared.touch();
+            shared.lock.unlock();
+            actors.map(|a| a.join().unwrap());
+            assert_eq!(shared.touched(), 3);
+        });
+    }
+}
+
+/// A guard that is leaked by one thread is adopted by another, while a third waits.
+#[test]
+fn loom_lock_leaked_is_adopted_once() {
+    check(|| {
+        let shared = Shared::new();
+        robust::enter(3);
+        shared.lock(3).expect("free");
+        shared.touch();
+        shared.lock.leak(false);
+        let waiter = actor(&shared, 1, |s| s.pass_through(1));
+        let adopt = |s: &Shared, who: u16| {
+            let adopted = s.lock.adopt(participant(who), s).is_ok();
+            if adopted {
+                s.touch();
+                s.lock.unlock();
+            }
+            adopted
+        };
+        let other = actor(&shared, 2, move |s| adopt(s, 2));
+        let mine = adopt(&shared, 3);
+        assert!(other.join().unwrap() != mine, "one of them adopts");
+        waiter.join().unwrap();
         assert_eq!(shared.touched(), 3);
     });
 }

@@ -11,7 +11,7 @@ mod word;
 pub(crate) use claimant::Claimant;
 pub(crate) use event::RawEvent;
 pub(crate) use latch::{RawLatch, TooFew};
-pub(crate) use lock::{RawLock, Refused};
+pub(crate) use lock::{Adoption, RawLock, Refused};
 pub(crate) use word::Owner;
 
 #[cfg(all(test, loom))]

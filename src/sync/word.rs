@@ -8,6 +8,10 @@
 //! | 30 | *marked*: the last holder died, or panicked, or gave up a marked lock without mending it |
 //! | 29..0 | the holder's thread, 0 if nobody holds the lock |
 //!
+//! Two threads are none: [`PROCESS`] says that the whole process holds the lock since a guard was leaked, and
+//! [`PROCESS_MARKED`] that it was marked then. A thread of another pid namespace than the segment's has bit 29 set in its
+//! place, so that no kernel takes it for the thread that has the same number here.
+//!
 //! All zero means free; only then does the kernel pass on a wake-up that a dead thread still owed. Bits 31..0 are the
 //! kernel's robust futex. When a holder dies the kernel replaces the thread by the mark and leaves the upper half, so
 //! that a marked word still names whom it was taken from.
@@ -26,6 +30,12 @@ const SLOT_SHIFT: u32 = 52;
 const PID_SHIFT: u32 = 32;
 const OWNER: u64 = u64::MAX << PID_SHIFT;
 
+const ELSEWHERE: u64 = robust::UNLISTED as u64;
+/// The process itself in place of a thread: no thread has the number 0.
+const PROCESS: u64 = ELSEWHERE;
+/// The same; nor the highest number there is.
+const PROCESS_MARKED: u64 = THREAD;
+
 impl Word {
     pub(super) const FREE: Word = Word(0);
 
@@ -34,6 +44,29 @@ impl Word {
     pub(super) fn held(claim: u64, me: Participant) -> Self {
         Word(claim | u64::from(me.get()) << SLOT_SHIFT)
     }
+
+    /// What a thread of another pid namespace puts there.
+    pub(super) fn held_from_elsewhere(claim: u64, me: Participant) -> Self {
+        Word::held(claim | ELSEWHERE, me)
+    }
+
+    /// The same holder's word once its guard is leaked, of a lock that was `marked`.
+    pub(super) fn leaked(self, marked: bool) -> Self {
+        let thread = if marked { PROCESS_MARKED } else { PROCESS };
+        Word(self.0 & !THREAD | thread)
+    }
+
+    /// Whether a guard of the lock was leaked, and if so, whether the lock was marked then.
+    pub(super) fn leak(self) -> Option<bool> {
+        match self.0 & (THREAD | MARK) {
+            PROCESS => Some(false),
+            PROCESS_MARKED => Some(true),
+            _ => None,
+        }
+    }
+
+    /// The free word that only a sleeper may take: a fair lock's, while anybody sleeps.
+    pub(super) const RESERVED: Word = Word(WAITERS);
 
     #[inline]
     pub(super) fn is_free(self) -> bool {
@@ -50,11 +83,22 @@ impl Word {
         self.0 & WAITERS != 0
     }
 
-    /// Whether the thread with this `claim` holds the word.
+    /// Whether the thread with this `claim` holds the word, as whichever participant, from whichever pid namespace.
     #[inline]
     pub(super) fn is_held_by(self, claim: u64) -> bool {
         const SLOT: u64 = u64::MAX << SLOT_SHIFT;
-        self.0 & !(WAITERS | SLOT) == claim
+        (self.0 & !(WAITERS | SLOT) | ELSEWHERE) == claim | ELSEWHERE && self.leak().is_none()
+    }
+
+    /// Whether the thread with this `claim` put itself there as one of another pid namespace.
+    pub(super) fn is_from_elsewhere(self, claim: u64) -> bool {
+        (self.0 ^ claim) & ELSEWHERE != 0
+    }
+
+    /// Whether this is the word that somebody put there as `mine`.
+    #[inline]
+    pub(super) fn is(self, mine: Word) -> bool {
+        self.0 & !WAITERS == mine.0 & !WAITERS
     }
 
     /// The same word, announcing a sleeper.
@@ -135,6 +179,29 @@ mod tests {
         assert_eq!(marked.owner(), held().owner());
         assert_eq!(marked.owner().marked().with_waiters(), marked);
         assert_eq!(marked.low() & robust::THREAD, 0);
+    }
+
+    #[test]
+    fn a_leaked_word_is_the_processes() {
+        for marked in [false, true] {
+            let leaked = held().with_waiters().leaked(marked);
+            assert_eq!(leaked.leak(), Some(marked));
+            assert!(leaked.has_waiters() && !leaked.is_free() && !leaked.is_marked());
+            assert!(!leaked.is_held_by(CLAIM) && leaked.owner() == held().owner());
+        }
+        for other in [held(), held().marked(), Word::FREE, Word::RESERVED] {
+            assert_eq!(other.leak(), None);
+        }
+        assert!(Word::RESERVED.is_free());
+    }
+
+    #[test]
+    fn a_thread_from_elsewhere_is_not_the_one_of_its_number_here() {
+        let there = Word::held_from_elsewhere(CLAIM, Participant::FIRST);
+        let here = Word::held(CLAIM, Participant::LAST);
+        assert!(!there.is(here) && there.with_waiters().is(there));
+        assert_ne!(there.low() & robust::THREAD, here.low() & robust::THREAD);
+        assert!(there.is_held_by(CLAIM) && there.leak().is_none());
     }
 
     #[test]

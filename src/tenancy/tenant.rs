@@ -557,6 +557,10 @@ impl Oracle for Tenant {
         self.is_me(who) || identity::is_alive(self.fd(), who)
     }
 
+    fn is_elsewhere(&self) -> bool {
+        self.segment.geometry().pid_namespace != identity::pid_namespace()
+    }
+
     fn population(&self) -> u32 {
         self.roster().population()
     }

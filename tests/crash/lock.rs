@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use multiproc::{Lock, LockError, LockGuard, LockTimeoutError, Queue, Value};
+use multiproc::{AdoptError, Lock, LockError, LockGuard, LockTimeoutError, Queue, Value};
 
 use crate::common::child::Child;
 use crate::engine::{PATIENCE, Scenario, Stage};
@@ -32,6 +32,13 @@ pub const SCENARIOS: &[Scenario] = scenarios! {
     "lock: create": keep_none create create;
     "lock: attach a handle and lock": keep_handle work_by_handle work_by_handle;
     "lock: attach a handle and hold": keep_handle hold_by_handle work_by_handle;
+    "lock: leak and adopt": keep hand_over work;
+    "lock: leak and end": keep leak work;
+    "lock: adopt what another leaked": keep_leaked adopt adopt;
+    "lock: make fair": keep make_fair make_fair;
+    "fair lock: lock and unlock": keep_fair work work;
+    "fair lock: wait and lock": keep_fair_busy wait work;
+    "fair lock: unlock for a sleeper": keep_fair_sleeping work_slowly work;
     "value: attach and add": keep_value add add;
     "value: create": keep_no_value create_value create_value;
 };
@@ -116,9 +123,85 @@ fn sweep(stage: &Stage) {
     multiproc::gc().expect("gc");
 }
 
+/// One that leaks its guard and adopts it again, with the work done in between.
+fn hand_over(stage: &Stage) {
+    stage.armed();
+    let lock = open();
+    let mut guard = take(&lock, stage);
+    stage.ledger().putting(0);
+    guard[0] += 1;
+    guard.leak();
+    let mut guard = lock.adopt().expect("leaked");
+    guard[1] = guard[0];
+    drop(guard);
+    stage.ledger().accepted(0);
+}
+
+fn leak(stage: &Stage) {
+    stage.armed();
+    let lock = open();
+    stage.ledger().putting(0);
+    let mut guard = take(&lock, stage);
+    guard[0] += 1;
+    guard.leak();
+    std::mem::forget(lock);
+}
+
+/// The keeper has leaked its guard, and lives.
+fn keep_leaked(stage: &Stage) {
+    let lock = Lock::create(NAME, [0, 0]).expect("create");
+    lock.lock().expect("free").leak();
+    stage.stand_by();
+    if let Ok(guard) = lock.adopt() {
+        drop(guard); // nobody else has
+    }
+    check(&lock, stage);
+}
+
+fn adopt(stage: &Stage) {
+    stage.armed();
+    let lock = open();
+    match lock.adopt() {
+        Ok(guard) => step_up(guard, stage),
+        Err(AdoptError::NotLeaked | AdoptError::OwnerDied { .. }) => {
+            step_up(take(&lock, stage), stage);
+        }
+        Err(other) => panic!("{other}"),
+    }
+}
+
+fn create_fair() -> Lock<Pair> {
+    let lock = Lock::create(NAME, [0, 0]).expect("create");
+    lock.fair().expect("nobody holds it")
+}
+
+/// Whoever died making it fair: it is a lock, fair or not.
+fn make_fair(stage: &Stage) {
+    stage.armed();
+    let lock = open().fair().expect("this thread does not hold it");
+    step_up(take(&lock, stage), stage);
+}
+
+fn keep_fair(stage: &Stage) {
+    let lock = create_fair();
+    stage.stand_by();
+    check(&lock, stage);
+}
+
+fn keep_fair_busy(stage: &Stage) {
+    be_busy(create_fair(), stage);
+}
+
+fn keep_fair_sleeping(stage: &Stage) {
+    sleep_before(create_fair(), stage);
+}
+
 /// The keeper holds the lock until the actor has come to wait for it.
 fn keep_busy(stage: &Stage) {
-    let lock = Lock::create(NAME, [0, 0]).expect("create");
+    be_busy(Lock::create(NAME, [0, 0]).expect("create"), stage);
+}
+
+fn be_busy(lock: Lock<Pair>, stage: &Stage) {
     let guard = lock.lock().expect("free");
     stage.ready();
     stage.until_at_it();
@@ -137,7 +220,10 @@ fn wait(stage: &Stage) {
 
 /// The keeper sleeps before the lock that the actor holds and gives up.
 fn keep_sleeping(stage: &Stage) {
-    let lock = Lock::create(NAME, [0, 0]).expect("create");
+    sleep_before(Lock::create(NAME, [0, 0]).expect("create"), stage);
+}
+
+fn sleep_before(lock: Lock<Pair>, stage: &Stage) {
     stage.ready();
     stage.until_at_it();
     drop(take(&lock, stage));

@@ -49,6 +49,12 @@ pub(crate) trait Oracle {
     /// `false` only if the participant is certainly dead, in which case all its threads have stopped for good.
     fn is_alive(&self, who: Participant) -> bool;
 
+    /// Whether this process counts its threads in another pid namespace than the others: then its thread ids mean other
+    /// threads to them, and to the kernel that cleans up after them.
+    fn is_elsewhere(&self) -> bool {
+        false
+    }
+
     /// About how many participants there are; asks nobody.
     fn population(&self) -> u32 {
         2
