@@ -24,6 +24,8 @@ mod lock;
 mod names;
 #[cfg(debug_assertions)]
 mod queue;
+#[cfg(debug_assertions)]
+mod shared;
 
 #[cfg(debug_assertions)]
 fn main() -> std::process::ExitCode {

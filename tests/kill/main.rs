@@ -12,6 +12,7 @@ mod lock;
 mod patient;
 mod poison;
 mod queue;
+mod shared;
 mod stopped;
 mod witness;
 
@@ -21,6 +22,8 @@ fn main() -> std::process::ExitCode {
         ("lock_waiters_killed", lock::waiters_killed),
         ("lock_users_killed", lock::hurried_killed),
         ("lock_creators_killed", lock::creators_killed),
+        ("struct_holders_killed", shared::holders_killed),
+        ("struct_creators_killed", shared::creators_killed),
         ("queue_producers_killed", queue::producers_killed),
         ("queue_consumers_killed", queue::consumers_killed),
         ("queue_lessees_killed", queue::lessees_killed),

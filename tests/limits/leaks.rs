@@ -1,8 +1,9 @@
 //! Making and leaving objects ten thousand times, alone and beside a sweeper that never rests.
 
+use std::ops::AddAssign;
 use std::time::Duration;
 
-use multiproc::{Bytes, Lock, Queue, Value};
+use multiproc::{Bytes, Event, Lock, Queue, Shared, Value};
 
 use crate::common::board::{Board, Gate};
 use crate::common::child::{Child, End};
@@ -47,6 +48,28 @@ fn resident() -> u64 {
         .expect("resident pages")
 }
 
+multiproc::shared! {
+    struct Several from SeveralInit { first: Lock<u64>, second: Lock<[u64; 9]>, number: Value<u64>, event: Event }
+}
+
+/// A struct, made and opened, and one of its fields kept for longer.
+fn structs(n: u64) {
+    let init = || SeveralInit {
+        first: n,
+        second: [n; 9],
+        number: n,
+        event: true,
+    };
+    let anonymous = Shared::<Several>::new(init()).expect("new");
+    let named = Shared::<Several>::create("struct", init()).expect("create");
+    let same = Shared::<Several>::open("struct").expect("open");
+    same.first.lock().expect("free").add_assign(1);
+    let field = named.first.clone();
+    drop((same, named));
+    assert_eq!(*field.lock().expect("free"), n + 1);
+    assert_eq!(anonymous.number.load(), n);
+}
+
 /// Every kind of object: made, opened, used, left.
 fn cycle(n: u64) {
     let (named, anonymous) = (
@@ -66,6 +89,7 @@ fn cycle(n: u64) {
     let (lock, value) = (Lock::new(n).expect("new"), Value::new(n).expect("new"));
     assert_eq!(*lock.lock().expect("free"), value.fetch_add(1));
     drop(Lock::create("lock", [n; 4]).expect("create"));
+    structs(n);
 }
 
 pub fn nothing_leaks() {

@@ -1,0 +1,226 @@
+//! A struct of primitives: made, found, and its fields used, crashed at every step.
+
+use multiproc::{Event, Lock, LockGuard, LockTimeoutError, Queue, Shared, Value};
+
+use crate::engine::{PATIENCE, Scenario, Stage};
+
+const NAME: &str = "struct";
+
+/// Two numbers that belong together: they differ only while somebody is at work on them.
+type Pair = [u64; 2];
+
+multiproc::shared! {
+    struct Job from JobInit {
+        limit: u64,
+        left: Lock<Pair>,
+        right: Lock<Pair>,
+        steps: Value<u64>,
+        moved: Event,
+    }
+}
+
+const LIMIT: u64 = 0x1122_3344_5566_7788;
+
+macro_rules! scenarios {
+    ($($name:literal: $keeper:ident $actor:ident $recoverer:ident;)*) => {
+        &[$(Scenario { name: $name, keeper: $keeper, actor: $actor, recoverer: $recoverer },)*]
+    };
+}
+
+pub const SCENARIOS: &[Scenario] = scenarios! {
+    "shared: attach and detach": keep attach work;
+    "shared: use all fields": keep work work;
+    "shared: hold two fields": keep hold work;
+    "shared: hold two fields, swept": keep hold sweep;
+    "shared: create": keep_none create create;
+    "shared: attach a field's handle and hold": keep_handles hold_field work_by_handle;
+    "shared: make another in the same arena": keep_handles make_another make_another;
+};
+
+fn init() -> JobInit {
+    JobInit {
+        limit: LIMIT,
+        left: [0, 0],
+        right: [0, 0],
+        steps: 0,
+        moved: false,
+    }
+}
+
+fn open() -> Shared<Job> {
+    Shared::open(NAME).expect("open")
+}
+
+/// Takes a field's lock whatever happened to its last holder, and mends what that one left.
+fn take(lock: &Lock<Pair>) -> LockGuard<'_, Pair> {
+    match lock.lock_timeout(PATIENCE / 2) {
+        Ok(guard) => {
+            assert_eq!(guard[0], guard[1], "half changed, and not marked");
+            guard
+        }
+        Err(LockTimeoutError::OwnerDied { .. }) => {
+            let mut guard = lock.recover().expect("recover");
+            guard[1] = guard[0];
+            guard.mark_consistent();
+            guard
+        }
+        Err(other) => panic!("{other}"),
+    }
+}
+
+/// Adds one to both halves, as work that a death may interrupt anywhere.
+fn add(mut guard: LockGuard<'_, Pair>, stage: &Stage, id: u64) {
+    stage.ledger().putting(id);
+    guard[0] += 1;
+    guard[1] = guard[0];
+    drop(guard);
+    stage.ledger().accepted(id);
+}
+
+fn use_all(job: &Job, stage: &Stage) {
+    assert_eq!(
+        job.limit, LIMIT,
+        "plain data are the same from the beginning"
+    );
+    add(take(&job.left), stage, 0);
+    add(take(&job.right), stage, 1);
+    stage.ledger().putting(2);
+    job.steps.fetch_add(1);
+    stage.ledger().accepted(2);
+    job.moved.set();
+    stage.ledger().accepted(3);
+}
+
+/// Whoever died where: every lock says what happened to it, and nothing that was finished is lost.
+fn check(job: &Job, stage: &Stage) {
+    let within = |value: u64, id| {
+        let (finished, begun) = stage.ledger().counts(id);
+        assert!(
+            (finished..=begun).contains(&value),
+            "{value} of {finished} to {begun}"
+        );
+    };
+    for (id, lock) in [(0, &job.left), (1, &job.right)] {
+        within(take(lock)[0], id);
+        drop(lock.try_lock().expect("free and mended"));
+    }
+    within(job.steps.load(), 2);
+    let (set, _) = stage.ledger().counts(3);
+    assert!(set == 0 || job.moved.is_set(), "the event is lost");
+    assert_eq!(job.limit, LIMIT);
+}
+
+fn keep(stage: &Stage) {
+    let job = Shared::<Job>::create(NAME, init()).expect("create");
+    stage.stand_by();
+    check(&job, stage);
+}
+
+fn attach(stage: &Stage) {
+    stage.armed();
+    drop(open());
+}
+
+/// Actor and recoverer alike: attach, work, leave.
+fn work(stage: &Stage) {
+    stage.armed();
+    use_all(&open(), stage);
+}
+
+/// Dies with both locks in hand, changed.
+fn hold(stage: &Stage) {
+    stage.armed();
+    let job = open();
+    for (id, lock) in [(0, &job.left), (1, &job.right)] {
+        let mut guard = take(lock);
+        stage.ledger().putting(id);
+        guard[0] += 1;
+        std::mem::forget(guard);
+    }
+    std::mem::forget(job);
+}
+
+fn sweep(stage: &Stage) {
+    stage.armed();
+    multiproc::gc().expect("gc");
+}
+
+/// Whoever died making it: the name works for the next one, and nothing is left when that one leaves.
+fn keep_none(stage: &Stage) {
+    stage.stand_by();
+    let job = Shared::<Job>::open_or_create(NAME, init()).expect("open or create");
+    let values = || [take(&job.left)[0], take(&job.right)[0], job.steps.load()];
+    let before = values();
+    use_all(&job, stage);
+    assert_eq!(values(), before.map(|value| value + 1));
+    drop(job);
+    assert_eq!(
+        stage.leftovers(),
+        0,
+        "the last one left and something remains"
+    );
+}
+
+fn create(stage: &Stage) {
+    stage.armed();
+    let job = Shared::<Job>::open_or_create(NAME, init()).expect("open or create");
+    use_all(&job, stage);
+}
+
+/// A struct without a name, found by its handle, or by that of a field of it.
+fn keep_handles(stage: &Stage) {
+    let job = Shared::<Job>::new(init()).expect("new");
+    let builder = || Queue::builder().name("structs").capacity(4);
+    let structs: Queue<Shared<Job>> = builder().create().expect("create");
+    let fields: Queue<Lock<Pair>> = Queue::builder()
+        .name("fields")
+        .capacity(4)
+        .create()
+        .expect("create");
+    for _ in 0..2 {
+        structs.put(&job).expect("room");
+        fields.put(&job.right).expect("room");
+    }
+    stage.stand_by();
+    check(&job, stage);
+    let others = [0; 3].map(|_| Shared::<Job>::new(init()).expect("new"));
+    for other in &others {
+        assert_eq!((other.limit, other.steps.load()), (LIMIT, 0));
+        assert!(!other.moved.is_set() && other.right.try_lock().is_ok());
+    }
+    check(&job, stage);
+}
+
+fn by_handle() -> Shared<Job> {
+    let structs = Queue::<Shared<Job>>::open("structs").expect("open");
+    let message = structs.lease_timeout(PATIENCE / 2).expect("a message");
+    message.to_owned().expect("attach")
+}
+
+fn work_by_handle(stage: &Stage) {
+    stage.armed();
+    use_all(&by_handle(), stage);
+}
+
+/// Knows nothing of the struct but one lock in it.
+fn hold_field(stage: &Stage) {
+    stage.armed();
+    let fields = Queue::<Lock<Pair>>::open("fields").expect("open");
+    let message = fields.lease_timeout(PATIENCE / 2).expect("a message");
+    let right = message.to_owned().expect("attach");
+    drop(message);
+    let mut guard = take(&right);
+    stage.ledger().putting(1);
+    guard[0] += 1;
+    std::mem::forget(guard);
+    std::mem::forget(right);
+}
+
+fn make_another(stage: &Stage) {
+    let first = by_handle();
+    stage.armed();
+    let second = Shared::<Job>::new(init()).expect("new");
+    assert_eq!((second.limit, second.steps.fetch_add(5)), (LIMIT, 0));
+    second.left.lock().expect("free")[0] = 9;
+    drop((first, second));
+}
