@@ -120,20 +120,23 @@ fn ping_pong(
     }
 }
 
-fn spin_until(word: &AtomicU64, wanted: u64) {
+/// Spins until the word is `wanted`.
+pub fn spin_until(word: &AtomicU64, wanted: u64) {
     let mut backoff = Backoff::new();
     while word.load(Ordering::Acquire) != wanted {
         backoff.wait();
     }
 }
 
-fn post(word: &AtomicU32, value: u32) {
+/// Stores `value` and wakes one who sleeps for it.
+pub fn post(word: &AtomicU32, value: u32) {
     word.store(value, Ordering::SeqCst);
     // SAFETY: the word outlives the call; waking touches no memory of ours.
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, 1) };
 }
 
-fn sleep_until(word: &AtomicU32, wanted: u32) {
+/// Sleeps until the word is `wanted`.
+pub fn sleep_until(word: &AtomicU32, wanted: u32) {
     loop {
         let seen = word.load(Ordering::Acquire);
         if seen == wanted {

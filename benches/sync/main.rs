@@ -1,0 +1,15 @@
+//! Event, Condition, Barrier, semaphores and the other locks, beside bare words, the bare futex and pthread.
+//!
+//! `cargo bench --bench sync -- [--quick] [--rounds N] [TEXT]`. How soon a death is known is the bench `recovery`.
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod flag;
+mod wake;
+
+fn main() {
+    let mut bench = harness::Bench::start("sync");
+    wake::rows(&mut bench);
+    flag::rows(&mut bench);
+}
