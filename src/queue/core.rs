@@ -4,7 +4,6 @@ use std::fmt;
 use std::mem::{MaybeUninit, forget};
 use std::ptr::NonNull;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use super::error::PutFault;
 use crate::Result;
@@ -182,16 +181,9 @@ pub(super) fn ring_of(segment: &Arc<Segment>) -> Result<Ring> {
     Ok(Ring::attach(segment, geometry))
 }
 
-/// How often, at most, all sleepers of a queue together look through its members for the dead.
-const LOOK_OUT: Duration = Duration::from_millis(20);
-
 impl Peers for Tenant {
     fn any_with(&self, role: Role) -> bool {
         self.any_live_with(role as usize)
-    }
-
-    fn look_out(&self) {
-        self.vigil(LOOK_OUT);
     }
 
     fn bury(&self, who: Participant, repair: &dyn Fn(Participant)) -> bool {

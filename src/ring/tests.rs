@@ -25,7 +25,6 @@ impl Peers for Village {
     fn any_with(&self, role: Role) -> bool {
         !self.deserted.borrow().contains(&role)
     }
-    fn look_out(&self) {}
     fn bury(&self, who: Participant, repair: &dyn Fn(Participant)) -> bool {
         let dead = !self.is_alive(who);
         if dead {

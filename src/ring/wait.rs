@@ -28,8 +28,6 @@ impl Role {
 pub(crate) trait Peers: Oracle {
     /// Whether a living member holds `role`.
     fn any_with(&self, role: Role) -> bool;
-    /// Cleans up after members that died holding nothing in the ring's own words, if nobody did so lately.
-    fn look_out(&self);
     /// Calls `repair` for `who` if it is dead, and then frees its seat; true if it was.
     ///
     /// The seat gets no new owner while the repair runs: else a repairer that was stopped in the middle would take

@@ -564,7 +564,14 @@ impl Oracle for Tenant {
     fn population(&self) -> u32 {
         self.roster().population()
     }
+
+    fn look_out(&self) {
+        self.vigil(LOOK_OUT);
+    }
 }
+
+/// How often, at most, all sleepers of an object together look through its members for the dead.
+const LOOK_OUT: Duration = Duration::from_millis(20);
 
 impl fmt::Debug for Tenant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -59,6 +59,9 @@ pub(crate) trait Oracle {
     fn population(&self) -> u32 {
         2
     }
+
+    /// Cleans up after participants that have died, if nobody did so lately: for who has slept for a while in vain.
+    fn look_out(&self) {}
 }
 
 #[cfg(all(test, not(loom)))]
