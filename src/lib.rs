@@ -121,6 +121,7 @@
 //! | work on a message for long, and not lose it | [`Queue::lease`], [`Lease`] |
 //! | write a message where it will be read | [`Queue::claim_value`], [`Claim`] |
 //! | change data together | [`Lock`], its [`recover`](Lock::recover) after a death; [`Plain`] and [`plain!`] say what the data can be |
+//! | wait for data to change | [`Condition`]: a lock, and those who wait for what it guards |
 //! | count together | [`Value`]: a number or a `bool` that is its own atomic |
 //! | wait for something that happens, or for so many steps | [`Event`], [`Latch`]; [`Until`] also ends a wait with a process |
 //! | keep several of these together, under one name | [`Shared`], [`shared!`] for a struct of your own |
@@ -156,6 +157,8 @@ mod tenancy;
 mod message;
 
 #[cfg(not(loom))]
+mod condition;
+#[cfg(not(loom))]
 mod event;
 #[cfg(not(loom))]
 mod latch;
@@ -172,6 +175,8 @@ mod value;
 #[cfg(not(loom))]
 pub mod process;
 
+#[cfg(not(loom))]
+pub use condition::{Condition, ConditionError, ConditionGuard, ConditionTimeoutError};
 pub use error::{Error, ErrorKind, Result, TimedOut, WaitError};
 #[cfg(not(loom))]
 pub use event::Event;
@@ -180,7 +185,9 @@ pub use latch::{CountError, Latch};
 #[cfg(not(loom))]
 pub use lock::{AdoptError, Lock, LockError, LockGuard, LockTimeoutError, TryLockError};
 #[cfg(not(loom))]
-pub use message::{ArchivedHandle, Bytes, Encode, InvalidMessage, Message, Plain, WriteError};
+pub use message::{
+    ArchivedHandle, ArchivedHandlePair, Bytes, Encode, InvalidMessage, Message, Plain, WriteError,
+};
 #[cfg(not(loom))]
 pub use process::{
     ExitStatus, Process, Stdio, active_children, current_process, init, parent_process,

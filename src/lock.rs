@@ -2,6 +2,7 @@
 
 mod error;
 mod guard;
+mod inner;
 
 use std::fmt;
 use std::mem::ManuallyDrop;
@@ -190,10 +191,16 @@ impl<T: Plain> Lock<T> {
     }
 
     fn on(small: Small) -> Result<Self> {
+        let data = small.data();
+        Self::within(small, data)
+    }
+
+    /// The lock at the beginning of an object whose data begin at `data`.
+    pub(crate) fn within(small: Small, data: u64) -> Result<Self> {
         membarrier::register();
         let segment = small.tenant().segment();
         let raw = segment.get(Offset::<RawLock>::new(small.place()));
-        let data = Room::at(segment, small.data());
+        let data = Room::at(segment, data);
         let (Some(raw), Some(data)) = (raw, data) else {
             return Err(outside());
         };
@@ -538,7 +545,7 @@ impl<T: Plain> SharedField for Lock<T> {
 }
 
 /// Puts the value of a new lock in place; more than once if a first attempt at a name finds it taken by the dead.
-fn put<T: Plain>(value: &T, segment: &Segment, place: u64) -> Result<()> {
+pub(crate) fn put<T: Plain>(value: &T, segment: &Segment, place: u64) -> Result<()> {
     Room::at(segment, place)
         .ok_or_else(outside)?
         .put_bytes(value);

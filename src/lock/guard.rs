@@ -143,6 +143,11 @@ impl<'a, T: Plain> LockGuard<'a, T> {
         std::mem::forget(self);
     }
 
+    /// Who held the lock last if it was marked, and is not mended yet.
+    pub(crate) fn marked_by(&self) -> Option<Owner> {
+        self.note.origin()
+    }
+
     /// Whether the lock was marked, and [`mark_consistent`](LockGuard::mark_consistent) has not been called yet.
     #[must_use]
     pub fn is_marked(&self) -> bool {

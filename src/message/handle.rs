@@ -43,15 +43,75 @@ pub(crate) fn resolve_handle<H: Handle>(handle: &H, out: Place<ArchivedHandle>) 
     out.write(ArchivedHandle(handle.to_raw().to_bytes()));
 }
 
+/// What a message holds of an object that consists of two, such as a condition with its lock elsewhere.
+///
+/// As an [`ArchivedHandle`] it is of use only where it is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Portable, CheckBytes)]
+#[bytecheck(crate = rkyv::bytecheck)]
+#[repr(transparent)]
+pub struct ArchivedHandlePair([ArchivedHandle; 2]);
+
+// SAFETY: plain bytes, all of which are written.
+unsafe impl NoUndef for ArchivedHandlePair {}
+
+impl ArchivedHandlePair {
+    pub(crate) fn raw(&self) -> [RawHandle; 2] {
+        self.0.map(|handle| handle.raw())
+    }
+}
+
+/// A shared object that travels as two handles; [`handle_pair_message!`] makes it a message.
+pub(crate) trait HandlePair: Sized + 'static {
+    /// Where its parts are; see [`Handle::to_raw`].
+    fn to_raw(&self) -> [RawHandle; 2];
+
+    /// The object at those places.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Handle::attach`].
+    fn attach(raw: [RawHandle; 2]) -> Result<Self>;
+}
+
+pub(crate) fn resolve_handle_pair<H: HandlePair>(handle: &H, out: Place<ArchivedHandlePair>) {
+    let bytes = handle.to_raw().map(|raw| ArchivedHandle(raw.to_bytes()));
+    out.write(ArchivedHandlePair(bytes));
+}
+
 /// Makes a [`Handle`] a message: `handle_message!([T: Message] Queue<T>, "Queue", [T])`.
 macro_rules! handle_message {
     ([$($generics:tt)*] $ty:ty, $name:literal, [$($part:ident),*]) => {
+        $crate::message::handles_message! {
+            [$($generics)*] $ty, $name, [$($part),*],
+            $crate::message::ArchivedHandle, 32, $crate::message::resolve_handle,
+            |raw| <$ty as $crate::message::Handle>::attach(&raw)
+        }
+    };
+}
+
+/// Makes a [`HandlePair`] a message, as [`handle_message!`] does with a [`Handle`].
+macro_rules! handle_pair_message {
+    ([$($generics:tt)*] $ty:ty, $name:literal, [$($part:ident),*]) => {
+        $crate::message::handles_message! {
+            [$($generics)*] $ty, $name, [$($part),*],
+            $crate::message::ArchivedHandlePair, 64, $crate::message::resolve_handle_pair,
+            |raw| <$ty as $crate::message::HandlePair>::attach(raw)
+        }
+    };
+}
+
+/// What the two macros above have in common.
+macro_rules! handles_message {
+    (
+        [$($generics:tt)*] $ty:ty, $name:literal, [$($part:ident),*],
+        $archived:ty, $len:literal, $resolve:path, $attach:expr
+    ) => {
         impl<$($generics)*> ::rkyv::Archive for $ty {
-            type Archived = $crate::message::ArchivedHandle;
+            type Archived = $archived;
             type Resolver = ();
 
             fn resolve(&self, (): (), out: ::rkyv::Place<Self::Archived>) {
-                $crate::message::resolve_handle(self, out);
+                $resolve(self, out);
             }
         }
 
@@ -64,20 +124,18 @@ macro_rules! handle_message {
             }
         }
 
-        impl<$($generics)*> ::rkyv::Deserialize<$ty, $crate::message::Reader>
-            for $crate::message::ArchivedHandle
-        {
+        impl<$($generics)*> ::rkyv::Deserialize<$ty, $crate::message::Reader> for $archived {
             fn deserialize(
                 &self,
                 _: &mut $crate::message::Reader,
             ) -> ::std::result::Result<$ty, $crate::message::InvalidMessage> {
-                Ok(<$ty as $crate::message::Handle>::attach(&self.raw())?)
+                Ok(($attach)(self.raw())?)
             }
         }
 
-        // SAFETY: the bodies of every archived type; a handle always takes 32 bytes.
+        // SAFETY: the bodies of every archived type; a handle always takes as many bytes.
         unsafe impl<$($generics)*> $crate::message::Message for $ty {
-            const FIXED: Option<usize> = Some(32);
+            const FIXED: Option<usize> = Some($len);
             const FINGERPRINT: u64 =
                 $crate::message::Shape::new($name)$(.with($part::FINGERPRINT))*.finish();
 
@@ -94,4 +152,4 @@ macro_rules! handle_message {
     };
 }
 
-pub(crate) use handle_message;
+pub(crate) use {handle_message, handle_pair_message, handles_message};

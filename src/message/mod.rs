@@ -31,8 +31,11 @@ mod write;
 
 pub use bytes::Bytes;
 pub use encode::Encode;
-pub use handle::ArchivedHandle;
-pub(crate) use handle::{Handle, handle_message, resolve_handle};
+pub use handle::{ArchivedHandle, ArchivedHandlePair};
+pub(crate) use handle::{
+    Handle, HandlePair, handle_message, handle_pair_message, handles_message, resolve_handle,
+    resolve_handle_pair,
+};
 pub(crate) use packed::Packed;
 pub use plain::Plain;
 pub(crate) use plain::{Room, plain_fingerprint, plain_name};

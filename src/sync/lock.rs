@@ -397,6 +397,15 @@ impl RawLock {
         }
     }
 
+    /// Whether the calling thread holds the lock.
+    #[inline]
+    pub(crate) fn is_mine(&self) -> bool {
+        let list = ThreadList::here();
+        // Who has claimed nothing yet, such as a forked child with its parent's guard, holds nothing.
+        let claim = || Some(list.claim()).filter(|&claim| claim != 0);
+        list.is_pending(&self.node) || claim().is_some_and(|claim| self.load().is_held_by(claim))
+    }
+
     /// Whether `who` holds the lock at this instant.
     pub(crate) fn is_held_by(&self, who: Participant) -> bool {
         let seen = self.load();

@@ -2,16 +2,23 @@
 
 mod alert;
 mod claimant;
+#[cfg(not(loom))]
+mod condition;
 mod event;
 mod latch;
 mod lock;
 mod patience;
+mod waiter;
+mod waiters;
 mod word;
 
 pub(crate) use claimant::Claimant;
+#[cfg(not(loom))]
+pub(crate) use condition::{Parts, RawCondition};
 pub(crate) use event::RawEvent;
 pub(crate) use latch::{RawLatch, TooFew};
 pub(crate) use lock::{Adoption, RawLock, Refused};
+pub(crate) use waiters::{Outcome, Ticket, WaiterRing, Waiters};
 pub(crate) use word::Owner;
 
 #[cfg(all(test, loom))]

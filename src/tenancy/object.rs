@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::segment::arena::{Arena, Block, LARGEST, UNIT, UNITS};
 use crate::segment::layout::{Offset, fingerprint};
 use crate::segment::{Expect, Kind, Segment, Spec};
-use crate::sync::RawLock;
+use crate::sync::{RawCondition, RawLock};
 use crate::sys::atfork::ForkMutex;
 use crate::sys::identity::Participant;
 use crate::tenancy::{RawHandle, Repair, Tenant, handover, parts};
@@ -473,6 +473,9 @@ impl ObjectRepair {
     fn repair_at(&self, segment: &Segment, place: u64, dead: Participant) {
         if let Some(lock) = lock_at(self.sort, segment, place) {
             lock.repair(dead);
+        }
+        if self.sort == Kind::Condition {
+            RawCondition::repair(segment, place, dead);
         }
     }
 }

@@ -1,0 +1,370 @@
+//! Who waits for a condition, in the order of arrival, and who of them is notified.
+//!
+//! A waiter holds the user's lock when it enters the queue, and again when it leaves it. Between the two it looks at its
+//! own entry and at nothing else. Who notifies changes the entries of the oldest waiters, one compare-and-swap for each,
+//! and wakes those that say that they sleep; it needs no lock and waits for nobody.
+//!
+//! | from | to | by |
+//! |---|---|---|
+//! | free | waiting, me | who enters, holding the lock |
+//! | waiting | asleep | the waiter, about to sleep on this word |
+//! | waiting, asleep | notified | who notifies: the commit word of a notification |
+//! | waiting, asleep | free | the waiter, when its time is over; the death of the waiter |
+//! | notified | free | the waiter, when it has the lock again |
+//! | notified, dead | free | who finds it dead, after one more has been notified in its place |
+//!
+//! A notification lies with its waiter until that one has the lock, so it is not lost with a waiter that dies before.
+//! What a notifier owes to a sleeper when it dies the sleeper finds at the end of its slice.
+//!
+//! | dies after | state left | who repairs |
+//! |---|---|---|
+//! | entry taken | waiting, dead | the sweep, or a notifier that wakes nobody |
+//! | tail moved, lock given up, asleep | the same | the same |
+//! | notified, not awake | notified, nobody woken | the sleeper, after its slice |
+//! | notified; the notified one dies | notified, dead | the sweep, which sleepers call for, or the notifier |
+//! | notified; head not moved | a hint that is behind | the next notifier |
+//!
+//! # Positions
+//!
+//! Only who holds the lock moves `tail`, and does so after its entry is taken: entries before the tail that are not taken
+//! never will be. `head` is stored by notifiers, and only ever with a position before which nobody waits, so a late
+//! store sets it back and costs a walk. A waiter that stays for long has others pass it: positions whose entry is its
+//! own are skipped, and while more than a ring's length lies between head and tail notifiers sort what they find.
+
+use super::patience::Patience;
+use super::waiter::{ENTRIES, LAP, Position, Word};
+use crate::sys::atomic::{
+    AtomicU64,
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
+};
+use crate::sys::clock::Deadline;
+use crate::sys::futex::{self, Wake};
+use crate::sys::identity::{Oracle, Participant};
+use crate::sys::seeded::seeded;
+use crate::sys::step::step;
+use crate::sys::until::{Over, Until};
+
+/// The entries. All zero bytes are a ring without waiters.
+#[derive(Debug)]
+#[cfg_attr(not(loom), repr(C))]
+pub(crate) struct WaiterRing {
+    /// Nobody waits before this position; in a line of its own, which only notifiers touch.
+    head: AtomicU64,
+    pad: [AtomicU64; 15],
+    entries: [AtomicU64; ENTRIES],
+}
+
+// SAFETY: repr(C), nothing but atomics.
+#[cfg(not(loom))]
+unsafe impl crate::segment::layout::Layout for WaiterRing {}
+
+#[cfg(not(loom))]
+const _: () = {
+    use crate::segment::layout::LINE;
+    assert!(size_of::<WaiterRing>() == 8320);
+    assert!(std::mem::offset_of!(WaiterRing, entries) == LINE);
+};
+
+impl WaiterRing {
+    #[cfg(any(loom, test))]
+    pub(super) fn new() -> Self {
+        let zero = |_| AtomicU64::new(0);
+        WaiterRing {
+            head: AtomicU64::new(0),
+            pad: std::array::from_fn(zero),
+            entries: std::array::from_fn(zero),
+        }
+    }
+
+    fn entry(&self, at: Position) -> &AtomicU64 {
+        &self.entries[at.index()]
+    }
+}
+
+/// A queue of waiters: its end, which lies beside the user's lock, and its ring.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Waiters<'a> {
+    pub(super) tail: &'a AtomicU64,
+    pub(super) ring: &'a WaiterRing,
+}
+
+/// A waiter's entry.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ticket {
+    at: Position,
+    /// The entry as it was when it was taken.
+    taken: Word,
+}
+
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// By a notification; [`Waiters::leave`] must follow, once the lock is held again.
+    Notified,
+    /// By the end of the time given, or of a process.
+    Over(Over),
+    /// The lock needs somebody to recover it.
+    Orphaned,
+}
+
+impl<'a> Waiters<'a> {
+    /// Puts `me` at the end of the queue; `None` if there are as many waiters as there are entries.
+    ///
+    /// The calling thread holds the user's lock.
+    pub(crate) fn enter(self, me: Participant) -> Option<Ticket> {
+        let tail = Position(self.tail.load(Relaxed)); // ordered by the lock
+        for at in (0..LAP).map(|count| tail.behind(count)) {
+            let entry = self.ring.entry(at);
+            let seen = Word(entry.load(Relaxed)); // only a hint for the exchange
+            if !seen.is_free_for(at) {
+                continue;
+            }
+            let taken = Word::waiting(at, me);
+            step("waiters.enter");
+            // Relaxed: nothing lies behind an entry; a notifier sees it by way of the tail.
+            let done = entry.compare_exchange(seen.0, taken.0, Relaxed, Relaxed);
+            if done.is_ok() {
+                step("waiters.tail");
+                // Release: pairs with `notify`, which sees every entry before the tail that it sees.
+                self.tail.store(at.behind(1).0, Release);
+                return Some(Ticket { at, taken });
+            }
+        }
+        None
+    }
+
+    /// Waits for a notification, with the lock given up.
+    ///
+    /// Who sleeps for a slice without one has the dead looked for; and asks `is_orphaned`, whether the lock has been left
+    /// by a dead holder, who may have been the one to notify.
+    pub(crate) fn wait(
+        self,
+        ticket: Ticket,
+        until: Until<'_>,
+        peers: &dyn Oracle,
+        is_orphaned: &dyn Fn() -> bool,
+    ) -> Outcome {
+        let mut patience = Patience::new(until, peers);
+        let mut undisturbed = false;
+        loop {
+            // Acquire: pairs with the notifier's exchange.
+            let seen = Word(self.ring.entry(ticket.at).load(Acquire));
+            if !(seen.waits() && seen.is_same_waiter(ticket.taken)) {
+                return Outcome::Notified;
+            }
+            if patience.spin() {
+                continue;
+            }
+            if undisturbed {
+                peers.look_out();
+            }
+            let over = patience.over().map(Outcome::Over);
+            let over = over.or_else(|| (undisturbed && is_orphaned()).then_some(Outcome::Orphaned));
+            match over {
+                Some(over) if self.withdraw(ticket) => return over,
+                Some(_) => {} // notified just now
+                None => undisturbed = self.sleep(ticket, seen, patience.slice()) == Wake::TimedOut,
+            }
+        }
+    }
+
+    /// Says that it sleeps, and sleeps until it is notified or `slice` is over.
+    fn sleep(self, ticket: Ticket, seen: Word, slice: Deadline) -> Wake {
+        let (entry, asleep) = (self.ring.entry(ticket.at), seen.asleep());
+        step("waiters.asleep");
+        // Relaxed: the word itself is all that matters, and its changes have one order. An exchange of the exact word:
+        // a notification between the look and here stays.
+        let said = entry.compare_exchange(seen.0, asleep.0, Relaxed, Relaxed);
+        if said.is_err() {
+            return Wake::Changed;
+        }
+        step("waiters.sleep");
+        futex::wait_low(entry, asleep.low(), slice)
+    }
+
+    /// Leaves the queue without a notification; `false` if there is one.
+    fn withdraw(self, ticket: Ticket) -> bool {
+        let entry = self.ring.entry(ticket.at);
+        loop {
+            let seen = Word(entry.load(Relaxed)); // only a hint for the exchange
+            if seeded("condition-timeout-eats-notify") {
+                // no step: a deliberate fault
+                entry.store(seen.freed().0, Relaxed);
+                return true;
+            }
+            if !(seen.waits() && seen.is_same_waiter(ticket.taken)) {
+                return false;
+            }
+            step("waiters.withdraw");
+            // Relaxed: nothing lies behind an entry.
+            let done = entry.compare_exchange(seen.0, seen.freed().0, Relaxed, Relaxed);
+            if done.is_ok() {
+                return true;
+            }
+        }
+    }
+
+    /// Ends a wait that was notified: the lock is held again, and the notification with it.
+    pub(crate) fn leave(self, ticket: Ticket) {
+        let notified = ticket.taken.notified();
+        step("waiters.leave");
+        // From the exact word: should others have taken this process for dead, the entry may be somebody else's. Relaxed:
+        // nothing lies behind an entry.
+        let _ = self.ring.entry(ticket.at).compare_exchange(
+            notified.0,
+            notified.freed().0,
+            Relaxed,
+            Relaxed,
+        );
+    }
+
+    /// Notifies the `most` waiters who have waited for longest, or all if there are fewer; returns how many it were.
+    ///
+    /// Waits for nobody, whoever holds the lock.
+    #[inline]
+    pub(crate) fn notify(self, most: u32, peers: &dyn Oracle) -> u32 {
+        // Acquire: pairs with the store in `notify_from`; all before it is settled in the eyes of this thread, too.
+        let head = Position(self.ring.head.load(Acquire));
+        // Acquire: pairs with `enter`.
+        let tail = Position(self.tail.load(Acquire));
+        if head >= tail || most == 0 {
+            return 0;
+        }
+        self.notify_from(head, tail, most, peers)
+    }
+
+    fn notify_from(self, head: Position, tail: Position, most: u32, peers: &dyn Oracle) -> u32 {
+        let mut call = Call {
+            waiters: self,
+            peers,
+            left: most,
+            debt: None,
+        };
+        let settled = if tail.0 - head.0 <= LAP {
+            call.walk((head.0..tail.0).map(Position), tail)
+        } else {
+            call.walk(self.waiting_before(tail).into_iter(), tail)
+        };
+        call.settle_debt();
+        step("waiters.head");
+        // Release: pairs with `notify`. A plain store: one that comes late sets the hint back, to where it was true too.
+        self.ring.head.store(settled.0, Release);
+        most - call.left
+    }
+
+    /// The positions at which somebody waits, oldest first; for when they are scattered.
+    #[cold]
+    fn waiting_before(self, tail: Position) -> Vec<Position> {
+        let words = self.ring.entries.iter().enumerate();
+        let waiting = words.filter_map(|(index, entry)| {
+            let seen = Word(entry.load(Relaxed)); // seen by way of the tail, like all that `notify` sees
+            seen.waits().then(|| seen.position(index))
+        });
+        let mut found: Vec<Position> = waiting.filter(|&at| at < tail).collect();
+        found.sort_unstable();
+        found
+    }
+
+    /// Takes the participant `dead`, of which the caller knows that it is dead, out of the queue, and passes on the
+    /// notifications that it had not yet woken up to.
+    pub(crate) fn repair(self, dead: Participant) {
+        for entry in &self.ring.entries {
+            loop {
+                // Acquire: pairs with the notifier's exchange.
+                let seen = Word(entry.load(Acquire));
+                if seen.owner() != Some(dead) {
+                    break;
+                }
+                if seen.is_notified() && !seeded("condition-notify-lost-with-the-dead") {
+                    // Before the entry is freed: who dies between the two leaves a notification too many, not too few.
+                    self.notify(1, &AllBut(dead));
+                }
+                if self.free(entry, seen) {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Takes a dead waiter's entry back from the exact word seen; `false` if it changed meanwhile.
+    fn free(self, entry: &AtomicU64, seen: Word) -> bool {
+        step("waiters.free");
+        // Relaxed: nothing lies behind an entry.
+        let freed = entry.compare_exchange(seen.0, seen.freed().0, Relaxed, Relaxed);
+        freed.is_ok()
+    }
+}
+
+/// One call of [`Waiters::notify`].
+struct Call<'a> {
+    waiters: Waiters<'a>,
+    peers: &'a dyn Oracle,
+    /// How many are still to be notified.
+    left: u32,
+    /// An entry of the dead that was notified in vain: it is freed once another has been notified in its place.
+    debt: Option<(&'a AtomicU64, Word)>,
+}
+
+impl<'a> Call<'a> {
+    /// Notifies in this order; returns the position before which nobody waits any more.
+    fn walk(&mut self, positions: impl Iterator<Item = Position>, tail: Position) -> Position {
+        for at in positions {
+            if self.left == 0 {
+                return at;
+            }
+            self.notify(at);
+        }
+        tail
+    }
+
+    /// Notifies who waits at `at`, if anybody does.
+    fn notify(&mut self, at: Position) {
+        let entry = self.waiters.ring.entry(at);
+        loop {
+            let seen = Word(entry.load(Relaxed)); // only a hint for the exchange
+            if !seen.waits_at(at) {
+                return;
+            }
+            let notified = seen.notified();
+            step("waiters.notify");
+            // Release: pairs with the waiter's look. Acquire: what comes after is not before.
+            let done = entry.compare_exchange(seen.0, notified.0, AcqRel, Relaxed);
+            if done.is_err() {
+                continue; // it fell asleep, or has left
+            }
+            self.settle_debt();
+            if seen.is_asleep() && !self.wake(entry, notified) {
+                self.debt = Some((entry, notified));
+            } else {
+                self.left -= 1;
+            }
+            return;
+        }
+    }
+
+    /// Wakes the waiter of an entry; `false` if it is dead.
+    fn wake(&self, entry: &AtomicU64, notified: Word) -> bool {
+        step("waiters.wake");
+        // Nobody woken: it has not fallen asleep yet, or is just awake at the end of a slice. Or dead.
+        let woken = futex::wake_low(entry, 1) > 0;
+        woken || notified.owner().is_none_or(|who| self.peers.is_alive(who))
+    }
+
+    fn settle_debt(&mut self) {
+        if let Some((entry, notified)) = self.debt.take() {
+            self.waiters.free(entry, notified);
+        }
+    }
+}
+
+/// In the eyes of a repair one is dead; the others have repairs of their own.
+struct AllBut(Participant);
+
+impl Oracle for AllBut {
+    fn is_alive(&self, who: Participant) -> bool {
+        who != self.0
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;
