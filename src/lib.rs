@@ -157,6 +157,8 @@ mod tenancy;
 mod message;
 
 #[cfg(not(loom))]
+mod barrier;
+#[cfg(not(loom))]
 mod condition;
 #[cfg(not(loom))]
 mod event;
@@ -175,6 +177,8 @@ mod value;
 #[cfg(not(loom))]
 pub mod process;
 
+#[cfg(not(loom))]
+pub use barrier::{Barrier, BarrierError, BarrierTurn, BrokenBy};
 #[cfg(not(loom))]
 pub use condition::{Condition, ConditionError, ConditionGuard, ConditionTimeoutError};
 pub use error::{Error, ErrorKind, Result, TimedOut, WaitError};

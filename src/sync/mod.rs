@@ -1,6 +1,7 @@
 //! Floor 3: protocols on words, without a type and without a name.
 
 mod alert;
+mod barrier;
 mod claimant;
 #[cfg(not(loom))]
 mod condition;
@@ -12,6 +13,11 @@ mod waiter;
 mod waiters;
 mod word;
 
+#[cfg(not(loom))]
+pub(crate) use barrier::parties::{
+    Identity, MOST_PARTIES, Parties, barrier_room, barrier_rows, repair_barrier,
+};
+pub(crate) use barrier::{Breakage, Call, Cause, Failed, RawBarrier, Watch};
 pub(crate) use claimant::Claimant;
 #[cfg(not(loom))]
 pub(crate) use condition::{Parts, RawCondition};

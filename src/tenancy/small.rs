@@ -225,6 +225,11 @@ impl Small {
         self.place
     }
 
+    /// How many bytes it has, at least as many as were asked for.
+    pub(crate) fn len(&self) -> u64 {
+        self.object.place().1
+    }
+
     /// Where its data begin.
     pub(crate) fn data(&self) -> u64 {
         self.data
