@@ -123,6 +123,7 @@
 //! | change data together | [`Lock`], its [`recover`](Lock::recover) after a death; [`Plain`] and [`plain!`] say what the data can be |
 //! | wait for data to change | [`Condition`]: a lock, and those who wait for what it guards |
 //! | count together | [`Value`]: a number or a `bool` that is its own atomic |
+//! | wait for each other | [`Barrier`], and what it does when a party dies |
 //! | wait for something that happens, or for so many steps | [`Event`], [`Latch`]; [`Until`] also ends a wait with a process |
 //! | keep several of these together, under one name | [`Shared`], [`shared!`] for a struct of your own |
 //! | know what can be sent | [`Message`], [`message!`] for types of your own, [`Bytes`] |
