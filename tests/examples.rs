@@ -1,0 +1,46 @@
+//! The examples print what the Python programs print that they are after; where processes race, in any order.
+
+use std::process::{Command, Stdio};
+
+/// What an example prints, sorted by line.
+fn printed(example: &str) -> Vec<String> {
+    let test = std::env::current_exe().expect("this program");
+    let target = test
+        .parent()
+        .and_then(|deps| deps.parent())
+        .expect("target");
+    let program = target.join("examples").join(example);
+    let output = Command::new(&program)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|error| panic!("{}: {error}; `cargo test` builds it", program.display()));
+    assert!(output.status.success(), "{example}: {}", output.status);
+    assert!(output.stderr.is_empty(), "{example} complains");
+    let text = String::from_utf8(output.stdout).expect("text");
+    let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+macro_rules! examples {
+    ($($example:ident: [$($line:literal),* $(,)?];)*) => {$(
+        #[test]
+        fn $example() {
+            let mut expected = vec![$($line),*];
+            expected.sort_unstable();
+            assert_eq!(printed(stringify!($example)), expected);
+        }
+    )*};
+}
+
+examples! {
+    process: ["Hello from a subprocess!"];
+    queue: ["Worker received: Hello from the main process!"];
+    lock: ["Final value: 5"];
+    event: [
+        "Waiting for event to be set.",
+        "Sleeping for 3 seconds before setting the event.",
+        "Event has been set.",
+        "Event has been set. Continuing.",
+    ];
+}
