@@ -121,6 +121,7 @@
 //! | work on a message for long, and not lose it | [`Queue::lease`], [`Lease`] |
 //! | write a message where it will be read | [`Queue::claim_value`], [`Claim`] |
 //! | change data together | [`Lock`], its [`recover`](Lock::recover) after a death; [`Plain`] and [`plain!`] say what the data can be |
+//! | take a lock again that one holds | [`ReentrantLock`] |
 //! | wait for data to change | [`Condition`]: a lock, and those who wait for what it guards |
 //! | count together | [`Value`]: a number or a `bool` that is its own atomic |
 //! | wait for each other | [`Barrier`], and what it does when a party dies |
@@ -170,6 +171,8 @@ mod lock;
 #[cfg(not(loom))]
 mod queue;
 #[cfg(not(loom))]
+mod reentrant;
+#[cfg(not(loom))]
 mod shared;
 
 #[cfg(not(loom))]
@@ -203,6 +206,8 @@ pub use queue::{
     PutTimeoutError, Queue, QueueBuilder, QueueInfo, Received, Stats, TryGetError, TryIter,
     TryPutError, Validation,
 };
+#[cfg(not(loom))]
+pub use reentrant::{ReentrantGuard, ReentrantLock};
 #[cfg(not(loom))]
 pub use rkyv;
 #[cfg(not(loom))]

@@ -2,7 +2,7 @@
 
 use super::{Lock, LockGuard};
 use crate::LockError;
-use crate::message::Plain;
+use crate::message::{Plain, Room};
 use crate::sync::{Owner, RawLock};
 use crate::sys::identity::Oracle;
 
@@ -11,6 +11,12 @@ impl<T: Plain> Lock<T> {
     #[inline]
     pub(crate) fn bare(&self) -> &RawLock {
         self.raw()
+    }
+
+    /// Where the data are; only who holds the lock may touch them.
+    #[inline]
+    pub(crate) fn room(&self) -> Room<T> {
+        self.data
     }
 
     /// Takes the lock, marked or not.

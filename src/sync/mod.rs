@@ -6,6 +6,8 @@ mod claimant;
 #[cfg(not(loom))]
 mod condition;
 mod event;
+#[cfg(not(loom))]
+mod hold;
 mod latch;
 mod lock;
 mod patience;
@@ -22,6 +24,8 @@ pub(crate) use claimant::Claimant;
 #[cfg(not(loom))]
 pub(crate) use condition::{Parts, RawCondition};
 pub(crate) use event::RawEvent;
+#[cfg(not(loom))]
+pub(crate) use hold::{Damage, RawHold};
 pub(crate) use latch::{RawLatch, TooFew};
 pub(crate) use lock::{Adoption, RawLock, Refused};
 pub(crate) use waiters::{Outcome, Ticket, WaiterRing, Waiters};
