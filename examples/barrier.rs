@@ -7,7 +7,10 @@
 use multiproc::{Barrier, Process};
 
 fn worker(barrier: Barrier) -> multiproc::Result<()> {
-    println!("Worker {} is waiting at the barrier.", barrier.waiting() + 1);
+    println!(
+        "Worker {} is waiting at the barrier.",
+        barrier.waiting() + 1
+    );
     let turn = barrier.wait()?;
     println!("Worker {} has passed the barrier.", turn.index() + 1);
     Ok(())

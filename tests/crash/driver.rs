@@ -8,7 +8,7 @@ use crate::common::child::{Child, End};
 use crate::common::numbers::size;
 use crate::common::runner::fail_fast;
 use crate::engine::{Engine, Plan, Scenario};
-use crate::{asleep, endings, lock, names, queue, shared};
+use crate::{asleep, condition, endings, lock, names, queue, reentrant, shared};
 
 /// The scenarios still to do, and what was found so far; every worker adds to it.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ fn scenarios() -> Vec<&'static Scenario> {
     // The longest ones are among the first, so that all workers end at about the same time.
     [
         lock::SCENARIOS,
+        condition::SCENARIOS,
+        reentrant::SCENARIOS,
         shared::SCENARIOS,
         asleep::SCENARIOS,
         queue::SCENARIOS,

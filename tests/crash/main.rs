@@ -9,6 +9,8 @@ mod asleep;
 #[path = "../common/mod.rs"]
 mod common;
 #[cfg(debug_assertions)]
+mod condition;
+#[cfg(debug_assertions)]
 mod driver;
 #[cfg(debug_assertions)]
 mod endings;
@@ -24,6 +26,8 @@ mod lock;
 mod names;
 #[cfg(debug_assertions)]
 mod queue;
+#[cfg(debug_assertions)]
+mod reentrant;
 #[cfg(debug_assertions)]
 mod shared;
 
