@@ -134,6 +134,8 @@
 //! # Features
 //!
 //! - `constructor` (default): a program whose `main` forgets [`init`] can have children all the same, and tests can.
+//! - `compat`: primitives and queues in a `Shmem` of the crate `shared_memory`, and `raw_sync`'s traits for [`Event`]; see
+//!   the module `compat`.
 
 #[cfg(not(target_os = "linux"))]
 compile_error!(
@@ -180,6 +182,9 @@ mod value;
 
 #[cfg(not(loom))]
 pub mod process;
+
+#[cfg(all(feature = "compat", not(loom)))]
+pub mod compat;
 
 #[cfg(not(loom))]
 pub use barrier::{Barrier, BarrierError, BarrierTurn, BrokenBy};

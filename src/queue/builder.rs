@@ -1,6 +1,8 @@
 //! The knobs of a queue.
 
 use std::marker::PhantomData;
+#[cfg(feature = "compat")]
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::Queue;
@@ -183,6 +185,17 @@ impl<T: Message> QueueBuilder<T> {
     pub fn open_or_create(self) -> Result<Queue<T>> {
         let (name, spec) = (self.named()?, self.spec()?);
         let tenant = Tenant::open_or_create(&name, &spec, |_| Ok(()), Arc::new(QueueMender))?;
+        self.checking(tenant)
+    }
+
+    /// The queue that fills a file of somebody else's.
+    #[cfg(feature = "compat")]
+    pub(crate) fn adopt_file(self, file: OwnedFd) -> Result<Queue<T>> {
+        if let Some(name) = &self.name {
+            let text = format!("a queue in adopted memory has no name, but `{name}` was given");
+            return Err(Error::new(ErrorKind::InvalidInput, text));
+        }
+        let tenant = crate::tenancy::adopt(file, &self.spec()?, Arc::new(QueueMender))?;
         self.checking(tenant)
     }
 

@@ -300,7 +300,8 @@ impl Blocks {
             ));
         }
         let page = TABLES[class].0 + u64::from(described) * 16;
-        shm::allocate(self.segment.fd(), self.segment.blocks_offset() + page, PAGE)?;
+        self.segment
+            .allocate_behind(self.segment.blocks_offset() + page, PAGE)?;
         step("blocks.described");
         // Release: pairs with the Acquire in `described`; whoever counts the descriptors finds their memory.
         let word = self.segment.header().described(class);
@@ -318,7 +319,8 @@ impl Blocks {
         }
         let fresh = u64::from(warm) * PAGE..u64::from(needed) * PAGE;
         let place = self.place_in_file(block) + fresh.start;
-        shm::allocate(self.segment.fd(), place, fresh.end - fresh.start)?;
+        self.segment
+            .allocate_behind(place, fresh.end - fresh.start)?;
         step("blocks.warm");
         descriptor.warm.store(needed, Relaxed);
         let start = block.start();

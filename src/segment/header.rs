@@ -14,6 +14,10 @@ use crate::sys::step::step;
 /// "MULTIPRC", the first eight bytes.
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"MULTIPRC");
 
+/// The first eight bytes while somebody else's memory is being made a segment.
+#[cfg(feature = "compat")]
+const BEGUN: u64 = u64::from_le_bytes(*b"multiprc");
+
 /// Programs with another major number cannot share a segment; a higher minor one only adds.
 pub(crate) const ABI: (u16, u16) = (1, 0);
 
@@ -22,7 +26,7 @@ const LARGEST_SEGMENT: u64 = 1 << 46;
 
 /// Roster slots per segment, of one line each; slot 0 is nobody's.
 pub(crate) const ROSTER_SLOTS: u64 = 4096;
-const ROSTER_LEN: u64 = ROSTER_SLOTS * LINE as u64;
+pub(crate) const ROSTER_LEN: u64 = ROSTER_SLOTS * LINE as u64;
 
 /// Where block storage begins: on a boundary that huge pages can use.
 const BLOCKS_ALIGN: u64 = 2 << 20;
@@ -144,9 +148,30 @@ impl Header {
         }
         set!(self.committed, parts.first_len());
         set!(self.state, LIVE);
-        // no step: nobody sees the segment yet
+        step("header.magic"); // of interest in somebody else's memory only: elsewhere nobody sees the segment yet
         // Release: pairs with the Acquire in `read`, so that whoever sees the magic sees the rest.
         self.magic.store(MAGIC, Release);
+    }
+
+    /// Whether the segment was made, in somebody else's memory.
+    #[cfg(feature = "compat")]
+    pub(super) fn is_whole(&self) -> bool {
+        // Acquire: pairs with the Release in `fill`.
+        self.magic.load(Acquire) == MAGIC
+    }
+
+    /// Whether somebody began to make it.
+    #[cfg(feature = "compat")]
+    pub(super) fn is_begun(&self) -> bool {
+        self.magic.load(Acquire) == BEGUN
+    }
+
+    /// Notes, before anything else is written, that all of it is ours from now on.
+    #[cfg(feature = "compat")]
+    pub(super) fn begin(&self) {
+        step("header.begin");
+        // Release: nothing to publish yet; whoever begins again has the file's lock from who wrote this.
+        self.magic.store(BEGUN, Release);
     }
 
     /// Copies the geometry to private memory, where no other process can change it after it was checked.

@@ -33,6 +33,9 @@ pub(crate) const MODE_HUGE: u32 = 1;
 /// [`Spec::mode`]: take all page faults of the body when the segment is mapped.
 pub(crate) const MODE_PREFAULT: u32 = 2;
 
+/// [`Spec::mode`]: the file is somebody else's, who named it and will remove it; it keeps its length.
+pub(crate) const MODE_ADOPTED: u32 = 8;
+
 /// What a new segment shall be.
 #[derive(Clone, Debug)]
 pub(crate) struct Spec {
@@ -230,8 +233,46 @@ impl Segment {
         if let Some(expect) = expect {
             geometry.check(expect)?;
         }
-        let map = Mapping::new(file.as_fd(), 0, geometry.parts.mapped_len() as usize)?;
+        let mapped_len = geometry.parts.mapped_len();
+        if geometry.mode & MODE_ADOPTED != 0 && len < mapped_len {
+            let text = format!("the memory was cut to {len} bytes, and {mapped_len} are in use");
+            return Err(Error::new(ErrorKind::Corrupt, text));
+        }
+        let map = Mapping::new(file.as_fd(), 0, mapped_len as usize)?;
         Ok(Segment::mapped(file, map, geometry))
+    }
+
+    /// Makes the beginning of somebody else's file the segment of `spec`, or opens it if it is that already.
+    ///
+    /// The file is given memory for all of it at once, and keeps its length for ever. The caller keeps everybody else
+    /// from doing this meanwhile; what a crash left half done is begun again.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if the file is too short, `NoSpace` if there is no memory for it, `Corrupt` if something else is
+    /// in it, and those of [`open`](Segment::open).
+    #[cfg(feature = "compat")]
+    pub(crate) fn adopt(file: OwnedFd, spec: &Spec) -> Result<Self> {
+        let len = fd::metadata(file.as_fd())?.len();
+        let parts = Parts::plan(spec)?;
+        if len >= PAGE && is_made(&file)? {
+            return Segment::open(file, Some(&Expect::from(spec)));
+        }
+        let needed = parts.mapped_len();
+        if len < needed {
+            let text = format!("the memory has {len} bytes, and {needed} are needed");
+            return Err(Error::new(ErrorKind::InvalidInput, text));
+        }
+        shm::allocate(file.as_fd(), 0, needed)?;
+        let map = Mapping::new(file.as_fd(), 0, needed as usize)?;
+        let header = header_of(&map);
+        if !header.is_begun() {
+            check_blank(&map, needed)?;
+            header.begin();
+        }
+        header.fill(spec, &parts, identity::random_u64());
+        drop(map);
+        Segment::open(file, Some(&Expect::from(spec)))
     }
 
     fn mapped(file: OwnedFd, map: Mapping, geometry: Geometry) -> Self {
@@ -286,6 +327,26 @@ impl Segment {
     /// Where the block store begins in the file; it is not part of this mapping.
     pub(crate) fn blocks_offset(&self) -> u64 {
         self.geometry.parts.blocks_offset()
+    }
+
+    /// Whether the file is somebody else's: it is not to grow, nor to be removed.
+    pub(crate) fn is_adopted(&self) -> bool {
+        self.geometry.mode & MODE_ADOPTED != 0
+    }
+
+    /// Gives memory to what lies behind the mapping, making the file longer.
+    ///
+    /// # Errors
+    ///
+    /// `NoSpace` if there is none left, or the file is somebody else's.
+    pub(crate) fn allocate_behind(&self, offset: u64, len: u64) -> Result<()> {
+        if self.is_adopted() {
+            return Err(Error::new(
+                ErrorKind::NoSpace,
+                "memory of somebody else's does not grow; make the slots larger",
+            ));
+        }
+        shm::allocate(self.fd(), offset, len)
     }
 
     /// The header page.
@@ -364,6 +425,29 @@ fn header_of(map: &Mapping) -> &Header {
     // SAFETY: every mapping made here starts at a page boundary of the file and has at least the header's length, which
     // every segment file has; a Header is a Layout, and it lives as long as the mapping.
     unsafe { map.start().cast().as_ref() }
+}
+
+/// Whether there is a segment in somebody else's memory already.
+#[cfg(feature = "compat")]
+fn is_made(file: &OwnedFd) -> Result<bool> {
+    shm::allocate(file.as_fd(), 0, PAGE)?;
+    let first_page = Mapping::new(file.as_fd(), 0, PAGE as usize)?;
+    Ok(header_of(&first_page).is_whole())
+}
+
+/// Refuses memory in which there is anything: it is in use for something else.
+#[cfg(feature = "compat")]
+fn check_blank(map: &Mapping, len: u64) -> Result<()> {
+    use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
+    let words = refer::<AtomicU64>(map, 0, len / 8).unwrap_or_default();
+    // Relaxed: the caller keeps other users of this library out; others are to be noticed, not to be waited for.
+    if words.iter().all(|word| word.load(Relaxed) == 0) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Corrupt,
+        "the memory holds something that is no object of multiproc; only memory that is all zero can be taken over",
+    ))
 }
 
 /// `count` times `T` at `offset` of a mapping: the one place where bytes of shared memory become references.

@@ -6,7 +6,8 @@
 //! | `4096 + slot` (its *broom*) | somebody moves into the slot | somebody cleans up after its dead owner |
 //! | `8192` (the *gate*) | - | somebody is joining |
 //! | `8193` (the *nameplate*) | somebody removes the name of the file | - |
-//! | all of these at once | nobody lives here, nor can anybody join: the object may be removed | |
+//! | `8194` (the *register*) | somebody makes a segment of somebody else's memory, or is at its table of keys | - |
+//! | all of these at once but the register | nobody lives here, nor can anybody join: the object may be removed | |
 //!
 //! Far below them, from `BLOCKS`, there is a byte for each unit of an arena: held shared by who uses the block it belongs
 //! to, and exclusively by who frees the block.
@@ -29,6 +30,10 @@ const GATE: Range = Range::byte(ofd::BASE + 8192);
 
 /// Held alone by who unlinks the file, so that the name cannot change hands between the look at it and the unlinking.
 const NAMEPLATE: Range = Range::byte(ofd::BASE + 8193);
+
+/// Held alone by who makes a segment of somebody else's memory, and by who reads or changes its table of keys.
+#[cfg(feature = "compat")]
+const REGISTER: Range = Range::byte(ofd::BASE + 8194);
 
 /// The byte of an arena's first unit; also beyond every byte a file can have.
 pub(super) const BLOCKS: i64 = 1 << 61;
@@ -79,6 +84,12 @@ impl<'a> Held<'a> {
     /// The right to unlink the file's name; `None` while somebody else is at it.
     pub(super) fn nameplate(fd: BorrowedFd<'a>) -> io::Result<Option<Self>> {
         Held::take(fd, Hold::Exclusive, NAMEPLATE)
+    }
+
+    /// The right to make a segment of somebody else's memory, and to its table of keys; `None` while another has it.
+    #[cfg(feature = "compat")]
+    pub(super) fn register(fd: BorrowedFd<'a>) -> io::Result<Option<Self>> {
+        Held::take(fd, Hold::Exclusive, REGISTER)
     }
 
     /// The right to free some units of an arena; `None` while anybody uses them.

@@ -4,6 +4,8 @@ pub(crate) mod field;
 pub(crate) mod handle;
 pub(crate) mod handover;
 pub(crate) mod inspect;
+#[cfg(feature = "compat")]
+mod keyed;
 mod locks;
 mod mender;
 mod naming;
@@ -18,6 +20,8 @@ mod tenant;
 pub(crate) use field::Blueprint;
 pub use field::{Maker, Opener, Plan, SharedField};
 pub(crate) use handle::RawHandle;
+#[cfg(feature = "compat")]
+pub(crate) use keyed::{Keyed, adopt};
 pub(crate) use mender::QueueMender;
 pub(crate) use object::Object;
 pub(crate) use small::{Form, Small};

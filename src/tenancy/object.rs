@@ -103,6 +103,40 @@ impl Object {
         Yard::create(sort)?.alloc(len)?.ok_or_else(full)
     }
 
+    /// A new object of `len` bytes, all zero, in the yard that is `tenant`'s segment, and its block.
+    ///
+    /// # Errors
+    ///
+    /// `NoSpace`, `InvalidInput` for more than a block can have.
+    #[cfg(feature = "compat")]
+    pub(super) fn create_in(
+        tenant: &Arc<Tenant>,
+        sort: Kind,
+        len: u64,
+    ) -> Result<(Arc<Self>, Block)> {
+        let full = || Error::new(ErrorKind::NoSpace, "the adopted memory is full");
+        let yard = Yard::of(Arc::clone(tenant), sort);
+        let object = yard.alloc(len)?.ok_or_else(full)?;
+        let block = object.block.as_ref().map(|(_, block)| *block);
+        Ok((object, block.ok_or_else(full)?))
+    }
+
+    /// The object in a block of that yard.
+    ///
+    /// # Errors
+    ///
+    /// `Gone` if nobody holds it any more, `Corrupt` if there never was such a block.
+    #[cfg(feature = "compat")]
+    pub(super) fn attach_in(tenant: &Arc<Tenant>, sort: Kind, block: Block) -> Result<Arc<Self>> {
+        Yard::of(Arc::clone(tenant), sort).attach(block)
+    }
+
+    /// Whether nobody holds the object in a block of that yard; if the dead have left one there, it is freed.
+    #[cfg(feature = "compat")]
+    pub(super) fn is_abandoned(tenant: &Arc<Tenant>, sort: Kind, block: Block) -> bool {
+        Yard::of(Arc::clone(tenant), sort).free_if_abandoned(block)
+    }
+
     /// The object that is the whole body of a segment, a named one for instance.
     pub(crate) fn whole(tenant: Arc<Tenant>) -> Arc<Self> {
         let (place, len) = tenant.segment().body();
@@ -343,6 +377,19 @@ impl Yard {
             == Some(true)
     }
 
+    /// Whether nobody uses the block, after freeing it if only the dead have.
+    #[cfg(feature = "compat")]
+    fn free_if_abandoned(&self, block: Block) -> bool {
+        self.tenant.sweep();
+        let mut known = KNOWN.lock();
+        let objects = &known.get_or_insert_default().objects;
+        let Ok((_, len)) = self.arena.locate(block) else {
+            return true;
+        };
+        // The kernel does not tell a description of its own locks.
+        !objects.contains_key(&self.key(block)) && self.free_if_unused(block, units(block, len))
+    }
+
     /// Frees the blocks that only the dead have used; returns how many.
     fn reclaim(&self) -> usize {
         self.tenant.sweep();
@@ -385,10 +432,11 @@ fn yards_of(sort: Kind) -> Vec<Arc<Yard>> {
     let yards = known
         .iter()
         .flat_map(|known| known.yards.iter().filter_map(Weak::upgrade));
-    yards.filter(|yard| yard.sort == sort).collect()
+    let ours = |yard: &Arc<Yard>| yard.sort == sort && !yard.tenant.segment().is_adopted();
+    yards.filter(ours).collect()
 }
 
-fn yard_spec(sort: Kind) -> Spec {
+pub(super) fn yard_spec(sort: Kind) -> Spec {
     let (body_len, reserve_len) = Arena::lengths(YARD);
     Spec {
         fingerprint: fingerprint(b"multiproc yard") ^ u64::from(sort.number()),

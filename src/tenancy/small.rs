@@ -68,7 +68,7 @@ impl Form {
     }
 
     /// What to ask of the arena, whose blocks are aligned to their size.
-    fn block_len(&self) -> u64 {
+    pub(super) fn block_len(&self) -> u64 {
         self.data.map_or(DATA, |(_, align)| self.len().max(align))
     }
 
@@ -184,6 +184,27 @@ impl Small {
     /// `WrongType` if something else is there.
     pub(super) fn part(&self, part: u64, form: &Form) -> Result<Self> {
         Self::at(Arc::clone(&self.object), part, form)
+    }
+
+    /// Completes a new object that was made for it.
+    #[cfg(feature = "compat")]
+    pub(super) fn made(
+        object: Arc<Object>,
+        form: &Form,
+        init: impl Fn(&Segment, u64) -> Result<()>,
+    ) -> Result<Self> {
+        complete(form, object.segment(), object.place().0, &init)?;
+        Ok(Self::around(object, form))
+    }
+
+    /// An object that was found by other means than a handle or a name.
+    ///
+    /// # Errors
+    ///
+    /// `WrongType` if it is something else.
+    #[cfg(feature = "compat")]
+    pub(super) fn found(object: Arc<Object>, form: &Form) -> Result<Self> {
+        Self::checked(object, form)
     }
 
     fn around(object: Arc<Object>, form: &Form) -> Self {

@@ -224,8 +224,26 @@ impl Tenant {
         }
         let segment = handle::find(handle)?;
         segment.geometry().check(expect)?;
-        let home = naming::home_of(segment.fd());
+        let home = match segment.is_adopted() {
+            true => None, // its name is not ours to remove
+            false => naming::home_of(segment.fd()),
+        };
         let tenant = Self::visitor(segment, home, repair)?;
+        tenant.move_in(false)?;
+        Ok(registry::enter(tenant))
+    }
+
+    /// Moves into a segment that was made of somebody else's memory.
+    ///
+    /// # Errors
+    ///
+    /// `NoSpace` if its roster is full.
+    #[cfg(feature = "compat")]
+    pub(super) fn inhabit(segment: Segment, repair: Arc<dyn Repair>) -> Result<Arc<Self>> {
+        if let Some(known) = registry::find(segment.id()) {
+            return Ok(known);
+        }
+        let tenant = Self::visitor(segment, None, repair)?;
         tenant.move_in(false)?;
         Ok(registry::enter(tenant))
     }
