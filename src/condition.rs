@@ -7,7 +7,7 @@ use std::fmt;
 use std::mem::ManuallyDrop;
 use std::time::{Duration, Instant};
 
-use crate::lock::{Lock, LockError, LockTimeoutError, TryLockError, put};
+use crate::lock::{Lock, LockError, LockGuard, LockTimeoutError, TryLockError, put};
 use crate::message::Handle;
 use crate::message::{HandlePair, Plain, handle_pair_message, plain_fingerprint, plain_name};
 use crate::segment::layout::fingerprint;
@@ -39,7 +39,8 @@ pub use guard::ConditionGuard;
 /// The data may be half changed when their holder is killed, or panics with the guard in hand. As with a
 /// [`Lock`], the lock is then *marked*, and those who come get [`LockError::OwnerDied`]. Those who wait get
 /// [`ConditionError::OwnerDied`], also without a notification, for the dead may be the one who would have notified them;
-/// they keep the guard, so that one of them can mend the data and go on, or drop it and leave the lock marked.
+/// they keep the guard, so that one of them can mend the data and go on, or drop it and leave the lock marked. If somebody
+/// else is faster to [`recover`](Condition::recover), that one notifies them.
 ///
 /// Nobody waits for the dead for longer than 100 ms.
 ///
@@ -179,7 +180,8 @@ impl<T: Plain> Condition<T> {
 
     /// A new condition without a name for the data behind `lock`, beside others for the same data.
     ///
-    /// Each condition has waiters of its own; the lock is the same, taken through any of them or by itself.
+    /// Each condition has waiters of its own; the lock is the same, taken through any of them or by itself. Recovering it
+    /// through one of them notifies the waiters of that one; who has mended the data notifies those of the others.
     ///
     /// # Errors
     ///
@@ -319,21 +321,35 @@ impl<T: Plain> Condition<T> {
 
     /// Waits for the lock and takes it even if it is marked; see [`Lock::recover`].
     ///
+    /// If it was marked everybody is notified who waits, for the dead may have changed the data and not come to say so.
+    /// They come when the guard is dropped, and look again.
+    ///
     /// # Errors
     ///
     /// Those of [`Lock::recover`].
     pub fn recover(&self) -> std::result::Result<ConditionGuard<'_, T>, LockError> {
-        Ok(ConditionGuard::new(self, self.lock.recover()?))
+        let held = self.lock.recover()?;
+        self.tell_of_mark(&held);
+        Ok(ConditionGuard::new(self, held))
+    }
+
+    /// A marked lock was just taken: who is about to mend the data leaves nobody asleep who would have to hear of it.
+    fn tell_of_mark(&self, held: &LockGuard<'_, T>) {
+        if held.is_marked() {
+            self.notify_all();
+        }
     }
 
     /// Waits for the lock, takes it even if it is marked, and overwrites the data with `value`. The lock is then no
-    /// longer marked.
+    /// longer marked. Everybody is notified who waits.
     ///
     /// # Errors
     ///
     /// [`LockError::Deadlock`].
     pub fn reset(&self, value: T) -> std::result::Result<ConditionGuard<'_, T>, LockError> {
-        Ok(ConditionGuard::new(self, self.lock.reset(value)?))
+        let held = self.lock.reset(value)?;
+        self.notify_all();
+        Ok(ConditionGuard::new(self, held))
     }
 
     /// Lets the one through who has waited for longest; returns whether anybody waited.

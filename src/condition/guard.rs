@@ -249,7 +249,9 @@ impl<'a, T: Plain> ConditionGuard<'a, T> {
         if outcome == Outcome::Notified {
             self.condition.waiters().leave(ticket);
         }
-        self.held = Some(taken.map_err(|_| ConditionTimeoutError::Invalid)?);
+        let held = taken.map_err(|_| ConditionTimeoutError::Invalid)?;
+        self.condition.tell_of_mark(&held);
+        self.held = Some(held);
         Ok(())
     }
 

@@ -18,10 +18,10 @@
 //!
 //! | dies after | state left | who repairs |
 //! |---|---|---|
-//! | entry taken | waiting, dead | the sweep, or a notifier that wakes nobody |
+//! | entry taken | waiting, dead | the sweep, which who finds no free entry calls for; a notifier that wakes nobody |
 //! | tail moved, lock given up, asleep | the same | the same |
 //! | notified, not awake | notified, nobody woken | the sleeper, after its slice |
-//! | notified; the notified one dies | notified, dead | the sweep, which sleepers call for, or the notifier |
+//! | notified; the notified one dies | notified, dead | the notifier, if it woke nobody; a sleeper after its slice; the sweep |
 //! | notified; head not moved | a hint that is behind | the next notifier |
 //!
 //! # Positions
@@ -135,8 +135,8 @@ impl<'a> Waiters<'a> {
 
     /// Waits for a notification, with the lock given up.
     ///
-    /// Who sleeps for a slice without one has the dead looked for; and asks `is_orphaned`, whether the lock has been left
-    /// by a dead holder, who may have been the one to notify.
+    /// Who sleeps for a slice without one looks whether the dead have been notified; and asks `is_orphaned`, whether the
+    /// lock has been left by a dead holder, who may have been the one to notify.
     pub(crate) fn wait(
         self,
         ticket: Ticket,
@@ -156,7 +156,7 @@ impl<'a> Waiters<'a> {
                 continue;
             }
             if undisturbed {
-                peers.look_out();
+                self.look_about(peers);
             }
             let over = patience.over().map(Outcome::Over);
             let over = over.or_else(|| (undisturbed && is_orphaned()).then_some(Outcome::Orphaned));
@@ -265,6 +265,29 @@ impl<'a> Waiters<'a> {
         found
     }
 
+    /// Passes on what the dead have been notified of. Asks about those only who have been notified and have not left yet,
+    /// of whom there are few at any time.
+    #[cold]
+    fn look_about(self, peers: &dyn Oracle) {
+        for entry in &self.ring.entries {
+            // Acquire: pairs with the notifier's exchange.
+            let seen = Word(entry.load(Acquire));
+            let is_dead = |who| !peers.is_alive(who);
+            if seen.is_notified() && seen.owner().is_some_and(is_dead) {
+                self.pass_on(peers);
+                self.free(entry, seen);
+            }
+        }
+    }
+
+    /// Notifies one more in place of a dead waiter, before the entry of that one is freed: who dies between the two leaves
+    /// a notification too many, not too few.
+    fn pass_on(self, peers: &dyn Oracle) {
+        if !seeded("condition-notify-lost-with-the-dead") {
+            self.notify(1, peers);
+        }
+    }
+
     /// Takes the participant `dead`, of which the caller knows that it is dead, out of the queue, and passes on the
     /// notifications that it had not yet woken up to.
     pub(crate) fn repair(self, dead: Participant) {
@@ -275,9 +298,8 @@ impl<'a> Waiters<'a> {
                 if seen.owner() != Some(dead) {
                     break;
                 }
-                if seen.is_notified() && !seeded("condition-notify-lost-with-the-dead") {
-                    // Before the entry is freed: who dies between the two leaves a notification too many, not too few.
-                    self.notify(1, &AllBut(dead));
+                if seen.is_notified() {
+                    self.pass_on(&AllBut(dead));
                 }
                 if self.free(entry, seen) {
                     break;
