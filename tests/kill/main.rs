@@ -7,11 +7,13 @@
 mod cell;
 #[path = "../common/mod.rs"]
 mod common;
+mod condition;
 mod ledger;
 mod lock;
 mod patient;
 mod poison;
 mod queue;
+mod reentrant;
 mod shared;
 mod stopped;
 mod witness;
@@ -22,6 +24,12 @@ fn main() -> std::process::ExitCode {
         ("lock_waiters_killed", lock::waiters_killed),
         ("lock_users_killed", lock::hurried_killed),
         ("lock_creators_killed", lock::creators_killed),
+        ("condition_waiters_killed", condition::waiters_killed),
+        ("condition_notifiers_killed", condition::notifiers_killed),
+        ("condition_holders_killed", condition::holders_killed),
+        ("condition_creators_killed", condition::creators_killed),
+        ("reentrant_lock_holders_killed", reentrant::holders_killed),
+        ("reentrant_lock_waiters_killed", reentrant::waiters_killed),
         ("struct_holders_killed", shared::holders_killed),
         ("struct_creators_killed", shared::creators_killed),
         ("queue_producers_killed", queue::producers_killed),
