@@ -43,4 +43,27 @@ examples! {
         "Event has been set.",
         "Event has been set. Continuing.",
     ];
+    condition: [
+        "Worker waiting for a condition.",
+        "Notifier notifying the condition.",
+        "Worker woke up!",
+        "Main process notifying the condition.",
+    ];
+}
+
+/// How many wait when a worker looks is a race, here as there; who passed as which is none.
+#[test]
+fn barrier() {
+    let (waiting, passed): (Vec<_>, Vec<_>) = printed("barrier")
+        .into_iter()
+        .partition(|line| line.ends_with(" is waiting at the barrier."));
+    assert_eq!(waiting.len(), 3);
+    assert!(waiting.iter().all(|line| line.starts_with("Worker ")));
+    let expected = [
+        "Main process has completed.",
+        "Worker 1 has passed the barrier.",
+        "Worker 2 has passed the barrier.",
+        "Worker 3 has passed the barrier.",
+    ];
+    assert_eq!(passed, expected);
 }

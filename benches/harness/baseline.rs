@@ -2,6 +2,7 @@
 
 pub mod mutex;
 pub mod plain_ring;
+pub mod pthread;
 pub mod raw;
 pub mod records;
 

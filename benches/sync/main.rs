@@ -5,11 +5,15 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod barrier;
 mod flag;
+mod notify;
 mod wake;
 
 fn main() {
     let mut bench = harness::Bench::start("sync");
     wake::rows(&mut bench);
     flag::rows(&mut bench);
+    notify::rows(&mut bench);
+    barrier::rows(&mut bench);
 }

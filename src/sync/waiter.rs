@@ -7,8 +7,10 @@
 //! | 3..0 | 0 free, 1 waiting, 2 asleep, 3 notified |
 //!
 //! All zero is an entry that nobody has used. An entry keeps its lap when it is freed, and is only taken for a later one,
-//! so no word ever comes back. Bits 31..0 are the waiter's futex: as long as the entry is a waiter's they change only when
-//! it falls asleep or is notified.
+//! so no word ever comes back.
+//!
+//! Every 32 entries share a *bell*, the futex on which their waiters sleep, each for a bit of its own: one system call
+//! wakes any of them together, and no others.
 
 use crate::sys::identity::Participant;
 
@@ -18,6 +20,10 @@ pub(super) const ENTRIES: usize = if cfg!(loom) { 3 } else { 1024 };
 /// So many positions make a lap.
 pub(super) const LAP: u64 = ENTRIES as u64;
 
+/// So many entries share a bell.
+pub(super) const PER_BELL: usize = u32::BITS as usize;
+pub(super) const BELLS: usize = ENTRIES.div_ceil(PER_BELL);
+
 /// A place in the order of arrival; the positions of different waiters are never the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Position(pub(super) u64);
@@ -26,6 +32,16 @@ impl Position {
     /// The entry of this position.
     pub(super) fn index(self) -> usize {
         (self.0 % LAP) as usize
+    }
+
+    /// The bell of its entry.
+    pub(super) fn bell(self) -> usize {
+        self.index() / PER_BELL
+    }
+
+    /// The bit for which the waiter of its entry sleeps.
+    pub(super) fn bit(self) -> u32 {
+        1 << (self.index() % PER_BELL)
     }
 
     fn lap(self) -> u64 {
@@ -122,11 +138,6 @@ impl Word {
     pub(super) fn position(self, index: usize) -> Position {
         Position(self.lap().saturating_sub(1) * LAP + index as u64)
     }
-
-    /// The half that the kernel compares before it lets a thread sleep.
-    pub(super) fn low(self) -> u32 {
-        self.0 as u32
-    }
 }
 
 #[cfg(all(test, not(loom)))]
@@ -148,7 +159,7 @@ mod tests {
         }
         assert!(waiting().waits_at(AT) && waiting().asleep().waits_at(AT));
         assert!(!waiting().notified().waits() && waiting().notified().is_notified());
-        assert_ne!(waiting().asleep().low(), waiting().notified().low());
+        assert_ne!(waiting().asleep(), waiting().notified());
     }
 
     #[test]

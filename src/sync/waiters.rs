@@ -2,12 +2,12 @@
 //!
 //! A waiter holds the user's lock when it enters the queue, and again when it leaves it. Between the two it looks at its
 //! own entry and at nothing else. Who notifies changes the entries of the oldest waiters, one compare-and-swap for each,
-//! and wakes those that say that they sleep; it needs no lock and waits for nobody.
+//! and wakes those that say that they sleep, up to 32 by one ring of their bell; it needs no lock and waits for nobody.
 //!
 //! | from | to | by |
 //! |---|---|---|
 //! | free | waiting, me | who enters, holding the lock |
-//! | waiting | asleep | the waiter, about to sleep on this word |
+//! | waiting | asleep | the waiter, about to sleep by its bell |
 //! | waiting, asleep | notified | who notifies: the commit word of a notification |
 //! | waiting, asleep | free | the waiter, when its time is over; the death of the waiter |
 //! | notified | free | the waiter, when it has the lock again |
@@ -32,9 +32,9 @@
 //! own are skipped, and while more than a ring's length lies between head and tail notifiers sort what they find.
 
 use super::patience::Patience;
-use super::waiter::{ENTRIES, LAP, Position, Word};
+use super::waiter::{BELLS, ENTRIES, LAP, Position, Word};
 use crate::sys::atomic::{
-    AtomicU64,
+    AtomicU32, AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 use crate::sys::clock::Deadline;
@@ -51,6 +51,8 @@ pub(crate) struct WaiterRing {
     /// Nobody waits before this position; in a line of its own, which only notifiers touch.
     head: AtomicU64,
     pad: [AtomicU64; 15],
+    /// How often each bell was rung.
+    bells: [AtomicU32; BELLS],
     entries: [AtomicU64; ENTRIES],
 }
 
@@ -61,8 +63,9 @@ unsafe impl crate::segment::layout::Layout for WaiterRing {}
 #[cfg(not(loom))]
 const _: () = {
     use crate::segment::layout::LINE;
-    assert!(size_of::<WaiterRing>() == 8320);
-    assert!(std::mem::offset_of!(WaiterRing, entries) == LINE);
+    assert!(size_of::<WaiterRing>() == 8448);
+    assert!(std::mem::offset_of!(WaiterRing, bells) == LINE);
+    assert!(std::mem::offset_of!(WaiterRing, entries) == 2 * LINE);
 };
 
 impl WaiterRing {
@@ -72,6 +75,7 @@ impl WaiterRing {
         WaiterRing {
             head: AtomicU64::new(0),
             pad: std::array::from_fn(zero),
+            bells: std::array::from_fn(|_| AtomicU32::new(0)),
             entries: std::array::from_fn(zero),
         }
     }
@@ -170,16 +174,21 @@ impl<'a> Waiters<'a> {
 
     /// Says that it sleeps, and sleeps until it is notified or `slice` is over.
     fn sleep(self, ticket: Ticket, seen: Word, slice: Deadline) -> Wake {
-        let (entry, asleep) = (self.ring.entry(ticket.at), seen.asleep());
+        let (entry, bell) = (
+            self.ring.entry(ticket.at),
+            &self.ring.bells[ticket.at.bell()],
+        );
+        // Acquire: pairs with `Call::ring`; who sees the bell rung sees what it was rung for, by the exchange below.
+        let rung = bell.load(Acquire);
         step("waiters.asleep");
         // Relaxed: the word itself is all that matters, and its changes have one order. An exchange of the exact word:
         // a notification between the look and here stays.
-        let said = entry.compare_exchange(seen.0, asleep.0, Relaxed, Relaxed);
+        let said = entry.compare_exchange(seen.0, seen.asleep().0, Relaxed, Relaxed);
         if said.is_err() {
             return Wake::Changed;
         }
         step("waiters.sleep");
-        futex::wait_low(entry, asleep.low(), slice)
+        futex::wait_bits(bell, rung, ticket.at.bit(), slice)
     }
 
     /// Leaves the queue without a notification; `false` if there is one.
@@ -238,14 +247,15 @@ impl<'a> Waiters<'a> {
             waiters: self,
             peers,
             left: most,
-            debt: None,
+            called: None,
+            debts: Vec::new(),
         };
         let settled = if tail.0 - head.0 <= LAP {
             call.walk((head.0..tail.0).map(Position), tail)
         } else {
             call.walk(self.waiting_before(tail).into_iter(), tail)
         };
-        call.settle_debt();
+        call.settle();
         step("waiters.head");
         // Release: pairs with `notify`. A plain store: one that comes late sets the hint back, to where it was true too.
         self.ring.head.store(settled.0, Release);
@@ -323,14 +333,27 @@ struct Call<'a> {
     peers: &'a dyn Oracle,
     /// How many are still to be notified.
     left: u32,
-    /// An entry of the dead that was notified in vain: it is freed once another has been notified in its place.
-    debt: Option<(&'a AtomicU64, Word)>,
+    /// Sleepers that were notified and not woken yet.
+    called: Option<Called>,
+    /// Entries of the dead that were notified in vain: each is freed once another has been notified in its place.
+    debts: Vec<(Position, Word)>,
+}
+
+/// Sleepers of one bell.
+#[derive(Clone, Copy)]
+struct Called {
+    /// A position of one of them.
+    at: Position,
+    bits: u32,
 }
 
 impl<'a> Call<'a> {
     /// Notifies in this order; returns the position before which nobody waits any more.
     fn walk(&mut self, positions: impl Iterator<Item = Position>, tail: Position) -> Position {
         for at in positions {
+            if self.left == 0 {
+                self.ring();
+            }
             if self.left == 0 {
                 return at;
             }
@@ -347,34 +370,71 @@ impl<'a> Call<'a> {
             if !seen.waits_at(at) {
                 return;
             }
-            let notified = seen.notified();
             step("waiters.notify");
             // Release: pairs with the waiter's look. Acquire: what comes after is not before.
-            let done = entry.compare_exchange(seen.0, notified.0, AcqRel, Relaxed);
+            let done = entry.compare_exchange(seen.0, seen.notified().0, AcqRel, Relaxed);
             if done.is_err() {
                 continue; // it fell asleep, or has left
             }
-            self.settle_debt();
-            if seen.is_asleep() && !self.wake(entry, notified) {
-                self.debt = Some((entry, notified));
-            } else {
-                self.left -= 1;
+            self.left -= 1;
+            if let Some((dead, word)) = self.debts.pop() {
+                self.waiters.free(self.waiters.ring.entry(dead), word);
+            }
+            if seen.is_asleep() {
+                self.call(at);
             }
             return;
         }
     }
 
-    /// Wakes the waiter of an entry; `false` if it is dead.
-    fn wake(&self, entry: &AtomicU64, notified: Word) -> bool {
-        step("waiters.wake");
-        // Nobody woken: it has not fallen asleep yet, or is just awake at the end of a slice. Or dead.
-        let woken = futex::wake_low(entry, 1) > 0;
-        woken || notified.owner().is_none_or(|who| self.peers.is_alive(who))
+    /// Remembers that the sleeper at `at` is to be woken.
+    fn call(&mut self, at: Position) {
+        let same = |called: &Called| called.at.bell() == at.bell();
+        if !self.called.as_ref().is_some_and(same) {
+            self.ring();
+        }
+        let bits = self.called.map_or(0, |called| called.bits) | at.bit();
+        self.called = Some(Called { at, bits });
     }
 
-    fn settle_debt(&mut self) {
-        if let Some((entry, notified)) = self.debt.take() {
-            self.waiters.free(entry, notified);
+    /// Wakes those that were called. Who of them is dead is taken back: another is to be notified in its place.
+    fn ring(&mut self) {
+        let Some(Called { at, bits }) = self.called.take() else {
+            return;
+        };
+        let bell = &self.waiters.ring.bells[at.bell()];
+        step("waiters.bell");
+        // Release: pairs with the look before the sleep; who sees the old number is woken, or does not fall asleep.
+        bell.fetch_add(1, Release);
+        step("waiters.wake");
+        if futex::wake_bits(bell, bits) < bits.count_ones() {
+            self.look_for_the_dead(at, bits);
+        }
+    }
+
+    /// Some were not asleep: on their way to it, just awake at the end of a slice, or dead.
+    #[cold]
+    fn look_for_the_dead(&mut self, at: Position, bits: u32) {
+        let first = at.index() - at.bit().trailing_zeros() as usize;
+        for index in (first..).take(u32::BITS as usize) {
+            let Some(entry) = self.waiters.ring.entries.get(index) else {
+                return;
+            };
+            let seen = Word(entry.load(Acquire)); // pairs with whoever changed it
+            let called = bits & 1 << (index - first) != 0 && seen.is_notified();
+            let dead = |who| !self.peers.is_alive(who);
+            if called && seen.owner().is_some_and(dead) {
+                self.left = self.left.saturating_add(1);
+                self.debts.push((seen.position(index), seen));
+            }
+        }
+    }
+
+    /// Nobody is left to notify in place of the dead.
+    fn settle(&mut self) {
+        self.ring();
+        for (dead, word) in self.debts.drain(..) {
+            self.waiters.free(self.waiters.ring.entry(dead), word);
         }
     }
 }

@@ -66,6 +66,12 @@ pub(crate) fn usual_pauses() -> u32 {
     machine::pauses_in(DEFAULT_BUDGET.as_nanos() as u64)
 }
 
+/// Lets others have the processor, if any want it.
+#[cold]
+pub(crate) fn let_others() {
+    machine::yield_now();
+}
+
 /// Whether the one waited for can run while the caller spins.
 pub(crate) fn is_worthwhile() -> bool {
     machine::pauses_in(1024) > 0

@@ -43,10 +43,16 @@ fn reason(errno: i32) -> Wake {
     }
 }
 
+const ANY: u32 = libc::FUTEX_BITSET_MATCH_ANY as u32;
+
 pub(super) fn wait(word: &AtomicU32, expected: u32, deadline: Deadline) -> Wake {
+    wait_bits(word, expected, ANY, deadline)
+}
+
+pub(super) fn wait_bits(word: &AtomicU32, expected: u32, bits: u32, deadline: Deadline) -> Wake {
     let limit = deadline.to_timespec();
     // SAFETY: `word` is a live, aligned u32 for the length of the call, `limit` is null or a valid absolute time. The
-    // BITSET form takes CLOCK_MONOTONIC unless FUTEX_CLOCK_REALTIME is given, and a mask of ones waits for any wake.
+    // BITSET form takes CLOCK_MONOTONIC unless FUTEX_CLOCK_REALTIME is given; without a bit it fails.
     let done = unsafe {
         libc::syscall(
             libc::SYS_futex,
@@ -55,7 +61,7 @@ pub(super) fn wait(word: &AtomicU32, expected: u32, deadline: Deadline) -> Wake 
             expected,
             until(&limit),
             ptr::null::<u32>(),
-            libc::FUTEX_BITSET_MATCH_ANY,
+            bits,
         )
     };
     if done == 0 {
@@ -83,6 +89,22 @@ fn low_half(word: &AtomicU64) -> &AtomicU32 {
 pub(super) fn wake(word: &AtomicU32, count: u32) -> u32 {
     // SAFETY: `word` is a live, aligned u32; FUTEX_WAKE reads nothing but its address.
     let woken = unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, count) };
+    u32::try_from(woken).unwrap_or(0)
+}
+
+pub(super) fn wake_bits(word: &AtomicU32, bits: u32) -> u32 {
+    // SAFETY: `word` is a live, aligned u32, of which the kernel takes the address only; time and second word are unused.
+    let woken = unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            word.as_ptr(),
+            libc::FUTEX_WAKE_BITSET,
+            i32::MAX,
+            ptr::null::<libc::timespec>(),
+            ptr::null::<u32>(),
+            bits,
+        )
+    };
     u32::try_from(woken).unwrap_or(0)
 }
 

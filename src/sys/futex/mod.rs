@@ -69,6 +69,21 @@ pub(crate) fn wake(word: &AtomicU32, count: u32) -> u32 {
     kernel::wake(word, count)
 }
 
+/// As [`wait`], for a [`wake_bits`] with one of these bits; those of others do not disturb the sleep.
+pub(crate) fn wait_bits(word: &AtomicU32, expected: u32, bits: u32, deadline: Deadline) -> Wake {
+    if deadline == Deadline::NOW {
+        return Wake::TimedOut;
+    }
+    step("futex.wait_bits");
+    kernel::wait_bits(word, expected, bits, deadline)
+}
+
+/// Wakes every sleeper of `word` that waits for one of these bits, and returns how many there were.
+pub(crate) fn wake_bits(word: &AtomicU32, bits: u32) -> u32 {
+    step("futex.wake_bits");
+    kernel::wake_bits(word, bits)
+}
+
 /// As [`wait`], on the low half of a word of 64 bits: the half that the kernel knows.
 pub(crate) fn wait_low(word: &AtomicU64, expected: u32, deadline: Deadline) -> Wake {
     if deadline == Deadline::NOW {

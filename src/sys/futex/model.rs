@@ -10,6 +10,7 @@ use std::ptr;
 
 struct Sleeper {
     addresses: Vec<usize>,
+    bits: u32,
     woken: Arc<Condvar>,
     ticket: u64,
 }
@@ -28,23 +29,31 @@ fn address<T>(word: &T) -> usize {
     ptr::from_ref(word).addr()
 }
 
-pub(super) fn wait(word: &AtomicU32, expected: u32, _: Deadline) -> Wake {
-    sleep(vec![address(word)], || word.load(SeqCst) == expected)
+const ANY: u32 = u32::MAX;
+
+pub(super) fn wait(word: &AtomicU32, expected: u32, deadline: Deadline) -> Wake {
+    wait_bits(word, expected, ANY, deadline)
+}
+
+pub(super) fn wait_bits(word: &AtomicU32, expected: u32, bits: u32, _: Deadline) -> Wake {
+    sleep(vec![address(word)], bits, || word.load(SeqCst) == expected)
 }
 
 pub(super) fn wait_low(word: &AtomicU64, expected: u32, _: Deadline) -> Wake {
-    sleep(vec![address(word)], || word.load(SeqCst) as u32 == expected)
+    sleep(vec![address(word)], ANY, || {
+        word.load(SeqCst) as u32 == expected
+    })
 }
 
 pub(super) fn wait_any(watches: &[Watch<'_>], _: Deadline) -> Result<Wake, Unsupported> {
     let addresses = watches.iter().map(|w| address(w.word)).collect();
-    Ok(sleep(addresses, || {
+    Ok(sleep(addresses, ANY, || {
         watches.iter().all(|w| w.word.load(SeqCst) == w.expected)
     }))
 }
 
 /// Compares and goes to sleep under the one lock, as the kernel does: a wake falls before both or after both.
-fn sleep(addresses: Vec<usize>, unchanged: impl FnOnce() -> bool) -> Wake {
+fn sleep(addresses: Vec<usize>, bits: u32, unchanged: impl FnOnce() -> bool) -> Wake {
     let mut sleepers = SLEEPERS.lock().unwrap();
     if !unchanged() {
         return Wake::Changed;
@@ -54,6 +63,7 @@ fn sleep(addresses: Vec<usize>, unchanged: impl FnOnce() -> bool) -> Wake {
     let woken = Arc::new(Condvar::new());
     sleepers.asleep.push(Sleeper {
         addresses,
+        bits,
         woken: woken.clone(),
         ticket,
     });
@@ -64,18 +74,22 @@ fn sleep(addresses: Vec<usize>, unchanged: impl FnOnce() -> bool) -> Wake {
 }
 
 pub(super) fn wake(word: &AtomicU32, count: u32) -> u32 {
-    wake_at(address(word), count)
+    wake_at(address(word), ANY, count)
+}
+
+pub(super) fn wake_bits(word: &AtomicU32, bits: u32) -> u32 {
+    wake_at(address(word), bits, u32::MAX)
 }
 
 pub(super) fn wake_low(word: &AtomicU64, count: u32) -> u32 {
-    wake_at(address(word), count)
+    wake_at(address(word), ANY, count)
 }
 
-fn wake_at(address: usize, count: u32) -> u32 {
+fn wake_at(address: usize, bits: u32, count: u32) -> u32 {
     let mut sleepers = SLEEPERS.lock().unwrap();
     let mut woken = 0;
     while woken < count {
-        let hit = |s: &Sleeper| s.addresses.contains(&address);
+        let hit = |s: &Sleeper| s.addresses.contains(&address) && s.bits & bits != 0;
         let Some(at) = sleepers.asleep.iter().position(hit) else {
             break;
         };
