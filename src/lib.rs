@@ -126,6 +126,7 @@
 //! | count together | [`Value`]: a number or a `bool` that is its own atomic |
 //! | wait for each other | [`Barrier`], and what it does when a party dies |
 //! | wait for something that happens, or for so many steps | [`Event`], [`Latch`]; [`Until`] also ends a wait with a process |
+//! | let only so many in, or count signals | [`Semaphore`] |
 //! | keep several of these together, under one name | [`Shared`], [`shared!`] for a struct of your own |
 //! | know what can be sent | [`Message`], [`message!`] for types of your own, [`Bytes`] |
 //! | meet by name | [`Queue::create`], [`Queue::open`], [`objects`], [`gc`] |
@@ -175,6 +176,8 @@ mod queue;
 #[cfg(not(loom))]
 mod reentrant;
 #[cfg(not(loom))]
+mod semaphore;
+#[cfg(not(loom))]
 mod shared;
 
 #[cfg(not(loom))]
@@ -215,6 +218,8 @@ pub use queue::{
 pub use reentrant::{ReentrantGuard, ReentrantLock};
 #[cfg(not(loom))]
 pub use rkyv;
+#[cfg(not(loom))]
+pub use semaphore::{OverRelease, Semaphore};
 #[cfg(not(loom))]
 pub use shared::{Shared, SharedStruct};
 #[cfg(not(loom))]

@@ -9,8 +9,11 @@ mod event;
 #[cfg(not(loom))]
 mod hold;
 mod latch;
+mod line;
 mod lock;
 mod patience;
+mod semaphore;
+mod turnstile;
 mod waiter;
 mod waiters;
 mod word;
@@ -28,6 +31,7 @@ pub(crate) use event::RawEvent;
 pub(crate) use hold::{Damage, RawHold};
 pub(crate) use latch::{RawLatch, TooFew};
 pub(crate) use lock::{Adoption, RawLock, Refused};
+pub(crate) use semaphore::{RawSemaphore, TooMany};
 pub(crate) use waiters::{Outcome, Ticket, WaiterRing, Waiters};
 pub(crate) use word::Owner;
 
@@ -35,3 +39,5 @@ pub(crate) use word::Owner;
 mod loom_event;
 #[cfg(all(test, loom))]
 mod loom_lock;
+#[cfg(all(test, loom))]
+mod loom_semaphore;
