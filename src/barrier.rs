@@ -12,7 +12,7 @@ use crate::segment::layout::{Offset, fingerprint};
 use crate::segment::{Kind, Place, Segment};
 use crate::sync::{Call, MOST_PARTIES, RawBarrier, Watch, barrier_room};
 use crate::sys::clock::Deadline;
-use crate::tenancy::{Form, RawHandle, Small, Tenant};
+use crate::tenancy::{Form, Maker, Opener, Plan, RawHandle, SharedField, Small, Tenant};
 use crate::{Error, ErrorKind, Result, Until};
 use attendance::Attendance;
 pub use error::{BarrierError, BrokenBy};
@@ -460,6 +460,39 @@ impl Handle for Barrier {
 }
 
 handle_message!([] Barrier, "Barrier", []);
+
+/// For how many parties a barrier has room that is a field of a struct.
+const PARTIES_OF_FIELD: u32 = 64;
+
+/// The room must be known before the number of parties. Who opens the struct may never come to the barrier, and is a
+/// party from its first wait on.
+impl SharedField for Barrier {
+    /// For how many parties it is: 1 to 64.
+    type Init = u32;
+
+    fn plan(plan: &mut Plan) {
+        plan.noun(&field_form());
+    }
+
+    fn make(&parties: &u32, maker: &mut Maker<'_>) -> Result<()> {
+        if parties > PARTIES_OF_FIELD {
+            let text = format!(
+                "a barrier in a struct is for 1 to {PARTIES_OF_FIELD} parties, not for {parties}"
+            );
+            return Err(Error::new(ErrorKind::InvalidInput, text));
+        }
+        form(parties)?;
+        maker.noun(&field_form(), prepare(parties))
+    }
+
+    fn open(opener: &mut Opener<'_>) -> Result<Self> {
+        Self::on(opener.noun(&field_form())?, false)
+    }
+}
+
+fn field_form() -> Form {
+    form(PARTIES_OF_FIELD).expect("a barrier can be for so many")
+}
 
 fn form(parties: u32) -> Result<Form> {
     if !(1..=MOST_PARTIES).contains(&parties) {

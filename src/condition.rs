@@ -13,7 +13,7 @@ use crate::message::{HandlePair, Plain, handle_pair_message, plain_fingerprint, 
 use crate::segment::layout::fingerprint;
 use crate::segment::{Kind, Place, Segment};
 use crate::sync::{Outcome, Parts, RawCondition, Ticket, WaiterRing, Waiters};
-use crate::tenancy::{Form, RawHandle, Small, Tenant};
+use crate::tenancy::{Form, Maker, Opener, Plan, RawHandle, SharedField, Small, Tenant};
 use crate::{Result, Until};
 pub use error::{ConditionError, ConditionTimeoutError};
 pub use guard::ConditionGuard;
@@ -421,6 +421,22 @@ impl<T: Plain> HandlePair for Condition<T> {
 }
 
 handle_pair_message!([T: Plain] Condition<T>, "Condition", []);
+
+impl<T: Plain> SharedField for Condition<T> {
+    type Init = T;
+
+    fn plan(plan: &mut Plan) {
+        plan.noun(&form::<T>());
+    }
+
+    fn make(value: &T, maker: &mut Maker<'_>) -> Result<()> {
+        maker.noun(&form::<T>(), |segment, data| init(segment, data, value))
+    }
+
+    fn open(opener: &mut Opener<'_>) -> Result<Self> {
+        Self::alone(opener.noun(&form::<T>())?)
+    }
+}
 
 fn parts<T: Plain>() -> Parts {
     RawCondition::parts(size_of::<T>() as u64, align_of::<T>() as u64)

@@ -11,7 +11,7 @@ use crate::lock::{Lock, LockError, LockGuard, LockTimeoutError, TryLockError, pu
 use crate::message::{Handle, Plain, handle_message, plain_fingerprint, plain_name};
 use crate::segment::{Kind, Place, Segment};
 use crate::sync::{Damage, RawHold};
-use crate::tenancy::{Form, RawHandle, Small};
+use crate::tenancy::{Form, Maker, Opener, Plan, RawHandle, SharedField, Small};
 pub use guard::ReentrantGuard;
 
 /// A lock with data that the thread which holds it may take again, as often as it likes.
@@ -357,6 +357,22 @@ impl<T: Plain> Handle for ReentrantLock<T> {
 }
 
 handle_message!([T: Plain] ReentrantLock<T>, "ReentrantLock", []);
+
+impl<T: Plain> SharedField for ReentrantLock<T> {
+    type Init = T;
+
+    fn plan(plan: &mut Plan) {
+        plan.noun(&form::<T>());
+    }
+
+    fn make(value: &T, maker: &mut Maker<'_>) -> Result<()> {
+        maker.noun(&form::<T>(), |segment, place| init(segment, place, value))
+    }
+
+    fn open(opener: &mut Opener<'_>) -> Result<Self> {
+        Self::on(opener.noun(&form::<T>())?)
+    }
+}
 
 /// How far the data are behind the holder's notes.
 const fn before_data<T: Plain>() -> u64 {

@@ -5,7 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use multiproc::{
-    Event, Latch, Lock, LockError, Process, Queue, Shared, SharedStruct, TryLockError, Value,
+    Barrier, Condition, Event, Latch, Lock, LockError, Process, Queue, ReentrantLock, Shared,
+    SharedStruct, TryLockError, Value,
 };
 
 /// Longer than anything here takes, on the slowest machine.
@@ -42,6 +43,14 @@ multiproc::shared! {
     }
 
     struct Nothing from NothingInit {}
+
+    /// What one can wait for.
+    struct Waits from WaitsInit {
+        stock: Condition<u64>,
+        count: ReentrantLock<u32>,
+        start: Barrier,
+        left: Latch,
+    }
 }
 
 fn job() -> JobInit {
@@ -145,6 +154,111 @@ fn processes_share(job: &Shared<Job>) {
 fn processes_share_a_struct_with_and_without_a_name() {
     processes_share(&Shared::new(job()).unwrap());
     processes_share(&Shared::create(&name("work"), job()).unwrap());
+}
+
+fn take_part(waits: Shared<Waits>) -> multiproc::Result<bool> {
+    let turn = waits.start.wait()?;
+    let mut stock = waits.stock.lock()?;
+    while *stock == 0 {
+        stock.wait()?;
+    }
+    *stock -= 1;
+    drop(stock);
+    let outer = waits.count.lock()?;
+    let inner = waits.count.lock()?;
+    inner.set(inner.get() + 1);
+    drop((inner, outer));
+    waits.left.count_down().expect("three of us");
+    Ok(turn.is_leader())
+}
+
+fn can_be_waited_for(waits: &Shared<Waits>) {
+    let workers = [0; 3].map(|_| Process::spawn(take_part, (waits.clone(),)).unwrap());
+    for _ in 0..3 {
+        *waits.stock.lock().unwrap() += 1;
+        waits.stock.notify_one();
+    }
+    waits.left.wait_timeout(PATIENCE).unwrap();
+    let leaders = workers.iter().map(|worker| worker.join().unwrap());
+    assert_eq!(leaders.filter(|&leads| leads).count(), 1);
+    assert_eq!(waits.count.lock().unwrap().get(), 3);
+    assert_eq!(*waits.stock.lock().unwrap(), 0);
+}
+
+#[test]
+fn whatever_waits_can_be_a_field() {
+    let init = |parties| WaitsInit {
+        stock: 0,
+        count: 0,
+        start: parties,
+        left: 3,
+    };
+    can_be_waited_for(&Shared::new(init(3)).unwrap());
+    can_be_waited_for(&Shared::create(&name("waits"), init(3)).unwrap());
+    for parties in [0, 65] {
+        let refused = Shared::<Waits>::new(init(parties)).unwrap_err();
+        assert_eq!(refused.kind(), multiproc::ErrorKind::InvalidInput);
+    }
+}
+
+fn hold_all(waits: Shared<Waits>) {
+    let _stock = waits.stock.lock().unwrap();
+    let _count = waits.count.lock().unwrap();
+    waits.left.count_down().unwrap();
+    loop {
+        thread::park();
+    }
+}
+
+#[test]
+fn every_field_says_that_its_holder_died() {
+    let waits = Shared::<Waits>::new(WaitsInit {
+        stock: 5,
+        count: 6,
+        start: 2,
+        left: 1,
+    });
+    let waits = waits.unwrap();
+    let holder = Process::spawn(hold_all, (waits.clone(),)).unwrap();
+    waits.left.wait_timeout(PATIENCE).unwrap();
+    holder.kill().unwrap();
+    let died = |told: Result<(), LockError>| matches!(told, Err(LockError::OwnerDied { .. }));
+    assert!(died(waits.stock.lock().map(drop)));
+    assert!(died(waits.count.lock().map(drop)));
+    drop(waits.stock.reset(0).unwrap());
+    drop(waits.count.reset(0).unwrap());
+    assert_eq!(*waits.stock.lock().unwrap(), 0);
+    assert_eq!(waits.count.lock().unwrap().get(), 0);
+}
+
+fn send_conditions(post: Queue<Condition<u64>>) -> multiproc::Result<()> {
+    for _ in 0..2 {
+        let condition = post.get_owned()?;
+        *condition.lock()? += 1;
+        condition.notify_all();
+    }
+    Ok(())
+}
+
+#[test]
+fn conditions_travel_from_their_struct_and_beside_its_lock() {
+    multiproc::shared! {
+        struct Store from StoreInit { stock: Condition<u64>, money: Lock<u64> }
+    }
+    let store = Shared::<Store>::new(StoreInit { stock: 0, money: 5 }).unwrap();
+    let earned = Condition::with_lock(&store.money).unwrap();
+    let post = Queue::new(2).unwrap();
+    post.put(&store.stock).unwrap();
+    post.put(&earned).unwrap();
+    let child = Process::spawn(send_conditions, (post.clone(),)).unwrap();
+    let mut money = earned.lock().unwrap();
+    while *money == 5 {
+        money.wait_timeout(PATIENCE).unwrap();
+    }
+    drop(money);
+    child.join().unwrap();
+    assert_eq!(*store.stock.lock().unwrap(), 1);
+    assert_eq!(*store.money.lock().unwrap(), 6);
 }
 
 // Fields by themselves.

@@ -246,9 +246,10 @@ impl Small {
         self.place
     }
 
-    /// How many bytes it has, at least as many as were asked for.
+    /// How many bytes there are from its beginning, at least as many as were asked for.
     pub(crate) fn len(&self) -> u64 {
-        self.object.place().1
+        let (whole, len) = self.object.place();
+        len - (self.place - whole)
     }
 
     /// Where its data begin.
