@@ -380,6 +380,9 @@ impl Barrier {
 
     /// Makes the barrier whole and empty, and forgets the parties that are gone. Who waits for it now gets
     /// [`BrokenBy::Reset`], or why the barrier was broken before.
+    ///
+    /// When several parties reset a broken barrier, the last to do so breaks it for those who wait again already: let one
+    /// of them do it, or look at [`is_broken`](Barrier::is_broken) first.
     pub fn reset(&self) {
         // First, or the next round would break for them again.
         self.attendance

@@ -94,6 +94,11 @@ impl Stage<'_> {
             || shared.go_on.is_open()));
     }
 
+    /// Whether there is an actor, and it is at it.
+    pub fn is_at_it(&self) -> bool {
+        self.shared.at_it.is_open()
+    }
+
     /// The object is there for a process that the keeper has forked before it joined.
     pub fn prepared(&self) {
         self.shared.prepared.open();

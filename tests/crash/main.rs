@@ -6,6 +6,8 @@
 
 #[cfg(debug_assertions)]
 mod asleep;
+#[cfg(debug_assertions)]
+mod barrier;
 #[path = "../common/mod.rs"]
 mod common;
 #[cfg(debug_assertions)]

@@ -4,6 +4,7 @@
 //! `MULTIPROC_KILLS=100` is the number of kills per role; docs/testing.md says how to run a million, and how a wait for
 //! the dead is told from one for the machine.
 
+mod barrier;
 mod cell;
 #[path = "../common/mod.rs"]
 mod common;
@@ -20,6 +21,10 @@ mod witness;
 
 fn main() -> std::process::ExitCode {
     common::runner::run(&[
+        ("barrier_waiters_killed", barrier::waiters_killed),
+        ("barrier_latecomers_killed", barrier::latecomers_killed),
+        ("barrier_actors_killed", barrier::actors_killed),
+        ("barrier_creators_killed", barrier::creators_killed),
         ("lock_holders_killed", lock::holders_killed),
         ("lock_waiters_killed", lock::waiters_killed),
         ("lock_users_killed", lock::hurried_killed),
