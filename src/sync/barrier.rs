@@ -226,9 +226,9 @@ impl RawBarrier {
         }
     }
 
-    /// Has every sleeper look about.
+    /// Has every sleeper look about, also those of a round that the dead ended without waking them.
     pub(super) fn stir(&self) {
-        self.wake(self.load());
+        self.wake_all();
     }
 
     /// Waits until the round of `mine` has ended.

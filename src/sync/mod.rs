@@ -36,6 +36,8 @@ pub(crate) use waiters::{Outcome, Ticket, WaiterRing, Waiters};
 pub(crate) use word::Owner;
 
 #[cfg(all(test, loom))]
+mod loom_barrier;
+#[cfg(all(test, loom))]
 mod loom_event;
 #[cfg(all(test, loom))]
 mod loom_lock;

@@ -159,8 +159,10 @@ impl Parties<'_> {
             let is_its = |seen: Row| seen.is(PRESENT) && seen.who() == Some(dead);
             row.update(|seen| is_its(seen).then(|| seen.become_(DEAD)));
         }
-        self.barrier.end_action_of(dead, self.pid(dead));
-        self.barrier.stir();
+        if self.find(|row| row.who() == Some(dead)).is_some() {
+            self.barrier.end_action_of(dead, self.pid(dead));
+            self.barrier.stir();
+        }
     }
 
     /// Empties the rows of all who are gone.
