@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use multiproc::{Lock, Queue};
+use multiproc::{Barrier, Lock, Queue};
 
 use crate::common::board::{Board, Gate, Zeroed, eventually};
 use crate::common::child::{Child, End};
@@ -18,9 +18,12 @@ struct Shared {
     go: Gate,
     stop: Gate,
     there: AtomicU64,
+    /// Of the indices that a barrier gave.
+    sum: AtomicU64,
+    squares: AtomicU64,
 }
 
-// SAFETY: gates and an atomic.
+// SAFETY: gates and atomics.
 unsafe impl Zeroed for Shared {}
 
 /// Starts `count` processes of `body` and waits until each has said that it is there.
@@ -87,6 +90,51 @@ pub fn many_processes_count_exactly() {
         "  {processes} processes: {expected} increments in {:.2}s",
         begin.elapsed().as_secs_f64()
     );
+}
+
+/// Threads of each process at the barrier.
+const THREADS: u64 = 50;
+
+/// A thousand threads of twenty processes meet, three times: each passes, and every index is given once.
+pub fn a_thousand_meet_at_a_barrier() {
+    let _folder = Folder::enter();
+    let shared = Board::<Shared>::new();
+    let processes = size("MULTIPROC_WAITERS", 1000).div_ceil(THREADS);
+    let keeper = keeper(&shared, |shared| {
+        let parties = (size("MULTIPROC_WAITERS", 1000).div_ceil(THREADS) * THREADS) as u32;
+        let barrier = Barrier::create("crowd", parties).expect("create");
+        shared.ready.open();
+        waits(&shared.stop);
+        assert_eq!((barrier.waiting(), barrier.is_broken()), (0, false));
+        let n = u64::from(parties);
+        assert_eq!(shared.sum.load(SeqCst), 3 * n * (n - 1) / 2);
+        assert_eq!(
+            shared.squares.load(SeqCst),
+            3 * (n - 1) * n * (2 * n - 1) / 6
+        );
+    });
+    let begin = Instant::now();
+    let children = crowd(&shared, processes, |shared| {
+        let barrier = Barrier::open("crowd").expect("open");
+        shared.there.fetch_add(1, SeqCst);
+        std::thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| (0..3).for_each(|_| meet(&barrier, shared)));
+            }
+        });
+    });
+    settle(&shared, children, keeper);
+    println!(
+        "  {processes} processes of {THREADS} threads: 3 rounds in {:.2}s",
+        begin.elapsed().as_secs_f64()
+    );
+}
+
+fn meet(barrier: &Barrier, shared: &Shared) {
+    let turn = barrier.wait_timeout(LONG).expect("nobody dies here");
+    let index = u64::from(turn.index());
+    shared.sum.fetch_add(index, SeqCst);
+    shared.squares.fetch_add(index * index, SeqCst);
 }
 
 /// What a crowd of idle sleepers may cost, in thousandths of one processor. A debug build takes its time.

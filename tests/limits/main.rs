@@ -17,6 +17,10 @@ fn main() -> std::process::ExitCode {
             crowds::many_processes_count_exactly,
         ),
         (
+            "a_thousand_meet_at_a_barrier",
+            crowds::a_thousand_meet_at_a_barrier,
+        ),
+        (
             "idle_waiters_of_a_queue_cost_little",
             crowds::idle_consumers_cost_little,
         ),
