@@ -11,7 +11,7 @@ use crate::segment::{Kind, Place, Segment};
 use crate::sync::{RawSemaphore, TooMany};
 use crate::sys::clock::Deadline;
 use crate::sys::until::Over;
-use crate::tenancy::{Form, RawHandle, Small, Tenant};
+use crate::tenancy::{Form, Maker, Opener, Plan, RawHandle, SharedField, Small, Tenant};
 use crate::{Error, ErrorKind, Result, TimedOut, Until, WaitError};
 pub use error::OverRelease;
 
@@ -374,6 +374,24 @@ impl Handle for Semaphore {
 }
 
 handle_message!([] Semaphore, "Semaphore", []);
+
+impl SharedField for Semaphore {
+    /// How many permits there are.
+    type Init = u32;
+
+    fn plan(plan: &mut Plan) {
+        plan.noun(&form());
+    }
+
+    fn make(&value: &u32, maker: &mut Maker<'_>) -> Result<()> {
+        let value = checked(value)?;
+        maker.noun(&form(), |segment, place| begin(segment, place, value))
+    }
+
+    fn open(opener: &mut Opener<'_>) -> Result<Self> {
+        Ok(Self::on(opener.noun(&form())?))
+    }
+}
 
 fn form() -> Form {
     Form {

@@ -5,8 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use multiproc::{
-    Barrier, Condition, Event, Latch, Lock, LockError, Process, Queue, ReentrantLock, Shared,
-    SharedStruct, TryLockError, Value,
+    Barrier, Condition, Event, Latch, Lock, LockError, Process, Queue, ReentrantLock, Semaphore,
+    Shared, SharedStruct, TryLockError, Value,
 };
 
 /// Longer than anything here takes, on the slowest machine.
@@ -49,6 +49,7 @@ multiproc::shared! {
         stock: Condition<u64>,
         count: ReentrantLock<u32>,
         start: Barrier,
+        room: Semaphore,
         left: Latch,
     }
 }
@@ -164,10 +165,12 @@ fn take_part(waits: Shared<Waits>) -> multiproc::Result<bool> {
     }
     *stock -= 1;
     drop(stock);
+    waits.room.acquire();
     let outer = waits.count.lock()?;
     let inner = waits.count.lock()?;
     inner.set(inner.get() + 1);
     drop((inner, outer));
+    waits.room.release(1)?;
     waits.left.count_down().expect("three of us");
     Ok(turn.is_leader())
 }
@@ -191,6 +194,7 @@ fn whatever_waits_can_be_a_field() {
         stock: 0,
         count: 0,
         start: parties,
+        room: 1,
         left: 3,
     };
     can_be_waited_for(&Shared::new(init(3)).unwrap());
@@ -216,6 +220,7 @@ fn every_field_says_that_its_holder_died() {
         stock: 5,
         count: 6,
         start: 2,
+        room: 0,
         left: 1,
     });
     let waits = waits.unwrap();
