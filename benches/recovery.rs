@@ -7,7 +7,7 @@ mod harness;
 
 use harness::ours::fresh_name;
 use harness::{Backoff, Bench, Percentiles, Shared, Victim, busy_wait, nanos, ticks};
-use multiproc::{Lock, LockError, Queue};
+use multiproc::{Barrier, BarrierError, Condition, Lock, LockError, Queue, ReentrantLock};
 
 /// How long the survivor has been waiting when the holder is killed: long enough to have fallen asleep.
 const ASLEEP: Duration = Duration::from_millis(2);
@@ -27,6 +27,10 @@ fn main() {
     row("holder of a lock", rounds, 1e6, lock);
     row("consumer with a message in hand", rounds, 1e7, consumer);
     row("producer within a claim", rounds, 1e7, producer);
+    row("holder of a reentrant lock", rounds, 1e7, reentrant);
+    row("holder of a condition", rounds, 1e7, condition);
+    row("the one who was notified", rounds, 1e7, notified);
+    row("party of a barrier", rounds, 1e7, party);
 }
 
 fn row(name: &str, rounds: usize, limit: f64, scene: fn(&str, &Stage) -> f64) {
@@ -89,6 +93,96 @@ fn producer(name: &str, stage: &Stage) -> f64 {
     let queue = Queue::<u64>::open(name).expect("the victim's queue");
     queue.put(8).expect("room");
     survive(stage, victim, || assert_eq!(queue.get_owned(), Ok(8)))
+}
+
+fn reentrant(name: &str, stage: &Stage) -> f64 {
+    let victim = Victim::start(0, || {
+        let lock = ReentrantLock::create(name, 7_u64).expect("a lock");
+        let outer = lock.lock().expect("a free lock");
+        hold(stage, (lock.lock().expect("once more"), outer));
+    });
+    await_set(&stage.held);
+    let lock = ReentrantLock::<u64>::open(name).expect("the victim's lock");
+    survive(stage, victim, || {
+        let outcome = lock.lock();
+        assert!(
+            matches!(outcome, Err(LockError::OwnerDied { .. })),
+            "a lock whose holder died"
+        );
+    })
+}
+
+fn condition(name: &str, stage: &Stage) -> f64 {
+    let victim = Victim::start(0, || {
+        let condition = Condition::create(name, 7_u64).expect("a condition");
+        hold(stage, condition.lock().expect("a free lock"));
+    });
+    await_set(&stage.held);
+    let condition = Condition::<u64>::open(name).expect("the victim's condition");
+    survive(stage, victim, || {
+        let outcome = condition.lock();
+        assert!(
+            matches!(outcome, Err(LockError::OwnerDied { .. })),
+            "a lock whose holder died"
+        );
+    })
+}
+
+/// The victim is stopped when it is notified, so the notification is still its own when it dies; the survivor waits
+/// behind it.
+fn notified(name: &str, stage: &Stage) -> f64 {
+    let victim = Victim::start(0, || {
+        let condition = Condition::create(name, 0_u64).expect("a condition");
+        let mut guard = condition.lock().expect("a free lock");
+        stage.held.store(1, Ordering::Release);
+        *guard = 1;
+        guard.wait().expect("nobody else dies");
+    });
+    await_set(&stage.held);
+    let condition = Condition::<u64>::open(name).expect("the victim's condition");
+    while *condition.lock().expect("given up in the wait") == 0 {
+        std::thread::yield_now();
+    }
+    victim.stop();
+    survive_notified(stage, victim, &condition)
+}
+
+fn survive_notified(stage: &Stage, victim: Victim, condition: &Condition<u64>) -> f64 {
+    let killer = Victim::start(1, || {
+        await_set(&stage.waiting);
+        // Given up, so the survivor is in line behind the victim, who gets the only notification.
+        drop(condition.lock().expect("given up in the wait"));
+        assert!(condition.notify_one());
+        busy_wait(ASLEEP);
+        stage.killed.store(ticks(), Ordering::Release);
+        victim.kill();
+    });
+    let mut guard = condition.lock().expect("nobody has it");
+    stage.waiting.store(1, Ordering::Release);
+    guard.wait().expect("nobody dies with the lock");
+    let now = ticks();
+    drop(guard);
+    killer.reap();
+    victim.reap();
+    nanos(now - stage.killed.load(Ordering::Acquire))
+}
+
+fn party(name: &str, stage: &Stage) -> f64 {
+    let victim = Victim::start(0, || {
+        let barrier = Barrier::open_or_create(name, 2).expect("a barrier");
+        barrier.wait().expect("both come");
+        hold(stage, barrier);
+    });
+    let barrier = Barrier::open_or_create(name, 2).expect("a barrier");
+    barrier.wait().expect("both come");
+    await_set(&stage.held);
+    survive(stage, victim, || {
+        let outcome = barrier.wait();
+        assert!(
+            matches!(outcome, Err(BarrierError::PeerDied { .. })),
+            "a barrier whose party died"
+        );
+    })
 }
 
 /// Keeps `held` until the process is killed.

@@ -166,6 +166,16 @@ impl Victim {
         unsafe { libc::kill(self.0, libc::SIGKILL) };
     }
 
+    /// Stops it by SIGSTOP; when this returns it runs no more.
+    pub fn stop(self) {
+        let mut status = 0;
+        // SAFETY: no pointers but `status`, which is writable; the child is ours.
+        unsafe {
+            libc::kill(self.0, libc::SIGSTOP);
+            libc::waitpid(self.0, &raw mut status, libc::WUNTRACED);
+        }
+    }
+
     /// Waits for its end, whatever it was.
     pub fn reap(self) {
         let mut status = 0;
