@@ -8,6 +8,7 @@ mod harness;
 mod barrier;
 mod flag;
 mod notify;
+mod pairs;
 mod wake;
 
 fn main() {
@@ -16,4 +17,5 @@ fn main() {
     flag::rows(&mut bench);
     notify::rows(&mut bench);
     barrier::rows(&mut bench);
+    pairs::rows(&mut bench);
 }
