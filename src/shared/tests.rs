@@ -3,7 +3,7 @@
 use super::*;
 use crate::segment::Kind;
 use crate::tenancy::object::repair_of;
-use crate::{Event, Lock, LockError, Value};
+use crate::{Event, Lock, TryLockError, Value};
 use std::sync::mpsc;
 use std::thread;
 
@@ -84,9 +84,9 @@ fn the_sweep_finds_the_locks_of_a_struct() {
     let tenant = outer.whole.home.tenant();
     assert!(outer.first.try_lock().is_err());
     repair_of(Kind::Shared).repair(tenant.segment(), tenant.me());
-    let died = |refused| matches!(refused, Err(LockError::OwnerDied { .. }));
-    assert!(died(outer.first.lock().map(drop)));
-    assert!(died(outer.inner.lock.lock().map(drop)));
+    let died = |refused| matches!(refused, Err(TryLockError::OwnerDied { .. }));
+    assert!(died(outer.first.try_lock().map(drop)));
+    assert!(died(outer.inner.lock.try_lock().map(drop)));
     drop(ask);
     holder.join().unwrap();
 }
