@@ -126,7 +126,7 @@
 //! | count together | [`Value`]: a number or a `bool` that is its own atomic |
 //! | wait for each other | [`Barrier`], and what it does when a party dies |
 //! | wait for something that happens, or for so many steps | [`Event`], [`Latch`]; [`Until`] also ends a wait with a process |
-//! | let only so many in, or count signals | [`Semaphore`] |
+//! | let only so many in, or count signals | [`BoundedSemaphore`], whose permits come back from the dead; [`Semaphore`] |
 //! | keep several of these together, under one name | [`Shared`], [`shared!`] for a struct of your own |
 //! | know what can be sent | [`Message`], [`message!`] for types of your own, [`Bytes`] |
 //! | meet by name | [`Queue::create`], [`Queue::open`], [`objects`], [`gc`] |
@@ -219,7 +219,7 @@ pub use reentrant::{ReentrantGuard, ReentrantLock};
 #[cfg(not(loom))]
 pub use rkyv;
 #[cfg(not(loom))]
-pub use semaphore::{OverRelease, Semaphore};
+pub use semaphore::{BoundedSemaphore, OverRelease, Permit, Permits, Semaphore};
 #[cfg(not(loom))]
 pub use shared::{Shared, SharedStruct};
 #[cfg(not(loom))]

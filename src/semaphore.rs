@@ -1,6 +1,8 @@
-//! [`Semaphore`]: permits that anyone takes and anyone gives.
+//! [`Semaphore`]: permits that anyone takes and anyone gives; [`BoundedSemaphore`]: permits that have owners.
 
+mod bounded;
 mod error;
+mod permit;
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -13,7 +15,9 @@ use crate::sys::clock::Deadline;
 use crate::sys::until::Over;
 use crate::tenancy::{Form, Maker, Opener, Plan, RawHandle, SharedField, Small, Tenant};
 use crate::{Error, ErrorKind, Result, TimedOut, Until, WaitError};
+pub use bounded::BoundedSemaphore;
 pub use error::OverRelease;
+pub use permit::{Permit, Permits};
 
 /// A number of permits that processes take and give, as Python's `Semaphore`: anyone may give, whoever took.
 ///
@@ -35,7 +39,7 @@ pub use error::OverRelease;
 /// # When a process dies
 ///
 /// The value is exact: whoever is killed has taken or given his permits, or has not. Permits have no owners here, so those
-/// that the dead had taken do not come back: where they should, take a bounded semaphore. Whoever was killed
+/// that the dead had taken do not come back: where they should, take a [`BoundedSemaphore`]. Whoever was killed
 /// between giving and waking, or after he was woken, delays the others by 100 ms at most.
 ///
 /// # Waiting and cost

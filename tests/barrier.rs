@@ -402,8 +402,7 @@ fn who_passes_the_handle_on_and_leaves_is_not_missed() {
         Ok(())
     }
     fn take_and_wait(post: Queue<Barrier>) -> multiproc::Result<u32> {
-        let barrier =
-            post.process(|message| -> multiproc::Result<_> { Ok(message.to_owned()?) })?;
+        let barrier = post.process(|message| -> multiproc::Result<_> { message.to_owned() })?;
         Ok(barrier.wait()?.index())
     }
     let (barrier, post) = (Barrier::new(2).unwrap(), Queue::new(1).unwrap());

@@ -4,7 +4,9 @@ use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 
-use multiproc::{Bytes, Event, Latch, Lock, Message, Queue, Shared, Value};
+use multiproc::{
+    BoundedSemaphore, Bytes, Event, Latch, Lock, Message, Queue, Semaphore, Shared, Value,
+};
 
 /// The file of a named object, read by position.
 struct Object {
@@ -318,4 +320,32 @@ fn shared_structs_lie_where_the_page_says() {
     let guard = job.pair.lock().unwrap();
     assert_eq!(object.u64(lock) >> 52, 1, "held by the first member");
     drop(guard);
+}
+
+#[test]
+fn semaphores_lie_where_the_page_says() {
+    let name = format!("layout-semaphore-{}", std::process::id());
+    let semaphore = Semaphore::create(&name, 7).unwrap();
+    let object = Object::open(&name);
+    object.check_header(10, "permits", fnv("Semaphore"), [0; 8]);
+    semaphore.acquire_many(2);
+    assert_eq!(object.u64(4096), 5);
+    assert_eq!(
+        (object.u32(4096 + 12), object.u64(4096 + 16)),
+        (10, fnv("Semaphore"))
+    );
+
+    let name = format!("layout-bounded-{}", std::process::id());
+    let semaphore = BoundedSemaphore::create(&name, 3).unwrap();
+    let object = Object::open(&name);
+    object.check_header(11, "owned permits", fnv("BoundedSemaphore"), [0; 8]);
+    assert_eq!(object.u32(4096 + 32), 3);
+    let permits = || [0, 1, 2].map(|i| object.u16(4096 + 40 + 2 * i));
+    let all = semaphore.acquire_many(3);
+    assert_eq!(permits(), [1; 3], "this is the first member");
+    drop(all);
+    semaphore.acquire().leak();
+    let mut after = permits();
+    after.sort();
+    assert_eq!(after, [0, 0, 4095]);
 }

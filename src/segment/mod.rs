@@ -20,7 +20,7 @@ use header::{Header, Parts};
 pub(crate) use kind::Kind;
 use layout::{Layout, Offset, PAGE};
 use name::{Directory, Name};
-pub(crate) use place::Place;
+pub(crate) use place::{Place, Places};
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;

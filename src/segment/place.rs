@@ -54,3 +54,42 @@ impl<T> std::fmt::Debug for Place<T> {
         write!(f, "Place({:p} in {:?})", self.at, self.segment)
     }
 }
+
+/// Some `T`s in a row in a segment, which they keep mapped; looked up once, and one load away from then on.
+pub(crate) struct Places<T> {
+    at: NonNull<[T]>,
+    segment: Arc<Segment>,
+}
+
+// SAFETY: places hand out shared references to `T: Layout` (atomics); the mapping is kept alive by the `Arc`, and
+// `Segment` is Send and Sync.
+unsafe impl<T: Layout> Send for Places<T> {}
+// SAFETY: as above.
+unsafe impl<T: Layout> Sync for Places<T> {}
+
+impl<T: Layout> Places<T> {
+    /// The `count` of `T` from `offset`; `None` if they do not fit the segment, or are not aligned.
+    pub(crate) fn new(segment: &Arc<Segment>, offset: u64, count: u32) -> Option<Self> {
+        let found = segment.slice(Offset::<T>::new(offset), count.into())?;
+        Some(Places {
+            at: NonNull::from(found),
+            segment: Arc::clone(segment),
+        })
+    }
+
+    #[inline(always)]
+    pub(crate) fn get(&self) -> &[T] {
+        // SAFETY: bounded and aligned when the places were made, mapped for as long as the segment is kept, and each a
+        // `Layout`, valid for any bytes.
+        unsafe { self.at.as_ref() }
+    }
+}
+
+impl<T> Clone for Places<T> {
+    fn clone(&self) -> Self {
+        Places {
+            at: self.at,
+            segment: Arc::clone(&self.segment),
+        }
+    }
+}

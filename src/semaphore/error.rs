@@ -5,7 +5,8 @@ use thiserror::Error as Explained;
 
 /// More permits were to be given than may be; none was.
 ///
-/// A [`Semaphore`](crate::Semaphore) has a largest value.
+/// A [`Semaphore`](crate::Semaphore) has a largest value. To a [`BoundedSemaphore`](crate::BoundedSemaphore) no more can be
+/// given back than was leaked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Explained)]
 #[error("{given} permits are more than can be given back")]
 #[non_exhaustive]

@@ -2,6 +2,7 @@
 
 mod alert;
 mod barrier;
+mod bounded;
 mod claimant;
 #[cfg(not(loom))]
 mod condition;
@@ -23,6 +24,9 @@ pub(crate) use barrier::parties::{
     Identity, MOST_PARTIES, Parties, barrier_room, barrier_rows, repair_barrier,
 };
 pub(crate) use barrier::{Breakage, Call, Cause, Failed, RawBarrier, Watch};
+#[cfg(not(loom))]
+pub(crate) use bounded::{BoundedHead, repair_permits};
+pub(crate) use bounded::{NotLeaked, PermitWord, RawBounded, Undertaker};
 pub(crate) use claimant::Claimant;
 #[cfg(not(loom))]
 pub(crate) use condition::{Parts, RawCondition};

@@ -34,7 +34,7 @@ use std::time::Duration;
 /// The waiting room of a semaphore. All zero bytes are one in which nobody waits.
 #[derive(Debug)]
 #[cfg_attr(not(loom), repr(C))]
-pub(crate) struct Turnstile {
+pub(super) struct Turnstile {
     /// See [`Line`].
     pub(super) word: AtomicU64,
     /// On which they sleep: one more for every change that they are to be told.

@@ -3,6 +3,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::segment::name::{Directory, Name};
 use crate::segment::{Draft, Expect, Segment, Spec};
+use crate::sync::Undertaker;
 use crate::sys::atfork::{ForkMutex, Seat};
 use crate::sys::clock::{Deadline, now_ns};
 use crate::sys::fd;
@@ -585,6 +586,12 @@ impl Oracle for Tenant {
 
     fn look_out(&self) {
         self.vigil(LOOK_OUT);
+    }
+}
+
+impl Undertaker for Tenant {
+    fn bury(&self, who: Participant) -> bool {
+        Tenant::bury(self, who, &self.undertaker())
     }
 }
 
