@@ -225,7 +225,7 @@ impl<T: Plain> Lock<T> {
     /// The lock, if nothing is out of the ordinary: nobody holds it, it is not marked, this thread holds no other lock,
     /// and the data are a value.
     #[inline]
-    fn at_once(&self) -> Option<LockGuard<'_, T>> {
+    pub(crate) fn at_once(&self) -> Option<LockGuard<'_, T>> {
         if !self.raw().claim(&self.claimant) {
             return None;
         }

@@ -147,18 +147,25 @@ impl<T: Plain> ReentrantLock<T> {
         })
     }
 
-    /// Whether the calling thread holds the lock.
+    /// The first guard of the thread, if nothing is out of the ordinary; [`is_mine`](Self::is_mine) must follow if not.
     #[inline]
+    fn at_once(&self) -> Option<ReentrantGuard<'_, T>> {
+        self.lock.at_once().map(|taken| self.begin(taken))
+    }
+
+    /// Whether the calling thread holds the lock that it could not take at once.
+    #[cold]
     fn is_mine(&self) -> bool {
-        self.lock.bare().is_mine()
+        self.lock.bare().turns_out_mine()
     }
 
     /// The first guard of a thread.
     #[inline]
     fn begin(&self, taken: LockGuard<'_, T>) -> ReentrantGuard<'_, T> {
+        let unwinding = taken.is_of_unwinding();
         self.hold.get().begin(taken.marked_by());
         forget(taken); // the guards together are what it was
-        ReentrantGuard::new(self)
+        ReentrantGuard::dropped_by(self, unwinding)
     }
 
     /// One more guard of the thread that holds the lock, if the data are whole.
@@ -200,6 +207,14 @@ impl<T: Plain> ReentrantLock<T> {
     /// changed.
     #[inline]
     pub fn lock(&self) -> std::result::Result<ReentrantGuard<'_, T>, LockError> {
+        match self.at_once() {
+            Some(guard) => Ok(guard),
+            None => self.in_turn(),
+        }
+    }
+
+    #[cold]
+    fn in_turn(&self) -> std::result::Result<ReentrantGuard<'_, T>, LockError> {
         if self.is_mine() {
             return self.again();
         }
@@ -229,6 +244,14 @@ impl<T: Plain> ReentrantLock<T> {
     /// ```
     #[inline]
     pub fn try_lock(&self) -> std::result::Result<ReentrantGuard<'_, T>, TryLockError> {
+        match self.at_once() {
+            Some(guard) => Ok(guard),
+            None => self.now_or_never(),
+        }
+    }
+
+    #[cold]
+    fn now_or_never(&self) -> std::result::Result<ReentrantGuard<'_, T>, TryLockError> {
         if self.is_mine() {
             return self.again().map_err(|why| match why {
                 LockError::OwnerDied { pid } => TryLockError::OwnerDied { pid },
@@ -249,6 +272,9 @@ impl<T: Plain> ReentrantLock<T> {
         &self,
         timeout: Duration,
     ) -> std::result::Result<ReentrantGuard<'_, T>, LockTimeoutError> {
+        if let Some(guard) = self.at_once() {
+            return Ok(guard);
+        }
         if self.is_mine() {
             return self.again_in_time();
         }
@@ -264,6 +290,9 @@ impl<T: Plain> ReentrantLock<T> {
         &self,
         deadline: Instant,
     ) -> std::result::Result<ReentrantGuard<'_, T>, LockTimeoutError> {
+        if let Some(guard) = self.at_once() {
+            return Ok(guard);
+        }
         if self.is_mine() {
             return self.again_in_time();
         }
@@ -305,6 +334,9 @@ impl<T: Plain> ReentrantLock<T> {
     /// # }
     /// ```
     pub fn recover(&self) -> std::result::Result<ReentrantGuard<'_, T>, LockError> {
+        if let Some(guard) = self.at_once() {
+            return Ok(guard);
+        }
         if self.is_mine() {
             return self.again_anyway();
         }
@@ -318,13 +350,17 @@ impl<T: Plain> ReentrantLock<T> {
     ///
     /// [`LockError::Deadlock`] as for [`lock`](ReentrantLock::lock).
     pub fn reset(&self, value: T) -> std::result::Result<ReentrantGuard<'_, T>, LockError> {
-        if self.is_mine() {
-            let guard = self.again_anyway()?;
-            guard.set(value);
-            guard.mark_consistent();
-            return Ok(guard);
-        }
-        Ok(self.begin(self.lock.reset(value)?))
+        let mine = match self.at_once() {
+            Some(guard) => Some(guard),
+            None if self.is_mine() => Some(self.again_anyway()?),
+            None => None,
+        };
+        let Some(guard) = mine else {
+            return Ok(self.begin(self.lock.reset(value)?));
+        };
+        guard.set(value);
+        guard.mark_consistent();
+        Ok(guard)
     }
 }
 

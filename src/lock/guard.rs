@@ -143,7 +143,14 @@ impl<'a, T: Plain> LockGuard<'a, T> {
         std::mem::forget(self);
     }
 
+    /// Whether the thread was panicking already when it took the lock.
+    #[inline]
+    pub(crate) fn is_of_unwinding(&self) -> bool {
+        self.note.0 & UNWINDING != 0
+    }
+
     /// Who held the lock last if it was marked, and is not mended yet.
+    #[inline]
     pub(crate) fn marked_by(&self) -> Option<Owner> {
         self.note.origin()
     }

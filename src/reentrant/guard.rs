@@ -38,11 +38,17 @@ impl<'a, T: Plain> ReentrantGuard<'a, T> {
     /// A guard of a lock that the calling thread holds, and that counts it already.
     #[inline]
     pub(super) fn new(lock: &'a ReentrantLock<T>) -> Self {
+        Self::dropped_by(lock, panicking())
+    }
+
+    /// The same; dropped while `unwinding` for another reason, or not.
+    #[inline]
+    pub(super) fn dropped_by(lock: &'a ReentrantLock<T>, unwinding: bool) -> Self {
         ReentrantGuard {
             raw: lock.lock.bare(),
             hold: lock.hold.get(),
             data: lock.lock.room(),
-            unwinding: panicking(),
+            unwinding,
             stays: PhantomData,
         }
     }
@@ -132,6 +138,9 @@ impl<'a, T: Plain> ReentrantGuard<'a, T> {
 
     #[cold]
     fn drop_with_care(&self) {
+        if !self.raw.is_mine() {
+            return; // copied by a fork
+        }
         if panicking() && !self.unwinding {
             self.hold.tear();
         }
@@ -149,11 +158,8 @@ impl<'a, T: Plain> ReentrantGuard<'a, T> {
 impl<T: Plain> Drop for ReentrantGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        if !self.raw.is_mine() {
-            return; // copied by a fork
-        }
         if self.hold.is_simple() && !panicking() {
-            self.raw.unlock();
+            self.raw.unlock(); // does nothing to a lock of another thread, such as the parent's of a forked child
         } else {
             self.drop_with_care();
         }

@@ -406,6 +406,17 @@ impl RawLock {
         list.is_pending(&self.node) || claim().is_some_and(|claim| self.load().is_held_by(claim))
     }
 
+    /// After a [`claim`](RawLock::claim) that failed: whether it did because the calling thread holds the lock. If so, what
+    /// was begun there is ended.
+    pub(crate) fn turns_out_mine(&self) -> bool {
+        let list = ThreadList::here();
+        let mine = list.claim() != 0 && self.load().is_held_by(list.claim());
+        if mine {
+            list.finish_held(&self.node);
+        }
+        mine
+    }
+
     /// Whether `who` holds the lock at this instant.
     pub(crate) fn is_held_by(&self, who: Participant) -> bool {
         let seen = self.load();
