@@ -124,6 +124,7 @@
 //! | take a lock again that one holds | [`ReentrantLock`] |
 //! | wait for data to change | [`Condition`]: a lock, and those who wait for what it guards |
 //! | count together | [`Value`]: a number or a `bool` that is its own atomic |
+//! | make a value once, or do something once | [`OnceValue`], [`Once`] |
 //! | wait for each other | [`Barrier`], and what it does when a party dies |
 //! | wait for something that happens, or for so many steps | [`Event`], [`Latch`]; [`Until`] also ends a wait with a process |
 //! | let only so many in, or count signals | [`BoundedSemaphore`], whose permits come back from the dead; [`Semaphore`] |
@@ -172,6 +173,8 @@ mod latch;
 #[cfg(not(loom))]
 mod lock;
 #[cfg(not(loom))]
+mod once;
+#[cfg(not(loom))]
 mod queue;
 #[cfg(not(loom))]
 mod reentrant;
@@ -204,6 +207,8 @@ pub use lock::{AdoptError, Lock, LockError, LockGuard, LockTimeoutError, TryLock
 pub use message::{
     ArchivedHandle, ArchivedHandlePair, Bytes, Encode, InvalidMessage, Message, Plain, WriteError,
 };
+#[cfg(not(loom))]
+pub use once::{Once, OnceError, OnceValue};
 #[cfg(not(loom))]
 pub use process::{
     ExitStatus, Process, Stdio, active_children, current_process, init, parent_process,

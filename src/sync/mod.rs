@@ -12,6 +12,7 @@ mod hold;
 mod latch;
 mod line;
 mod lock;
+mod once;
 mod patience;
 mod semaphore;
 mod turnstile;
@@ -35,6 +36,7 @@ pub(crate) use event::RawEvent;
 pub(crate) use hold::{Damage, RawHold};
 pub(crate) use latch::{RawLatch, TooFew};
 pub(crate) use lock::{Adoption, RawLock, Refused};
+pub(crate) use once::RawOnce;
 pub(crate) use semaphore::{RawSemaphore, TooMany};
 pub(crate) use waiters::{Outcome, Ticket, WaiterRing, Waiters};
 pub(crate) use word::Owner;
@@ -45,5 +47,7 @@ mod loom_barrier;
 mod loom_event;
 #[cfg(all(test, loom))]
 mod loom_lock;
+#[cfg(all(test, loom))]
+mod loom_once;
 #[cfg(all(test, loom))]
 mod loom_semaphore;

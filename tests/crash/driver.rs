@@ -8,7 +8,7 @@ use crate::common::child::{Child, End};
 use crate::common::numbers::size;
 use crate::common::runner::fail_fast;
 use crate::engine::{Engine, Plan, Scenario};
-use crate::{asleep, barrier, condition, endings, lock, names, queue, reentrant, shared};
+use crate::{asleep, barrier, condition, endings, lock, names, once, queue, reentrant, shared};
 
 /// The scenarios still to do, and what was found so far; every worker adds to it.
 #[derive(Debug)]
@@ -31,6 +31,7 @@ fn scenarios() -> Vec<&'static Scenario> {
         shared::SCENARIOS,
         asleep::SCENARIOS,
         barrier::SCENARIOS,
+        once::SCENARIOS,
         queue::SCENARIOS,
         queue::SWEPT,
         endings::SCENARIOS,

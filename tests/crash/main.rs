@@ -27,6 +27,8 @@ mod lock;
 #[cfg(debug_assertions)]
 mod names;
 #[cfg(debug_assertions)]
+mod once;
+#[cfg(debug_assertions)]
 mod queue;
 #[cfg(debug_assertions)]
 mod reentrant;

@@ -11,6 +11,7 @@ mod common;
 mod condition;
 mod ledger;
 mod lock;
+mod once;
 mod patient;
 mod poison;
 mod queue;
@@ -37,6 +38,8 @@ fn main() -> std::process::ExitCode {
         ("reentrant_lock_waiters_killed", reentrant::waiters_killed),
         ("struct_holders_killed", shared::holders_killed),
         ("struct_creators_killed", shared::creators_killed),
+        ("once_initialisers_killed", once::initialisers_killed),
+        ("once_creators_killed", once::creators_killed),
         ("queue_producers_killed", queue::producers_killed),
         ("queue_consumers_killed", queue::consumers_killed),
         ("queue_lessees_killed", queue::lessees_killed),
