@@ -96,6 +96,9 @@ where
 /// # }
 /// ```
 ///
+/// Programs that share a value compare the name, the size and the alignment of its type. Give a type another name when its
+/// fields change in any other way, such as their order; a [`shared!`](crate::shared!) struct does without that care.
+///
 /// A gap is refused:
 ///
 /// ```compile_fail
