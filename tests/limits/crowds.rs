@@ -10,14 +10,14 @@ use crate::common::child::{Child, End};
 use crate::common::folder::Folder;
 use crate::common::numbers::size;
 
-const LONG: Duration = Duration::from_secs(600);
+pub const LONG: Duration = Duration::from_secs(600);
 
 #[derive(Debug)]
-struct Shared {
-    ready: Gate,
+pub struct Shared {
+    pub ready: Gate,
     go: Gate,
-    stop: Gate,
-    there: AtomicU64,
+    pub stop: Gate,
+    pub there: AtomicU64,
     /// Of the indices that a barrier gave.
     sum: AtomicU64,
     squares: AtomicU64,
@@ -59,7 +59,7 @@ fn settle(shared: &Board<Shared>, children: Vec<Child>, mut keeper: Child) {
     assert_eq!(keeper.wait(LONG), End::Exited(0), "the keeper");
 }
 
-fn waits(gate: &Gate) {
+pub fn waits(gate: &Gate) {
     assert!(gate.wait_for(LONG));
 }
 
@@ -171,7 +171,7 @@ pub fn idle_lockers_cost_little() {
 }
 
 /// Processor time is what counts, not the time of day: how busy the machine is makes no difference to it.
-fn idle(keep: impl FnOnce(&Shared), sleep: fn(&Shared)) {
+pub fn idle(keep: impl FnOnce(&Shared), sleep: fn(&Shared)) {
     let waiters = size("MULTIPROC_WAITERS", 50);
     let seconds = Duration::from_secs(size("MULTIPROC_IDLE_SECONDS", 2));
     let _folder = Folder::enter();

@@ -6,6 +6,7 @@
 mod common;
 mod crowds;
 mod hidden;
+mod idle;
 mod leaks;
 mod names;
 mod space;
@@ -28,6 +29,19 @@ fn main() -> std::process::ExitCode {
             "idle_waiters_of_a_lock_cost_little",
             crowds::idle_lockers_cost_little,
         ),
+        ("idle_waiters_of_an_event_cost_little", idle::events),
+        ("idle_waiters_of_a_latch_cost_little", idle::latches),
+        ("idle_waiters_of_a_semaphore_cost_little", idle::semaphores),
+        (
+            "idle_waiters_of_a_bounded_semaphore_cost_little",
+            idle::bounded_semaphores,
+        ),
+        ("idle_waiters_of_a_condition_cost_little", idle::conditions),
+        (
+            "idle_waiters_of_a_reentrant_lock_cost_little",
+            idle::reentrant_locks,
+        ),
+        ("idle_waiters_of_a_barrier_cost_little", idle::barriers),
         ("nothing_leaks", leaks::nothing_leaks),
         (
             "gc_never_removes_the_living",
