@@ -8,7 +8,10 @@ use crate::common::child::{Child, End};
 use crate::common::numbers::size;
 use crate::common::runner::fail_fast;
 use crate::engine::{Engine, Plan, Scenario};
-use crate::{asleep, barrier, condition, endings, lock, names, once, queue, reentrant, shared};
+use crate::{
+    asleep, barrier, condition, endings, event, lock, names, once, queue, reentrant, semaphore,
+    shared,
+};
 
 /// The scenarios still to do, and what was found so far; every worker adds to it.
 #[derive(Debug)]
@@ -26,9 +29,12 @@ fn scenarios() -> Vec<&'static Scenario> {
     // The longest ones are among the first, so that all workers end at about the same time.
     [
         lock::SCENARIOS,
+        semaphore::BOUNDED,
+        semaphore::SCENARIOS,
         condition::SCENARIOS,
         reentrant::SCENARIOS,
         shared::SCENARIOS,
+        event::SCENARIOS,
         asleep::SCENARIOS,
         barrier::SCENARIOS,
         once::SCENARIOS,

@@ -19,6 +19,8 @@ mod endings;
 #[cfg(debug_assertions)]
 mod engine;
 #[cfg(debug_assertions)]
+mod event;
+#[cfg(debug_assertions)]
 mod ledger;
 #[cfg(debug_assertions)]
 mod load;
@@ -32,6 +34,8 @@ mod once;
 mod queue;
 #[cfg(debug_assertions)]
 mod reentrant;
+#[cfg(debug_assertions)]
+mod semaphore;
 #[cfg(debug_assertions)]
 mod shared;
 
