@@ -167,7 +167,7 @@ fn once_is_called_once() {
     let panicked = catch_unwind(AssertUnwindSafe(|| once.call_once(|| panic!("no"))));
     assert!(panicked.is_err() && !once.is_completed());
     for _ in 0..3 {
-        let call = || drop(calls.fetch_add(1, SeqCst));
+        let call = || _ = calls.fetch_add(1, SeqCst);
         assert_eq!(once.call_once(call), Ok(()));
     }
     assert!(once.is_completed());

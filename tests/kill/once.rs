@@ -69,7 +69,6 @@ pub fn creators_killed() {
         pause: 2000,
         creation: true,
         aim: |_: &Ledger, _| true,
-        ..CELL
     });
 }
 
