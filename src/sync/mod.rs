@@ -51,3 +51,5 @@ mod loom_lock;
 mod loom_once;
 #[cfg(all(test, loom))]
 mod loom_semaphore;
+#[cfg(all(test, loom))]
+mod loom_waiters;

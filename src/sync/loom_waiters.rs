@@ -1,0 +1,243 @@
+//! The queue of waiters under the model checker: lost notifications, those that race the end of the time, those of the
+//! dead, and entries that are used again.
+//!
+//! The code is the queue's own. The user's lock is the model checker's, for the lock has models of its own; who takes it
+//! after a death notifies everybody, as a condition does. A slice of a sleep never ends in a model, so what a sleeper's slice
+//! would put right, a notifier's death between notification and wake-up, is left out; the sweep is an actor.
+
+use super::waiters::{Outcome, Ticket, WaiterRing, Waiters};
+use crate::sys::atomic::{AtomicU64, Ordering::SeqCst};
+use crate::sys::clock::Deadline;
+use crate::sys::identity::{Oracle, Participant};
+use crate::sys::step::model::until_step;
+use loom::sync::{Arc, Mutex, MutexGuard};
+use loom::thread;
+use std::cell::RefCell;
+
+/// More steps than a waiter takes.
+const STEPS: i64 = 12;
+
+const VICTIM: Participant = Participant::FIRST;
+
+struct Shared {
+    /// Permits that were given and not taken.
+    permits: Mutex<u32>,
+    tail: AtomicU64,
+    ring: WaiterRing,
+    /// Bit n is set once participant n is dead.
+    dead: AtomicU64,
+}
+
+impl Oracle for Shared {
+    fn is_alive(&self, who: Participant) -> bool {
+        self.dead.load(SeqCst) & 1 << who.get() == 0
+    }
+}
+
+fn participant(who: u16) -> Participant {
+    Participant::new(who).unwrap()
+}
+
+impl Shared {
+    fn new() -> Arc<Self> {
+        Arc::new(Shared {
+            permits: Mutex::new(0),
+            tail: AtomicU64::new(0),
+            ring: WaiterRing::new(),
+            dead: AtomicU64::new(0),
+        })
+    }
+
+    fn waiters(&self) -> Waiters<'_> {
+        Waiters {
+            tail: &self.tail,
+            ring: &self.ring,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, u32> {
+        self.permits.lock().expect("nobody panics with it")
+    }
+
+    fn notify(&self, most: u32) -> u32 {
+        self.waiters().notify(most, self)
+    }
+
+    fn give(&self, count: u32, most: u32) {
+        *self.lock() += count;
+        self.notify(most);
+    }
+
+    /// Waits for a permit until `deadline`, and takes it; says whether it did. Keeps the lock in `held` while it has it.
+    fn take_holding<'s>(&'s self, who: u16, deadline: Deadline, held: &Held<'s>) -> bool {
+        let mut in_time = true;
+        held.replace(Some(self.lock()));
+        while in_time && !has_permit(held) {
+            let ticket = self.waiters().enter(participant(who)).expect("room");
+            held.replace(None);
+            let until = deadline.into();
+            let outcome = self.waiters().wait(ticket, until, self, &|| false);
+            held.replace(Some(self.lock()));
+            in_time = outcome == Outcome::Notified;
+            if in_time {
+                self.waiters().leave(ticket);
+            }
+        }
+        let lock = held.take();
+        // Whose time was over leaves the permit to the one who is notified of it.
+        *lock.expect("held") -= u32::from(in_time);
+        in_time
+    }
+
+    /// Whether the waiter is notified, or else leaves.
+    fn looks_once(&self, ticket: Ticket) -> bool {
+        let outcome = self.waiters().wait(ticket, NOW.into(), self, &|| false);
+        outcome == Outcome::Notified
+    }
+
+    fn take(&self, who: u16, deadline: Deadline) -> bool {
+        self.take_holding(who, deadline, &RefCell::new(None))
+    }
+}
+
+/// Where a waiter keeps the lock: outside of itself, as it may die at any step.
+type Held<'s> = RefCell<Option<MutexGuard<'s, u32>>>;
+
+fn has_permit(held: &Held<'_>) -> bool {
+    held.borrow().as_ref().is_some_and(|permits| **permits > 0)
+}
+
+/// Starts a thread.
+fn actor<R: 'static>(
+    shared: &Arc<Shared>,
+    act: impl FnOnce(&Shared) -> R + 'static,
+) -> thread::JoinHandle<R> {
+    let shared = shared.clone();
+    thread::spawn(move || act(&shared))
+}
+
+fn check(model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(2));
+    builder.check(model);
+}
+
+const NEVER: Deadline = Deadline::NEVER;
+const NOW: Deadline = Deadline::NOW;
+
+#[test]
+fn loom_waiters_lose_no_notification() {
+    check(|| {
+        let shared = Shared::new();
+        let waiter = actor(&shared, |s| s.take(1, NEVER));
+        shared.give(1, 1);
+        assert!(waiter.join().unwrap());
+    });
+}
+
+/// Two at once, of whom each is notified by another, or both by one.
+#[test]
+fn loom_waiters_are_all_notified() {
+    for most in [1, u32::MAX] {
+        check(move || {
+            let shared = Shared::new();
+            let waiters = [1, 2].map(|who| actor(&shared, move |s| s.take(who, NEVER)));
+            if most == 1 {
+                shared.give(1, 1);
+                shared.give(1, 1);
+            } else {
+                shared.give(2, most);
+            }
+            for waiter in waiters {
+                assert!(waiter.join().unwrap());
+            }
+        });
+    }
+}
+
+/// Two notifiers at once never notify the same waiter.
+#[test]
+fn loom_waiters_have_one_notification_each() {
+    check(|| {
+        let shared = Shared::new();
+        let first = shared.waiters().enter(participant(1)).unwrap();
+        let second = shared.waiters().enter(participant(1)).unwrap();
+        let notifiers = [2, 3].map(|_| actor(&shared, |s| s.notify(1)));
+        for notifier in notifiers {
+            assert_eq!(notifier.join().unwrap(), 1);
+        }
+        assert!(shared.looks_once(first) && shared.looks_once(second));
+    });
+}
+
+/// The time of the first is over in the instant in which it is notified: the notification is either its own or the
+/// second's.
+#[test]
+fn loom_waiters_end_of_time_eats_no_notification() {
+    check(|| {
+        let shared = Shared::new();
+        let [first, second] = [1, 2].map(|who| shared.waiters().enter(participant(who)).unwrap());
+        let hasty = actor(&shared, move |s| s.looks_once(first));
+        assert_eq!(shared.notify(1), 1);
+        assert_ne!(hasty.join().unwrap(), shared.looks_once(second));
+    });
+}
+
+/// The same entry is used for one wait after the other while a notifier looks at it: a notifier that comes late for one of
+/// them does not change another.
+#[test]
+fn loom_waiters_entries_come_back_as_other_words() {
+    check(|| {
+        let shared = Shared::new();
+        let waiter = actor(&shared, |s| {
+            for _ in 0..4 {
+                if s.take(1, NOW) {
+                    s.give(1, 1);
+                }
+            }
+            s.take(1, NEVER)
+        });
+        shared.give(1, 1);
+        assert!(waiter.join().unwrap());
+    });
+}
+
+/// A waiter dies at any of its steps, with a notification, the lock or neither; another waits as well. Whoever takes the permit
+/// leaves one for the other.
+#[test]
+fn loom_waiters_death_passes_the_notification_on() {
+    for n in 0..STEPS {
+        check(move || {
+            let shared = Shared::new();
+            let victim = actor(&shared, move |s| die_at(s, n));
+            let survivor = actor(&shared, |s| {
+                assert!(s.take(2, NEVER));
+                s.give(1, 1);
+            });
+            shared.give(1, 1);
+            victim.join().unwrap();
+            survivor.join().unwrap();
+        });
+    }
+}
+
+/// The victim waits for a permit until its `n`-th step, or takes it; then the sweep does its part, and whoever finds the
+/// lock marked.
+fn die_at(shared: &Shared, n: i64) {
+    let held = RefCell::new(None);
+    let outcome = until_step(n, || shared.take_holding(VICTIM.get(), NEVER, &held));
+    match outcome {
+        Some(taken) => {
+            assert!(taken);
+            shared.give(1, 1);
+        }
+        None => {
+            // no step: the oracle of the model, which no actor writes
+            shared.dead.fetch_or(1 << VICTIM.get(), SeqCst);
+            shared.waiters().repair(VICTIM);
+            if held.take().is_some() {
+                shared.notify(u32::MAX); // as who recovers does
+            }
+        }
+    }
+}
