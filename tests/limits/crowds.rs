@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use multiproc::{Barrier, Lock, Queue};
+use multiproc::{Barrier, Condition, Lock, Queue};
 
 use crate::common::board::{Board, Gate, Zeroed, eventually};
 use crate::common::child::{Child, End};
@@ -21,6 +21,8 @@ pub struct Shared {
     /// Of the indices that a barrier gave.
     sum: AtomicU64,
     squares: AtomicU64,
+    /// Waiters of a condition that were notified.
+    through: AtomicU64,
 }
 
 // SAFETY: gates and atomics.
@@ -92,7 +94,7 @@ pub fn many_processes_count_exactly() {
     );
 }
 
-/// Threads of each process at the barrier.
+/// Threads of each process.
 const THREADS: u64 = 50;
 
 /// A thousand threads of twenty processes meet, three times: each passes, and every index is given once.
@@ -168,6 +170,45 @@ pub fn idle_lockers_cost_little() {
         shared.there.fetch_add(1, SeqCst);
         let _ = lock.lock_timeout(LONG);
     });
+}
+
+/// Threads of many processes wait for one condition; so many go on as are notified, and all in the end.
+pub fn a_crowd_is_notified_exactly() {
+    let waiters = size("MULTIPROC_NOTIFIED", 1000) / THREADS * THREADS;
+    let _folder = Folder::enter();
+    let shared = Board::<Shared>::new();
+    let through = &shared.through;
+    let keeper = keeper(&shared, |shared| {
+        let condition = Condition::create("crowd", 0_u64).expect("create");
+        shared.ready.open();
+        let all_wait = || *condition.lock().expect("nobody dies") == waiters;
+        assert!(eventually(LONG, all_wait), "not all came");
+        let (some, begin) = (waiters / 3, Instant::now());
+        assert_eq!(u64::from(condition.notify(some as u32)), some);
+        assert!(eventually(LONG, || through.load(SeqCst) == some));
+        assert_eq!(u64::from(condition.notify_all()), waiters - some);
+        assert!(eventually(LONG, || through.load(SeqCst) == waiters));
+        assert_eq!(condition.notify_all(), 0);
+        let elapsed = begin.elapsed().as_secs_f64();
+        println!("  {waiters} waiters notified exactly, in {elapsed:.3}s");
+        waits(&shared.stop);
+    });
+    let children = crowd(&shared, waiters / THREADS, |shared| {
+        let condition = Condition::<u64>::open("crowd").expect("open");
+        shared.there.fetch_add(1, SeqCst);
+        std::thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    let mut guard = condition.lock().expect("nobody dies");
+                    *guard += 1;
+                    guard.wait().expect("nobody dies");
+                    drop(guard);
+                    shared.through.fetch_add(1, SeqCst);
+                });
+            }
+        });
+    });
+    settle(&shared, children, keeper);
 }
 
 /// Processor time is what counts, not the time of day: how busy the machine is makes no difference to it.

@@ -42,6 +42,10 @@ fn main() -> std::process::ExitCode {
             idle::reentrant_locks,
         ),
         ("idle_waiters_of_a_barrier_cost_little", idle::barriers),
+        (
+            "a_crowd_is_notified_exactly",
+            crowds::a_crowd_is_notified_exactly,
+        ),
         ("nothing_leaks", leaks::nothing_leaks),
         (
             "gc_never_removes_the_living",
