@@ -167,6 +167,7 @@ impl<'a> RawBounded<'a> {
             peers: Some(peers),
             taken: RefCell::default(),
             pauses_left: Cell::new(backoff::usual_pauses()),
+            next_asked: Cell::new(0),
         };
         let waiting = Waiting::new(count, until, Some(me), peers);
         self.turnstile.pass(&request, waiting)?;
@@ -255,6 +256,7 @@ impl<'a> RawBounded<'a> {
             peers: None,
             taken: RefCell::default(),
             pauses_left: Cell::new(0),
+            next_asked: Cell::new(0),
         };
         self.turnstile.repair(&request, dead);
     }
@@ -300,6 +302,8 @@ struct Request<'a> {
     taken: RefCell<Vec<u32>>,
     /// How much longer one who may not wait looks on while another takes several.
     pauses_left: Cell<u32>,
+    /// The permit whose holder is asked about next.
+    next_asked: Cell<u32>,
 }
 
 impl Request<'_> {
@@ -359,30 +363,44 @@ impl Request<'_> {
     }
 
     fn first(&self) -> Attempt {
+        if self.left() < self.count {
+            return self.short();
+        }
         match self.raw.claim_all(self.me, self.hint, self.count) {
             Some(taken) => self.take(taken),
             None => self.short(),
         }
     }
 
-    /// Looks at everybody who holds a permit, and cleans up after the dead among them.
-    fn bury_holders(&self, peers: &dyn Undertaker) -> bool {
+    /// Asks about those who hold a permit, but no more than `most` of them, and cleans up after the dead among them.
+    fn bury_holders(&self, peers: &dyn Undertaker, most: usize) -> bool {
         let mut asked = [0_u64; 64];
-        asked[usize::from(self.me.get()) / 64] |= 1 << (self.me.get() % 64);
+        let mut left = most;
         let mut buried = false;
-        for permit in self.raw.permits {
-            let Some(who) = Participant::new(permit.0.load(Acquire)) else {
+        for index in self.raw.indices(self.next_asked.get()) {
+            let owner = self.raw.permits[index as usize].0.load(Acquire);
+            let Some(who) = Participant::new(owner).filter(|&who| who != self.me) else {
                 continue;
             };
             let (word, bit) = (usize::from(who.get()) / 64, 1 << (who.get() % 64));
-            if asked[word] & bit == 0 {
-                asked[word] |= bit;
-                buried |= !peers.is_alive(who) && peers.bury(who);
+            if asked[word] & bit != 0 {
+                continue;
             }
+            if left == 0 {
+                self.next_asked.set(index);
+                break;
+            }
+            asked[word] |= bit;
+            left -= 1;
+            buried |= !peers.is_alive(who) && peers.bury(who);
         }
         buried
     }
 }
+
+/// So many holders a sleeper asks about before each sleep; the next time about others. That is all there are for most, and
+/// little enough where there are a thousand of both.
+const ASKED_EACH_TIME: usize = 3;
 
 impl Stock for Request<'_> {
     fn attempt(&self, waiting: &Waiting<'_>, seen: Line) -> Attempt {
@@ -404,9 +422,9 @@ impl Stock for Request<'_> {
         };
         if !thorough {
             peers.look_out();
-            return false;
+            return self.bury_holders(peers, ASKED_EACH_TIME);
         }
-        self.left() < self.count && self.bury_holders(peers)
+        self.left() < self.count && self.bury_holders(peers, usize::MAX)
     }
 }
 

@@ -46,6 +46,8 @@ mod loom_barrier;
 #[cfg(all(test, loom))]
 mod loom_event;
 #[cfg(all(test, loom))]
+mod loom_latch;
+#[cfg(all(test, loom))]
 mod loom_lock;
 #[cfg(all(test, loom))]
 mod loom_once;

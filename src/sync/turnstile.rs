@@ -23,7 +23,7 @@ use crate::sys::atomic::{
     Ordering::{Acquire, Relaxed, Release, SeqCst},
     publish_then_look,
 };
-use crate::sys::clock::{Deadline, now_ns};
+use crate::sys::clock::now_ns;
 use crate::sys::futex::{self, Wake};
 use crate::sys::identity::{Oracle, Participant};
 use crate::sys::seeded::seeded;
@@ -113,11 +113,17 @@ impl<'a> Waiting<'a> {
         self.since != 0 && seen.first().is_none() && (some || in_vain())
     }
 
-    fn slice(&mut self) -> Deadline {
+    /// Sleeps for one slice, unless more has been told than `told`. Who was woken looks closely again.
+    fn sleep(&mut self, number: &AtomicU32, told: u32) {
         if self.since == 0 {
             self.since = now_ns();
         }
-        self.patience.slice()
+        let until = self.patience.slice();
+        step("turnstile.sleep");
+        self.woken = futex::wait(number, told, until);
+        if self.woken == Wake::Woken {
+            self.patience.stirred();
+        }
     }
 }
 
@@ -281,9 +287,7 @@ impl Turnstile {
             .compare_exchange(seen.0, announced.0, SeqCst, Relaxed);
         publish_then_look();
         if done.is_ok() && !self.is_there_enough(stock, waiting, announced) {
-            let until = waiting.slice();
-            step("turnstile.sleep");
-            waiting.woken = futex::wait(&self.crowd, told, until);
+            waiting.sleep(&self.crowd, told);
         }
     }
 
@@ -292,9 +296,7 @@ impl Turnstile {
         let told = self.front.load(Acquire);
         publish_then_look();
         if self.load() == seen && !self.is_there_enough(stock, waiting, seen) {
-            let until = waiting.slice();
-            step("turnstile.sleep-in-front");
-            waiting.woken = futex::wait(&self.front, told, until);
+            waiting.sleep(&self.front, told);
         }
     }
 

@@ -9,6 +9,7 @@ mod cell;
 #[path = "../common/mod.rs"]
 mod common;
 mod condition;
+mod event;
 mod ledger;
 mod lock;
 mod once;
@@ -16,6 +17,7 @@ mod patient;
 mod poison;
 mod queue;
 mod reentrant;
+mod semaphore;
 mod shared;
 mod stopped;
 mod witness;
@@ -40,6 +42,19 @@ fn main() -> std::process::ExitCode {
         ("struct_creators_killed", shared::creators_killed),
         ("once_initialisers_killed", once::initialisers_killed),
         ("once_creators_killed", once::creators_killed),
+        ("event_waiters_killed", event::waiters_killed),
+        ("event_setters_killed", event::setters_killed),
+        ("event_creators_killed", event::creators_killed),
+        ("semaphore_takers_killed", semaphore::takers_killed),
+        ("semaphore_givers_killed", semaphore::givers_killed),
+        ("semaphore_creators_killed", semaphore::creators_killed),
+        ("bounded_holders_killed", semaphore::holders_killed),
+        ("bounded_waiters_killed", semaphore::waiters_killed),
+        ("bounded_users_killed", semaphore::users_killed),
+        (
+            "bounded_creators_killed",
+            semaphore::bounded_creators_killed,
+        ),
         ("queue_producers_killed", queue::producers_killed),
         ("queue_consumers_killed", queue::consumers_killed),
         ("queue_lessees_killed", queue::lessees_killed),
