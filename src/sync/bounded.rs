@@ -20,7 +20,7 @@ use crate::segment::{Segment, layout::Offset};
 use crate::sys::atomic::{
     AtomicU16, AtomicU32,
     Ordering::{AcqRel, Acquire, Relaxed, SeqCst},
-    publish_then_look, spin_loop,
+    spin_loop,
 };
 use crate::sys::backoff;
 use crate::sys::identity::{Oracle, Participant};
@@ -178,9 +178,7 @@ impl<'a> RawBounded<'a> {
     #[inline]
     pub(crate) fn release(self, index: u32) {
         self.permits[index as usize].free();
-        publish_then_look();
-        // SeqCst: after the permit is free; pairs with the announcement of who then looks for one.
-        let seen = Line(self.turnstile.word.load(SeqCst));
+        let seen = self.turnstile.look();
         if seen.is_watched() {
             self.turnstile.wake(seen, 1);
         }
@@ -189,8 +187,7 @@ impl<'a> RawBounded<'a> {
     /// Gives several back and wakes as many.
     pub(crate) fn release_all(self, taken: &[u32]) {
         taken.iter().for_each(|&i| self.permits[i as usize].free());
-        publish_then_look();
-        let seen = Line(self.turnstile.word.load(SeqCst)); // as in `release`
+        let seen = self.turnstile.look();
         self.turnstile.wake(seen, taken.len() as u32);
     }
 

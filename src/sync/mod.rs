@@ -44,6 +44,8 @@ pub(crate) use word::Owner;
 #[cfg(all(test, loom))]
 mod loom_barrier;
 #[cfg(all(test, loom))]
+mod loom_bounded;
+#[cfg(all(test, loom))]
 mod loom_event;
 #[cfg(all(test, loom))]
 mod loom_latch;

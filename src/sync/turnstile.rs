@@ -151,6 +151,13 @@ impl Turnstile {
         Line(self.word.load(Relaxed)) // only ever a hint: every step on it is an exchange of the exact word
     }
 
+    /// The word after a permit was made free, which is not in it: who has not announced himself by now sees the permit.
+    #[inline]
+    pub(super) fn look(&self) -> Line {
+        publish_then_look();
+        Line(self.word.load(SeqCst)) // pairs with the announcement in `sleep`
+    }
+
     /// Tells those who may go on because there are `count` permits, and the word was `seen`.
     #[cold]
     pub(super) fn wake(&self, seen: Line, count: u32) {
@@ -255,12 +262,12 @@ impl Turnstile {
 
     /// Ends a wait: steps aside, and if that or `others` is a reason, wakes as many as there are permits.
     fn leave(&self, stock: &dyn Stock, waiting: &Waiting<'_>, others: bool) {
-        let mut seen = self.load();
+        let mut seen = self.look();
         while waiting.is_first && seen.is_kept_for(waiting.me) {
             if self.step_aside(stock, seen) {
                 return;
             }
-            seen = self.load();
+            seen = self.look();
         }
         if others || waiting.is_first {
             self.wake(seen, stock.left());
@@ -311,7 +318,7 @@ impl Turnstile {
         while seen.first() == Some(dead) && !self.step_aside(stock, seen) {
             seen = self.load();
         }
-        let seen = self.load();
+        let seen = self.look();
         self.wake(seen, stock.left()); // it may have given permits, and died before the wake-up
     }
 }
