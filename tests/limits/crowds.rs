@@ -15,21 +15,21 @@ pub const LONG: Duration = Duration::from_secs(600);
 #[derive(Debug)]
 pub struct Shared {
     pub ready: Gate,
-    go: Gate,
+    pub go: Gate,
     pub stop: Gate,
     pub there: AtomicU64,
     /// Of the indices that a barrier gave.
     sum: AtomicU64,
     squares: AtomicU64,
     /// Waiters of a condition that were notified.
-    through: AtomicU64,
+    pub through: AtomicU64,
 }
 
 // SAFETY: gates and atomics.
 unsafe impl Zeroed for Shared {}
 
-/// Starts `count` processes of `body` and waits until each has said that it is there.
-fn crowd(shared: &Board<Shared>, count: u64, body: fn(&Shared)) -> Vec<Child> {
+/// Starts `count` processes of `body` and waits until each has said so often that it is there.
+pub fn crowd(shared: &Board<Shared>, count: u64, each: u64, body: fn(&Shared)) -> Vec<Child> {
     let start = || {
         Child::fork(|| {
             body(shared);
@@ -38,13 +38,13 @@ fn crowd(shared: &Board<Shared>, count: u64, body: fn(&Shared)) -> Vec<Child> {
     };
     let children: Vec<Child> = (0..count).map(|_| start()).collect();
     assert!(
-        eventually(LONG, || shared.there.load(SeqCst) == count),
+        eventually(LONG, || shared.there.load(SeqCst) == count * each),
         "not all came"
     );
     children
 }
 
-fn keeper(shared: &Board<Shared>, body: impl FnOnce(&Shared)) -> Child {
+pub fn keeper(shared: &Board<Shared>, body: impl FnOnce(&Shared)) -> Child {
     let keeper = Child::fork(|| {
         body(shared);
         0
@@ -53,7 +53,7 @@ fn keeper(shared: &Board<Shared>, body: impl FnOnce(&Shared)) -> Child {
     keeper
 }
 
-fn settle(shared: &Board<Shared>, children: Vec<Child>, mut keeper: Child) {
+pub fn settle(shared: &Board<Shared>, children: Vec<Child>, mut keeper: Child) {
     for mut child in children {
         assert_eq!(child.wait(LONG), End::Exited(0));
     }
@@ -77,7 +77,7 @@ pub fn many_processes_count_exactly() {
         waits(&shared.stop);
         assert_eq!(*total.lock().expect("the total"), expected);
     });
-    let children = crowd(&shared, processes, |shared| {
+    let children = crowd(&shared, processes, 1, |shared| {
         let total = Lock::<u64>::open("total").expect("open");
         shared.there.fetch_add(1, SeqCst);
         waits(&shared.go);
@@ -95,7 +95,7 @@ pub fn many_processes_count_exactly() {
 }
 
 /// Threads of each process.
-const THREADS: u64 = 50;
+pub const THREADS: u64 = 50;
 
 /// A thousand threads of twenty processes meet, three times: each passes, and every index is given once.
 pub fn a_thousand_meet_at_a_barrier() {
@@ -116,7 +116,7 @@ pub fn a_thousand_meet_at_a_barrier() {
         );
     });
     let begin = Instant::now();
-    let children = crowd(&shared, processes, |shared| {
+    let children = crowd(&shared, processes, 1, |shared| {
         let barrier = Barrier::open("crowd").expect("open");
         shared.there.fetch_add(1, SeqCst);
         std::thread::scope(|scope| {
@@ -193,7 +193,7 @@ pub fn a_crowd_is_notified_exactly() {
         println!("  {waiters} waiters notified exactly, in {elapsed:.3}s");
         waits(&shared.stop);
     });
-    let children = crowd(&shared, waiters / THREADS, |shared| {
+    let children = crowd(&shared, waiters / THREADS, 1, |shared| {
         let condition = Condition::<u64>::open("crowd").expect("open");
         shared.there.fetch_add(1, SeqCst);
         std::thread::scope(|scope| {
@@ -218,7 +218,7 @@ pub fn idle(keep: impl FnOnce(&Shared), sleep: fn(&Shared)) {
     let _folder = Folder::enter();
     let shared = Board::<Shared>::new();
     let keeper = keeper(&shared, keep);
-    let mut children = crowd(&shared, waiters, sleep);
+    let mut children = crowd(&shared, waiters, 1, sleep);
     // Time it is, here and below: every sleeper is to have come to its longest slices, and then to go on like that.
     std::thread::sleep(seconds.min(Duration::from_secs(12)));
     let (before, begin) = (spent(&children), Instant::now());

@@ -10,6 +10,7 @@ mod idle;
 mod leaks;
 mod names;
 mod space;
+mod woken;
 
 fn main() -> std::process::ExitCode {
     common::runner::run(&[
@@ -45,6 +46,11 @@ fn main() -> std::process::ExitCode {
         (
             "a_crowd_is_notified_exactly",
             crowds::a_crowd_is_notified_exactly,
+        ),
+        ("a_crowd_is_let_through", woken::a_crowd_is_let_through),
+        (
+            "a_crowd_is_given_permits_exactly",
+            woken::a_crowd_is_given_permits_exactly,
         ),
         ("nothing_leaks", leaks::nothing_leaks),
         (
