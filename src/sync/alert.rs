@@ -5,22 +5,29 @@
 //! because that look may come before the store is seen, whoever raises the alert first has every processor pass a
 //! barrier. The frequent side pays nothing, the rare side some microseconds.
 //!
-//! | value without bit 31 | meaning |
+//! | bits | meaning |
+//! |---|---|
+//! | 31 | somebody has slept: it spares the sweep a system call for each lock that nobody ever waited for |
+//! | 30 | the lock is *fair*; such a lock is never calm |
+//! | 29..12 | the *doubt*: how often the level has come to 1 |
+//! | 11..0 | the level, below |
+//!
+//! | level | meaning |
 //! |---|---|
 //! | 0 | calm: nobody sleeps, the holder gives up by a store |
 //! | 1 | in doubt: somebody is about to have the barrier passed, or to end the alert; as alert as what follows |
 //! | 2.. | alert: the holder gives up by an exchange, and counts down while nobody sleeps |
 //!
-//! Bit 30 says that the lock is *fair*; such a lock is never calm.
-//!
-//! Who dies at 1 leaves it there for the next who wants to sleep. Bit 31 stays once anybody has slept: it spares the
-//! sweep a system call for each lock that nobody ever waited for.
+//! Who has the barrier passed ends the very doubt in which it was: a later one may follow a calm, in which somebody has
+//! begun to give the lock up by a store that the barrier did not reach. Who dies in doubt leaves it for the next who wants
+//! to sleep.
 
 use crate::sys::atomic::{
     AtomicU32,
     Ordering::{Acquire, Relaxed, Release, SeqCst},
 };
 use crate::sys::membarrier;
+use crate::sys::seeded::seeded;
 use crate::sys::step::step;
 
 /// See the table above. All zero bytes are calm, and nobody has slept.
@@ -28,55 +35,117 @@ use crate::sys::step::step;
 #[repr(transparent)]
 pub(super) struct Alert(AtomicU32);
 
+/// A time in which nobody sleeps: the value.
+#[derive(Clone, Copy)]
+pub(super) struct Calm(u32);
+
 const USED: u32 = 1 << 31;
 const FAIR: u32 = 1 << 30;
+const LEVEL: u32 = DOUBT - 1;
+const DOUBT: u32 = 1 << 12;
+const DOUBTS: u32 = FAIR - DOUBT;
 const UNUSED: u32 = 0;
-const CALM: u32 = USED;
-const IN_DOUBT: u32 = USED | 1;
-const LEAST: u32 = USED | 2;
+const CALM: u32 = 0;
+const IN_DOUBT: u32 = 1;
+const LEAST: u32 = 2;
 /// So many times is the lock given up with nobody asleep before calm comes back: the exchanges that this takes cost
 /// about as much as the next barrier.
 const FULL: u32 = LEAST + if cfg!(loom) { 0 } else { 1000 };
+const _: () = assert!(FULL <= LEVEL);
+
+/// The value at another level, in the same doubt.
+fn at(value: u32, level: u32) -> u32 {
+    value & !LEVEL | USED | level
+}
+
+/// The value in the next doubt.
+fn doubted(value: u32) -> u32 {
+    let doubt = value.wrapping_add(DOUBT) & DOUBTS;
+    let doubt = if seeded("lock-alert-of-an-earlier-doubt") {
+        0
+    } else {
+        doubt
+    };
+    value & FAIR | USED | doubt | IN_DOUBT
+}
+
+/// Whether the barrier has been passed since the last calm.
+fn is_raised(value: u32) -> bool {
+    value & FAIR != 0 || value & LEVEL >= LEAST
+}
 
 impl Alert {
     #[cfg(loom)]
     pub(super) fn new() -> Self {
-        Alert(AtomicU32::new(CALM))
+        Alert(AtomicU32::new(USED | CALM))
     }
 
-    /// Whether the lock may be given up by a store; looked at again after that store and a [`membarrier::light`].
+    /// The calm in which the lock may be given up by a store, if it is calm. After that store and a
+    /// [`membarrier::light`] it must be [the same](Alert::is_still).
     #[inline]
-    pub(super) fn is_calm(&self) -> bool {
-        self.0.load(Relaxed) & !USED == 0 // ordered by the barrier of who raises it
+    pub(super) fn calm(&self) -> Option<Calm> {
+        let seen = self.0.load(Relaxed); // ordered by the barrier of who raises it
+        (seen & (LEVEL | FAIR) == CALM).then_some(Calm(seen))
+    }
+
+    /// Whether it is the same calm as before. Another one will not do: somebody may have fallen asleep before it, and whoever
+    /// ended that alert could not see him in a word that the store had overwritten.
+    #[inline]
+    pub(super) fn is_still(&self, calm: Calm) -> bool {
+        if seeded("lock-any-calm-will-do") {
+            return self.calm().is_some();
+        }
+        self.0.load(Relaxed) == calm.0 // ordered by the barrier of who raises it
     }
 
     /// Before the word announces a sleeper: from here on nobody gives up by a store.
     #[inline]
     pub(super) fn raise(&self) {
         // Pairs with the Release stores of FULL: the barrier has been passed.
-        if self.0.load(Acquire) < LEAST {
+        if !is_raised(self.0.load(Acquire)) {
             self.rise();
         }
     }
 
     #[cold]
     fn rise(&self) {
-        step("alert.rise");
-        for calm in [CALM, UNUSED] {
-            let _ = self.0.compare_exchange(calm, IN_DOUBT, SeqCst, Relaxed);
+        loop {
+            let mut seen = self.0.load(Acquire); // as in `raise`
+            if is_raised(seen) {
+                return;
+            }
+            if seen & LEVEL == CALM {
+                let doubt = doubted(seen);
+                step("alert.rise");
+                if self
+                    .0
+                    .compare_exchange(seen, doubt, SeqCst, Relaxed)
+                    .is_err()
+                {
+                    continue;
+                }
+                seen = doubt;
+            }
+            // Where the kernel has no barriers every process gives up by exchange; see `membarrier::is_ready`. A process
+            // that alone is denied them may sleep through a store that is under way, for one slice.
+            membarrier::heavy();
+            step("alert.full");
+            // From this very doubt. Release pairs with the load in `raise`.
+            let full = at(seen, FULL);
+            if self
+                .0
+                .compare_exchange(seen, full, Release, Relaxed)
+                .is_ok()
+            {
+                return;
+            }
         }
-        // Where the kernel has no barriers every process gives up by exchange; see `membarrier::is_ready`. A process that
-        // alone is denied them may sleep through a store that is under way, for one slice.
-        membarrier::heavy();
-        step("alert.full");
-        // Release pairs with the load in `raise`.
-        let _ = self.0.compare_exchange(IN_DOUBT, FULL, Release, Relaxed);
     }
 
     /// After the word announced a sleeper: whether the alert still stands. If not, a holder is ending it who may not have
     /// seen the announcement.
     pub(super) fn stands(&self) -> bool {
-        self.0.load(SeqCst) >= LEAST // pairs with the swap in `calm_down`
+        is_raised(self.0.load(SeqCst)) // pairs with the swap in `calm_down`
     }
 
     /// Whether anybody may be asleep, for those who repair: reads what was stored last, by an exchange.
@@ -104,26 +173,30 @@ impl Alert {
     /// `announced` reads the word by an exchange.
     #[inline]
     pub(super) fn ease(&self, announced: impl Fn() -> bool) {
-        match self.0.load(Relaxed) {
-            fair if fair & FAIR != 0 => {}
-            UNUSED | CALM | IN_DOUBT => {}
-            LEAST => self.calm_down(announced),
+        let seen = self.0.load(Relaxed);
+        match seen & LEVEL {
+            _ if seen & FAIR != 0 => {}
+            CALM | IN_DOUBT => {}
+            LEAST => self.calm_down(seen, announced),
             // Only the holder counts. Release keeps the chain of stores that `raise` pairs with.
-            more => {
+            _ => {
                 step("alert.ease");
-                self.0.store(more - 1, Release);
+                self.0.store(seen - 1, Release);
             }
         }
     }
 
     #[cold]
-    fn calm_down(&self, announced: impl Fn() -> bool) {
+    fn calm_down(&self, seen: u32, announced: impl Fn() -> bool) {
+        let doubt = doubted(seen);
         step("alert.doubt");
         // SeqCst, before the look at the word: who announced himself too late for it sees the doubt, and raises again.
-        self.0.swap(IN_DOUBT, SeqCst);
-        let next = if announced() { FULL } else { CALM };
+        self.0.swap(doubt, SeqCst);
+        let level = if announced() { FULL } else { CALM };
         step("alert.settle");
         // From the doubt only: somebody may have raised the alert meanwhile. Release pairs with the load in `raise`.
-        let _ = self.0.compare_exchange(IN_DOUBT, next, Release, Relaxed);
+        let _ = self
+            .0
+            .compare_exchange(doubt, at(doubt, level), Release, Relaxed);
     }
 }

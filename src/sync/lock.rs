@@ -167,13 +167,13 @@ impl RawLock {
         if !list.is_pending(&self.node) {
             return self.unlock_linked();
         }
-        if !self.alert.is_calm() || !membarrier::is_ready() {
+        let Some(calm) = self.alert.calm().filter(|_| membarrier::is_ready()) else {
             return self.unlock_alert();
-        }
+        };
         step("lock.release.store");
         store_among_exchanges(&self.word, Word::FREE.0, release_order());
         membarrier::light(); // the store above, before the look below; pairs with `Alert::raise`
-        if !self.alert.is_calm() {
+        if !self.alert.is_still(calm) {
             return self.wake_and_finish();
         }
         list.finish();
@@ -320,7 +320,7 @@ impl RawLock {
                 self.mark(seen);
                 continue;
             }
-            if self.exchange(seen, wait.mine.with_waiters_of(seen)) {
+            if self.take_over(seen, wait.mine.with_waiters_of(seen)) {
                 return Ok(marked.then(|| seen.owner()));
             }
         }
@@ -440,7 +440,7 @@ impl RawLock {
                 }
             }
             if seen.is_free() && !self.is_anothers_turn(&wait, seen) {
-                if self.exchange(seen, wait.claim()) {
+                if self.take_over(seen, wait.claim()) {
                     return Ok(None);
                 }
                 continue;
@@ -495,7 +495,7 @@ impl RawLock {
             }
             return Some(self.leave(wait, Refused::Marked(owner)));
         }
-        let taken = self.exchange(seen, wait.claim().with_waiters_of(seen));
+        let taken = self.take_over(seen, wait.claim().with_waiters_of(seen));
         taken.then(|| {
             self.node.reset();
             Ok(Some(owner))
@@ -533,6 +533,18 @@ impl RawLock {
         }
         wait.finish();
         Err(why)
+    }
+
+    /// Takes the lock from the word `seen`, with a `claim` that may announce others who sleep.
+    ///
+    /// A store has overwritten what they announced, and holders since then may have ended the alert. As long as they sleep
+    /// nobody may give the lock up by a store; and as the holder nobody but this thread can end the alert now.
+    fn take_over(&self, seen: Word, claim: Word) -> bool {
+        let taken = self.exchange(seen, claim);
+        if taken && claim.has_waiters() && !seeded("lock-forgets-who-sleeps") {
+            self.alert.raise();
+        }
+        taken
     }
 
     /// One attempt at the claim, or at anything that takes the lock.

@@ -111,8 +111,14 @@ fn actor<R: 'static>(
 }
 
 fn check(model: impl Fn() + Sync + Send + 'static) {
+    check_up_to(2, model);
+}
+
+/// With so many preemptions at least, whatever the others get.
+fn check_up_to(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(2));
+    let asked = builder.preemption_bound.unwrap_or(preemptions);
+    builder.preemption_bound = Some(asked.max(preemptions));
     builder.check(model);
 }
 
@@ -126,9 +132,10 @@ fn loom_lock_excludes_and_publishes() {
     });
 }
 
+/// The faults that the alert once had need three preemptions to show.
 #[test]
 fn loom_lock_wakes_every_sleeper() {
-    check(|| {
+    check_up_to(3, || {
         let shared = Shared::new();
         let actors = [1, 2, 3].map(|who| actor(&shared, who, move |s| s.pass_through(who)));
         actors.map(|a| a.join().unwrap());
@@ -198,6 +205,20 @@ fn loom_lock_calm_comes_back_past_a_sleeper() {
         twice.join().unwrap();
         sleeper.join().unwrap();
         assert_eq!(shared.touched(), 3);
+    });
+}
+
+/// One sleeper is woken and another sleeps on, whose announcement a store has overwritten, while the alert ends.
+#[test]
+fn loom_lock_remembers_who_sleeps_past_the_end_of_an_alert() {
+    check(|| {
+        let shared = Shared::new();
+        let actors = [1, 2].map(|who| actor(&shared, who, move |s| s.pass_through(who)));
+        robust::enter(3);
+        shared.pass_through(3);
+        shared.pass_through(3);
+        actors.map(|a| a.join().unwrap());
+        assert_eq!(shared.touched(), 4);
     });
 }
 
