@@ -13,6 +13,7 @@ use crate::sync::{BoundedHead, NotLeaked, PermitWord, RawBounded};
 use crate::sys::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::sys::clock::Deadline;
 use crate::sys::identity::Participant;
+use crate::sys::membarrier;
 use crate::sys::until::Over;
 use crate::tenancy::{Form, RawHandle, Small, Tenant};
 use crate::{Error, ErrorKind, Result, TimedOut, Until, WaitError};
@@ -41,10 +42,13 @@ use crate::{Error, ErrorKind, Result, TimedOut, Until, WaitError};
 ///
 /// # Waiting and cost
 ///
-/// As for the plain semaphore: one exchange to take a permit and another to give it back, no system call unless somebody
-/// sleeps, as many are woken as permits are given, and who has waited in vain
-/// [comes first](crate::Semaphore#whose-turn-it-is). A permit takes 2 bytes. A search begins where this process last gave one
-/// back, and looks at all of them before it waits; to know how many are free all are looked at.
+/// One exchange to take a permit and a store to give it back, and no system call unless somebody sleeps. As many are woken
+/// as permits are given, and who has waited in vain [comes first](crate::Semaphore#whose-turn-it-is). The verbs that wait
+/// come in four forms, and with [`Until`], as [`acquire_until`](BoundedSemaphore::acquire_until), also end with another
+/// process.
+///
+/// A permit takes 2 bytes. A search begins where this process last gave one back, and looks at all of them before it waits;
+/// to know how many are free all are looked at.
 ///
 /// # Examples
 ///
@@ -166,6 +170,7 @@ impl BoundedSemaphore {
     }
 
     fn on(home: Small) -> Result<Self> {
+        membarrier::register();
         let segment = home.tenant().segment();
         let head = Place::<BoundedHead>::new(segment, home.place());
         // Looked at once: what shared memory says later widens nothing.

@@ -19,11 +19,12 @@ use super::turnstile::{Attempt, Stock, Turnstile, Waiting};
 use crate::segment::{Segment, layout::Offset};
 use crate::sys::atomic::{
     AtomicU16, AtomicU32,
-    Ordering::{AcqRel, Acquire, Relaxed, SeqCst},
+    Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
     spin_loop,
 };
 use crate::sys::backoff;
 use crate::sys::identity::{Oracle, Participant};
+use crate::sys::membarrier;
 use crate::sys::seeded::seeded;
 use crate::sys::step::step;
 use crate::sys::until::{Over, Until};
@@ -175,13 +176,29 @@ impl<'a> RawBounded<'a> {
     }
 
     /// Gives the permit `index` back, which the caller's process holds.
+    ///
+    /// By a store while nobody has announced himself, which is half the cost. Who then does waits until every processor
+    /// has passed a barrier, and looks once more.
     #[inline]
     pub(crate) fn release(self, index: u32) {
-        self.permits[index as usize].free();
-        let seen = self.turnstile.look();
+        let permit = &self.permits[index as usize];
+        if self.turnstile.load().is_watched() || !membarrier::is_ready() {
+            return self.release_watched(permit);
+        }
+        step("permit.store");
+        permit.0.store(FREE, Release); // pairs with the next `claim`
+        membarrier::light(); // the store above, before the look below; pairs with `settle`
+        let seen = self.turnstile.load();
         if seen.is_watched() {
             self.turnstile.wake(seen, 1);
         }
+    }
+
+    #[inline(never)]
+    fn release_watched(self, permit: &PermitWord) {
+        permit.free();
+        let seen = self.turnstile.look();
+        self.turnstile.wake(seen, 1);
     }
 
     /// Gives several back and wakes as many.
@@ -411,6 +428,10 @@ impl Stock for Request<'_> {
 
     fn left(&self) -> u32 {
         self.raw.available()
+    }
+
+    fn settle(&self) {
+        membarrier::heavy();
     }
 
     fn reclaim(&self, thorough: bool) -> bool {

@@ -54,6 +54,9 @@ pub(super) trait Stock {
     /// How many permits there are.
     fn left(&self) -> u32;
 
+    /// After the first announcement: returns when what was given by those who cannot have seen it yet can be seen.
+    fn settle(&self) {}
+
     /// Brings permits back that the dead held; true if there were any. Thorough before somebody gives up.
     fn reclaim(&self, _thorough: bool) -> bool {
         false
@@ -220,7 +223,7 @@ impl Turnstile {
                 return Err(over);
             }
             match waiting.me.filter(|_| waiting.is_passed_over(seen, some)) {
-                Some(me) => waiting.is_first = self.come_first(seen, me),
+                Some(me) => waiting.is_first = self.come_first(stock, seen, me),
                 None if waiting.is_first => self.sleep_in_front(stock, &mut waiting, seen),
                 None => self.sleep(stock, &mut waiting, seen),
             }
@@ -274,12 +277,16 @@ impl Turnstile {
         }
     }
 
-    fn come_first(&self, seen: Line, me: Participant) -> bool {
+    fn come_first(&self, stock: &dyn Stock, seen: Line, me: Participant) -> bool {
         step("turnstile.come-first");
         // SeqCst: before the look at what there is.
-        self.word
-            .compare_exchange(seen.0, seen.kept_for(me).0, SeqCst, Relaxed)
-            .is_ok()
+        let came = self
+            .word
+            .compare_exchange(seen.0, seen.kept_for(me).0, SeqCst, Relaxed);
+        if came.is_ok() && !seen.is_watched() {
+            stock.settle();
+        }
+        came.is_ok()
     }
 
     fn sleep(&self, stock: &dyn Stock, waiting: &mut Waiting<'_>, seen: Line) {
@@ -292,8 +299,18 @@ impl Turnstile {
         let done = self
             .word
             .compare_exchange(seen.0, announced.0, SeqCst, Relaxed);
+        if done.is_err() {
+            return;
+        }
         publish_then_look();
-        if done.is_ok() && !self.is_there_enough(stock, waiting, announced) {
+        if !seen.is_watched() {
+            stock.settle();
+            let now = self.look();
+            if now != announced {
+                self.wake(now, stock.left()); // who announced himself meanwhile has not waited for that
+            }
+        }
+        if !self.is_there_enough(stock, waiting, announced) {
             waiting.sleep(&self.crowd, told);
         }
     }
