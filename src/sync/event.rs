@@ -234,10 +234,12 @@ mod tests {
     /// As a setter leaves it that died before its wake-up: any sleeper finds it out, and so does who clears the flag.
     #[test]
     fn what_a_dead_setter_owed_is_done_by_others() {
-        for clears in [false, true] {
+        // One that comes after the clearing waits for the next setter, so where it is cleared all must be asleep before.
+        for (clears, count) in [(false, 2), (true, 1)] {
             let event = event(0);
             thread::scope(|scope| {
-                let sleepers = [(); 2].map(|()| scope.spawn(|| wait(&event, Deadline::NEVER)));
+                let start = || scope.spawn(|| wait(&event, Deadline::NEVER));
+                let sleepers: Vec<_> = (0..count).map(|_| start()).collect();
                 until_asleep(&event);
                 event.word.fetch_or(SET, AcqRel);
                 if clears {

@@ -25,7 +25,9 @@ struct Sum {
 // SAFETY: atomics only.
 unsafe impl Zeroed for Sum {}
 
+/// All of them, or those whose names contain what `MULTIPROC_SCENARIOS` says.
 fn scenarios() -> Vec<&'static Scenario> {
+    let wanted = std::env::var("MULTIPROC_SCENARIOS").unwrap_or_default();
     // The longest ones are among the first, so that all workers end at about the same time.
     [
         lock::SCENARIOS,
@@ -45,6 +47,7 @@ fn scenarios() -> Vec<&'static Scenario> {
     ]
     .into_iter()
     .flatten()
+    .filter(|scenario| scenario.name.contains(&wanted))
     .collect()
 }
 
