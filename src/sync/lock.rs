@@ -11,6 +11,9 @@
 //! A waiter keeps the node pending while it waits. If it dies after having been woken, the kernel passes the wake-up
 //! on. What two deaths at once can still lose, the slices of the sleep bring back.
 
+mod waiting;
+
+use self::waiting::{OnMark, Waiting, spin_budget};
 use super::Claimant;
 use super::alert::Alert;
 use super::word::{Owner, Word};
@@ -19,15 +22,13 @@ use crate::sys::atomic::{
     Ordering::{self, AcqRel, Acquire, Relaxed, Release},
     spin_loop, store_among_exchanges,
 };
-use crate::sys::backoff;
-use crate::sys::clock::{Deadline, WATCHFUL, now_ns, slice_in_crowd};
+use crate::sys::clock::Deadline;
 use crate::sys::futex::{self, Wake};
 use crate::sys::identity::{Oracle, Participant};
 use crate::sys::membarrier;
 use crate::sys::robust::{Node, ThreadList};
 use crate::sys::seeded::seeded;
 use crate::sys::step::step;
-use std::time::Duration;
 
 /// A lock without data. All zero bytes are a free lock.
 ///
@@ -63,13 +64,6 @@ pub(crate) enum Adoption {
     NotLeaked,
     /// It is marked: the process for which it was leaked has died.
     Marked(Owner),
-}
-
-/// What a thread does about the mark when it finds one.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum OnMark {
-    Refuse,
-    Take,
 }
 
 impl RawLock {
@@ -597,100 +591,9 @@ fn release_order() -> Ordering {
     }
 }
 
-/// One thread's wait for one lock.
-struct Waiting<'a> {
-    mine: Word,
-    /// The list that names the lock as pending; `None` for a thread of another pid namespace.
-    list: Option<ThreadList>,
-    oracle: &'a dyn Oracle,
-    deadline: Deadline,
-    on_mark: OnMark,
-    /// How much longer to spin before sleeping.
-    pauses_left: u32,
-    slept: bool,
-    woken: Wake,
-    /// When the first sleep began; 0 before.
-    since: u64,
-    asked: bool,
-}
-
-impl<'a> Waiting<'a> {
-    fn new(
-        list: Option<ThreadList>,
-        mine: Word,
-        oracle: &'a dyn Oracle,
-        deadline: Deadline,
-        on_mark: OnMark,
-    ) -> Self {
-        let patient = deadline != Deadline::NOW;
-        Waiting {
-            mine,
-            list,
-            oracle,
-            deadline,
-            on_mark,
-            pauses_left: if patient { spin_budget() } else { 0 },
-            slept: false,
-            woken: Wake::Changed,
-            since: 0,
-            asked: false,
-        }
-    }
-
-    /// Nothing was taken: nothing is pending.
-    fn finish(&self) {
-        if let Some(list) = self.list {
-            list.finish();
-        }
-    }
-
-    /// What to claim the lock with. Who has slept cannot know whether others still sleep, so announces one.
-    fn claim(&self) -> Word {
-        if self.slept && !seeded("lock-lost-wakeup") {
-            self.mine.with_waiters()
-        } else {
-            self.mine
-        }
-    }
-
-    /// Asks about the holder before the first sleep and after each slice that nobody ended.
-    fn owner_lives(&mut self, seen: Word) -> bool {
-        if seeded("lock-repairs-living") {
-            return false;
-        }
-        if self.asked && self.woken != Wake::TimedOut {
-            return true;
-        }
-        self.asked = true;
-        seen.owner()
-            .participant()
-            .is_none_or(|who| self.oracle.is_alive(who))
-    }
-
-    /// The end of the next sleep: a quarter of the time waited so far, within bounds.
-    fn slice(&mut self) -> Deadline {
-        let now = now_ns();
-        if self.since == 0 {
-            self.since = now;
-        }
-        let waited = Duration::from_nanos(now - self.since);
-        let longest = slice_in_crowd(WATCHFUL, self.oracle.population());
-        let slice = (waited / 4).clamp(SHORTEST_SLICE, longest);
-        self.deadline.min_slice(slice)
-    }
-}
-
-/// How long to spin before sleeping: some microseconds, the price of a sleep and its wake-up.
-fn spin_budget() -> u32 {
-    const PAUSES: u32 = 128;
-    if backoff::is_worthwhile() { PAUSES } else { 0 }
-}
-
 /// Between the first and the second look, and at most: measured best over critical sections of 0 to 2 us.
 const FIRST_PAUSES: u32 = 8;
 const MOST_PAUSES: u32 = 32;
-
-const SHORTEST_SLICE: Duration = Duration::from_millis(2);
 
 // SAFETY: repr(C), atomics and pads only, valid for all bytes; the links in it are followed by their writer alone.
 #[cfg(not(loom))]
