@@ -25,6 +25,24 @@ enum Suite {
 
 const SUITES: [Suite; 3] = [Suite::Crash, Suite::Kill, Suite::Models];
 
+/// Faults that take a rare interleaving to show, or a slice to hide: the models are quicker for all their length.
+const RARE: &[&str] = &[
+    "missing-release",
+    "lost-wakeup",
+    "calm",
+    "doubt",
+    "forgets",
+    "eats",
+];
+
+/// The suites in the order in which to try them.
+fn suites_for(fault: &str) -> [Suite; 3] {
+    match RARE.iter().any(|word| fault.contains(word)) {
+        true => [Suite::Models, Suite::Crash, Suite::Kill],
+        false => SUITES,
+    }
+}
+
 /// The part of each suite that is about the noun by which a fault's name begins: scenarios, cells and models.
 type Part = [&'static str; 3];
 
@@ -158,7 +176,7 @@ fn every_seeded_bug_is_caught() {
 fn is_caught(fault: &str) -> bool {
     let begin = Instant::now();
     let caught = |part: Part| {
-        SUITES
+        suites_for(fault)
             .into_iter()
             .find(|suite| !suite.run(Some(fault), part))
     };
