@@ -24,6 +24,10 @@ macro_rules! idle {
                 let $waiting = <$noun>::open(NAME).expect("open");
                 shared.there.fetch_add(1, SeqCst);
                 let _ = $wait;
+                // The first to be killed breaks a barrier for the others, who are to be there when their turn comes.
+                loop {
+                    std::thread::park();
+                }
             });
         }
     )*};
