@@ -35,9 +35,16 @@ use crate::sys::step::step;
 #[repr(transparent)]
 pub(super) struct Alert(AtomicU32);
 
-/// A time in which nobody sleeps: the value.
+/// A time in which nobody sleeps, or not: the value.
 #[derive(Clone, Copy)]
 pub(super) struct Calm(u32);
+
+impl Calm {
+    #[inline(always)]
+    pub(super) fn is_calm(self) -> bool {
+        self.0 & (LEVEL | FAIR) == CALM
+    }
+}
 
 const USED: u32 = 1 << 31;
 const FAIR: u32 = 1 << 30;
@@ -80,22 +87,19 @@ impl Alert {
         Alert(AtomicU32::new(USED | CALM))
     }
 
-    /// The calm in which the lock may be given up by a store, if it is calm. After that store and a
+    /// Whether it is calm, for a holder who would give the lock up by a store. After that store and a
     /// [`membarrier::light`] it must be [the same](Alert::is_still).
-    #[inline]
-    pub(super) fn calm(&self) -> Option<Calm> {
-        let seen = self.0.load(Relaxed); // ordered by the barrier of who raises it
-        (seen & (LEVEL | FAIR) == CALM).then_some(Calm(seen))
+    #[inline(always)]
+    pub(super) fn now(&self) -> Calm {
+        Calm(self.0.load(Relaxed)) // ordered by the barrier of who raises it
     }
 
     /// Whether it is the same calm as before. Another one will not do: somebody may have fallen asleep before it, and whoever
     /// ended that alert could not see him in a word that the store had overwritten.
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_still(&self, calm: Calm) -> bool {
-        if seeded("lock-any-calm-will-do") {
-            return self.calm().is_some();
-        }
-        self.0.load(Relaxed) == calm.0 // ordered by the barrier of who raises it
+        let now = self.now();
+        now.0 == calm.0 || seeded("lock-any-calm-will-do") && now.is_calm()
     }
 
     /// Before the word announces a sleeper: from here on nobody gives up by a store.

@@ -161,9 +161,10 @@ impl RawLock {
         if !list.is_pending(&self.node) {
             return self.unlock_linked();
         }
-        let Some(calm) = self.alert.calm().filter(|_| membarrier::is_ready()) else {
+        let calm = self.alert.now();
+        if !calm.is_calm() || !membarrier::is_ready() {
             return self.unlock_alert();
-        };
+        }
         step("lock.release.store");
         store_among_exchanges(&self.word, Word::FREE.0, release_order());
         membarrier::light(); // the store above, before the look below; pairs with `Alert::raise`
