@@ -14,6 +14,7 @@ use crate::segment::{Place, Rows, Segment, Table};
 use crate::sys::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use crate::sys::atomic::{AtomicU32, AtomicU64};
 use crate::sys::clock::{Deadline, now_ns};
+use crate::sys::cpu;
 use crate::sys::identity::Participant;
 use crate::sys::membarrier;
 use crate::sys::step::step;
@@ -29,6 +30,8 @@ pub(crate) struct Ring {
     /// `geometry`'s answers for the hot path.
     pub(super) payload_at: usize,
     pub(super) inline: usize,
+    /// Whether readers write the lines of a message before they free its slot.
+    pub(super) rewrites: bool,
     control: Place<Control>,
     pub(super) slots: Table<AtomicU64>,
     /// `{spilled:1 | length:63}` of each message (variable messages only).
@@ -187,6 +190,7 @@ impl Ring {
             geometry,
             payload_at: geometry.payload_at(),
             inline: geometry.inline(),
+            rewrites: cpu::prefers_written_lines(),
             control: Place::new(segment, body),
             slots: Table::new(segment, slots_at, stride, count),
             metas: beside(8),

@@ -13,6 +13,9 @@ use crate::sys::identity::Participant;
 use crate::sys::membarrier;
 use crate::sys::step::step;
 
+/// The line of a slot that holds its word: freeing the slot writes it anyway.
+const FIRST_LINE: usize = 64;
+
 impl Ring {
     /// Takes the next message, waiting until `deadline`; [`Deadline::NOW`] tries once.
     ///
@@ -175,13 +178,24 @@ impl Ring {
         if taken.is_detached() {
             self.free_own_record(taken.index(), taken.word());
         } else {
-            protocol::free(self.words(), taken.position());
-            self.control().not_full.wake_after_release();
+            self.free_slot(taken, fit);
         }
         if let (Some(block), Some(me)) = (block, taken.word().owner()) {
             self.release_block(me, block);
         }
         self.control().all_done.wake_all_after_release();
+    }
+
+    /// Frees the slot of a message that is done with, or lies elsewhere by now.
+    #[inline(always)]
+    pub(super) fn free_slot(&self, taken: Taken, fit: Fit) {
+        let end = self.end_in_slot(&taken, fit);
+        if end > FIRST_LINE && self.rewrites {
+            // SAFETY: the slot is `Taken` by us; its message was used through guards, of which none is left.
+            unsafe { self.slots.rows().rewrite_lines(taken.index(), end) };
+        }
+        protocol::free(self.words(), taken.position());
+        self.control().not_full.wake_after_release();
     }
 
     /// Gives the message back, for anybody to take again, out of order.

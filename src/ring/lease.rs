@@ -5,7 +5,6 @@
 
 use super::core::Ring;
 use super::geometry::Fit;
-use super::protocol;
 use super::taken::Taken;
 use super::word::{State, Word};
 use crate::segment::copy;
@@ -68,8 +67,7 @@ impl Ring {
         step("lease.settle");
         // Release: publishes what was filled in; pairs with the Acquire of whoever reads the record's word.
         self.records.row(index).word.store(word.0, Release);
-        protocol::free(self.words(), taken.position());
-        self.control().not_full.wake_after_release();
+        self.free_slot(taken, fit);
         Some(Taken::in_record(index, word))
     }
 

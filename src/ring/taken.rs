@@ -114,6 +114,16 @@ impl Ring {
         }
     }
 
+    /// Bytes from the beginning of its slot to the end of a message that lies there.
+    #[inline(always)]
+    pub(super) fn end_in_slot(&self, taken: &Taken, fit: Fit) -> usize {
+        match fit {
+            Fit::Slot { size, at } => at + size,
+            Fit::Any if self.meta(taken, fit) & SPILLED != 0 => 0,
+            Fit::Any => self.payload_at + self.meta(taken, fit) as usize,
+        }
+    }
+
     /// The block of a message in hand, if it is too long for a slot.
     #[inline(always)]
     pub(super) fn spilled(&self, taken: &Taken, fit: Fit) -> Option<BlockRef> {

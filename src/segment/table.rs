@@ -2,9 +2,13 @@
 
 use super::Segment;
 use super::layout::Layout;
+use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::Arc;
+
+/// The line by which processors move memory about.
+const CPU_LINE: usize = 64;
 
 /// `count` rows of `stride` bytes, each beginning with a `T`, and the bytes behind it.
 ///
@@ -32,6 +36,7 @@ impl<T: Layout> Table<T> {
     /// found at attach and never at use.
     pub(crate) fn new(segment: &Arc<Segment>, offset: u64, stride: usize, count: u32) -> Self {
         assert!(stride >= size_of::<T>() && stride.is_multiple_of(align_of::<T>()));
+        assert!(align_of::<T>() == align_of::<AtomicU64>());
         let rows = segment.bytes(offset, stride as u64 * u64::from(count));
         let base = rows.expect("the plan fits the segment").cast::<u8>();
         assert!(base.as_ptr().cast::<T>().is_aligned());
@@ -138,6 +143,24 @@ impl<'a, T: Layout> Rows<'a, T> {
         // SAFETY: `skip` is at most the stride, so the result is inside the row or one past its end.
         let first = unsafe { self.start(index).add(skip) };
         NonNull::slice_from_raw_parts(first, len)
+    }
+
+    /// Writes a word of each line of row `index` as it stands, but the first line's, up to the byte `end`.
+    ///
+    /// Whoever writes to those lines next gets them sooner for it; see [`cpu`](crate::sys::cpu).
+    ///
+    /// # Safety
+    ///
+    /// Nobody else uses the row's bytes behind its first line, and there is no reference to them.
+    #[inline]
+    pub(crate) unsafe fn rewrite_lines(self, index: u32, end: usize) {
+        let last = end.min(self.stride + 1 - size_of::<AtomicU64>());
+        for at in (CPU_LINE..last).step_by(CPU_LINE) {
+            // SAFETY: `at` and the seven bytes behind it are inside the row, which begins where a `T` may.
+            let word = unsafe { self.start(index).add(at).cast::<AtomicU64>().as_ref() };
+            // no step: it says what it said before
+            word.store(word.load(Relaxed), Relaxed); // nobody else looks meanwhile, and who does later comes by a protocol
+        }
     }
 
     #[inline]

@@ -7,6 +7,8 @@ pub(crate) mod atfork;
 pub(crate) mod atomic;
 pub(crate) mod backoff;
 pub(crate) mod clock;
+#[cfg(not(loom))]
+pub(crate) mod cpu;
 #[cfg(all(test, debug_assertions, not(loom)))]
 pub(crate) mod crash;
 #[cfg(not(loom))]
