@@ -54,7 +54,10 @@ impl<'q, T: Message> Claim<'q, T> {
         } = self;
         match spill {
             Some(spill) => hold.commit_spilled(spill, len),
-            None => hold.commit(len, Fit::Any),
+            None => {
+                let words = hold.words();
+                hold.commit(words, len, Fit::Any);
+            }
         }
     }
 
@@ -72,7 +75,7 @@ impl<'q, T: Message> Claim<'q, T> {
         let mut claim = Claim::of_len(core, first.guess(), deadline)?;
         let room = match &mut claim.spill {
             Some(spill) => spill.room(),
-            None => claim.hold.room(Fit::Any),
+            None => claim.hold.room(core.words(Fit::Any), Fit::Any),
         };
         claim.len = first.encode(room).map_err(PutFault::Unwritable)?;
         Ok(claim)
@@ -92,7 +95,7 @@ impl<'q, T: Message> Claim<'q, T> {
     fn bytes(&self) -> NonNull<[u8]> {
         match &self.spill {
             Some(spill) => spill.bytes(),
-            None => self.hold.bytes(Fit::Any),
+            None => self.hold.bytes(self.hold.words(), Fit::Any),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use super::error::PutFault;
 use crate::Result;
 use crate::message::room_at;
-use crate::ring::{Claim, ClaimError, Fit, Geometry, Peers, Ring, Role};
+use crate::ring::{Claim, ClaimError, Fit, Geometry, Peers, Ring, Role, Words};
 use crate::segment::Segment;
 use crate::segment::blocks::BlockRef;
 use crate::sys::atfork::ForkMutex;
@@ -56,11 +56,23 @@ impl Core {
         self.tenant.me()
     }
 
-    /// Claims a slot.
+    /// Claims a slot where that takes one exchange.
     #[inline(always)]
+    pub(super) fn claim_here(&self, words: Words<'_>) -> Option<Hold<'_>> {
+        let claim = self.ring.claim_here(self.me(), words)?;
+        Some(Hold { core: self, claim })
+    }
+
+    /// Claims a slot.
     pub(super) fn claim(&self, deadline: Deadline) -> Result<Hold<'_>, ClaimError> {
         let claim = self.ring.claim(self.me(), &*self.tenant, deadline)?;
         Ok(Hold { core: self, claim })
+    }
+
+    /// The words of the ring in registers; see [`Ring::words_of`].
+    #[inline(always)]
+    pub(super) fn words(&self, fit: Fit) -> Words<'_> {
+        self.ring.words_of(fit)
     }
 
     /// Bytes that fit a slot.
@@ -103,16 +115,20 @@ pub(super) struct Hold<'q> {
 }
 
 impl<'q> Hold<'q> {
-    #[inline(always)]
-    pub(super) fn bytes(&self, fit: Fit) -> NonNull<[u8]> {
-        self.core.ring.room(&self.claim, fit)
+    pub(super) fn words(&self) -> Words<'q> {
+        self.core.words(Fit::Any)
     }
 
     #[inline(always)]
-    pub(super) fn room(&mut self, fit: Fit) -> &mut [MaybeUninit<u8>] {
+    pub(super) fn bytes(&self, words: Words<'_>, fit: Fit) -> NonNull<[u8]> {
+        self.core.ring.room(&self.claim, words, fit)
+    }
+
+    #[inline(always)]
+    pub(super) fn room(&mut self, words: Words<'_>, fit: Fit) -> &mut [MaybeUninit<u8>] {
         // SAFETY: the claim gives the slot to this process alone until it is committed or aborted, and `self`, borrowed
         // mutably for as long as the room is used, is the only one to do either.
-        unsafe { room_at(self.bytes(fit)) }
+        unsafe { room_at(self.bytes(words, fit)) }
     }
 
     /// A hold that the user keeps: consumers may go to sleep behind it.
@@ -126,10 +142,10 @@ impl<'q> Hold<'q> {
     }
 
     #[inline(always)]
-    pub(super) fn commit(self, len: usize, fit: Fit) {
+    pub(super) fn commit(self, words: Words<'_>, len: usize, fit: Fit) {
         let (core, claim) = (self.core, self.claim);
         forget(self);
-        core.ring.commit(claim, len, fit);
+        core.ring.commit(claim, words, len, fit);
     }
 
     pub(super) fn commit_spilled(self, spill: Spill<'_>, len: usize) {

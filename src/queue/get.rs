@@ -288,13 +288,20 @@ impl<T: Message> Queue<T> {
         deadline: Deadline,
     ) -> Result<Received<'_, T>, E> {
         let core = &*self.core;
-        match core
-            .ring
-            .take(core.me(), &*core.tenant, deadline, Self::FIT)
-        {
-            Ok(taken) => Received::new(self, taken),
-            Err(error) => Err(GetFault::from(error).into()),
+        let words = core.words(Self::FIT);
+        match core.ring.take_here(core.me(), words, Self::FIT) {
+            Some(taken) => Received::new(self, taken),
+            None => self.get_waiting(deadline).map_err(E::from),
         }
+    }
+
+    /// There is no message where the next one is likely to be: look for it, and wait for it.
+    #[cold]
+    #[inline(never)]
+    fn get_waiting(&self, deadline: Deadline) -> Result<Received<'_, T>, GetFault> {
+        let core = &*self.core;
+        let taken = core.ring.take(core.me(), &*core.tenant, deadline)?;
+        Received::new(self, taken)
     }
 
     #[inline(always)]

@@ -57,7 +57,8 @@ impl<T: Message> Lease<T> {
     #[inline]
     pub(super) fn new(queue: Queue<T>, taken: Taken) -> Self {
         // SAFETY: the message is published and in this process's hands, so nobody writes to its bytes.
-        let bytes: &[u8] = unsafe { bytes_at(queue.core.ring.payload(&taken, Queue::<T>::FIT)) };
+        let bytes: &[u8] =
+            unsafe { bytes_at(queue.core.ring.leased_payload(&taken, Queue::<T>::FIT)) };
         // SAFETY: the same bytes were viewed, and checked where that is the policy, in the place they came from.
         let view = NonNull::from(unsafe { T::view(bytes) });
         Lease {
@@ -72,7 +73,7 @@ impl<T: Message> Lease<T> {
     #[inline]
     pub fn ack(mut self) {
         self.settled = true;
-        self.queue.core.ring.ack(self.taken, Queue::<T>::FIT);
+        self.queue.core.ring.ack_leased(self.taken, Queue::<T>::FIT);
     }
 
     /// Gives the message back, as dropping the lease does.

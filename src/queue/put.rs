@@ -7,7 +7,7 @@ use super::claim::Claim;
 use super::core::Hold;
 use super::error::{PutError, PutFault, PutTimeoutError, TryPutError};
 use crate::message::{Bytes, Encode, Message, WriteError};
-use crate::ring::Fit;
+use crate::ring::{Fit, Words};
 use crate::sys::clock::Deadline;
 
 impl<T: Message> Queue<T> {
@@ -142,15 +142,33 @@ impl<T: Message> Queue<T> {
         if Self::FIT == Fit::Any && value.guess() > self.core.inline() {
             return self.put_long(&value, deadline).map_err(E::from);
         }
-        let mut hold = match self.core.claim(deadline) {
-            Ok(hold) => hold,
-            Err(error) => return Err(PutFault::from(error).into()),
-        };
-        match value.encode(hold.room(Self::FIT)) {
-            Ok(len) => hold.commit(len, Self::FIT),
-            Err(error) => self.put_unfit(hold, &value, error)?,
+        let words = self.core.words(Self::FIT);
+        match self.core.claim_here(words) {
+            Some(hold) => self.put_into(hold, words, &value).map_err(E::from),
+            None => self.put_waiting(&value, deadline).map_err(E::from),
+        }
+    }
+
+    #[inline(always)]
+    fn put_into<V: Encode<T>>(
+        &self,
+        mut hold: Hold<'_>,
+        words: Words<'_>,
+        value: &V,
+    ) -> Result<(), PutFault> {
+        match value.encode(hold.room(words, Self::FIT)) {
+            Ok(len) => hold.commit(words, len, Self::FIT),
+            Err(error) => self.put_unfit(hold, value, error)?,
         }
         Ok(())
+    }
+
+    /// The place where the next free slot is likely to be is taken: look for it, and wait for it.
+    #[cold]
+    #[inline(never)]
+    fn put_waiting<V: Encode<T>>(&self, value: &V, deadline: Deadline) -> Result<(), PutFault> {
+        let hold = self.core.claim(deadline)?;
+        self.put_into(hold, self.core.words(Self::FIT), value)
     }
 
     /// A message that turned out longer than its slot, which is claimed already.

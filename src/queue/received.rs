@@ -138,12 +138,18 @@ impl<T: Message> Queue<T> {
         // SAFETY: the message is published and in this process's hands, so nobody writes to its bytes.
         let bytes: &[u8] = unsafe { bytes_at(self.core.ring.payload(taken, Self::FIT)) };
         if self.check {
-            return T::check(bytes).map(NonNull::from);
+            return check::<T>(bytes);
         }
         // SAFETY: the bytes are what a writer of the same type put there: the type's fingerprint was compared at
         // attach, and the policy of this queue is to trust its writers.
         Ok(NonNull::from(unsafe { T::view(bytes) }))
     }
+}
+
+/// Out of line: most queues trust their writers, and what checks a message is long.
+#[inline(never)]
+fn check<T: Message>(bytes: &[u8]) -> Result<NonNull<T::View>, InvalidMessage> {
+    T::check(bytes).map(NonNull::from)
 }
 
 impl<T: Message> Encode<T> for &Received<'_, T> {

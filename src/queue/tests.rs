@@ -6,10 +6,11 @@ use crate::ring::Fit;
 
 /// Puts bytes that are no `String`.
 fn put_rubbish(queue: &Queue<String>) {
+    let words = queue.core.words(Fit::Any);
     let mut hold = queue.core.claim(Deadline::NOW).unwrap();
-    let room = hold.room(Fit::Any);
+    let room = hold.room(words, Fit::Any);
     room[..64].fill(std::mem::MaybeUninit::new(0x81));
-    hold.commit(64, Fit::Any);
+    hold.commit(words, 64, Fit::Any);
 }
 
 fn checked() -> Queue<String> {

@@ -2,7 +2,7 @@
 
 use super::control::Control;
 use super::gate::Ticket;
-use super::geometry::{Geometry, Shape};
+use super::geometry::{Fit, Geometry, Shape};
 use super::lease::RecordHead;
 use super::linger::Luck;
 use super::protocol::{self, Memory};
@@ -133,9 +133,9 @@ pub(crate) struct RawStats {
 
 /// The words of a ring in registers: what the protocol works on during one call.
 #[derive(Clone, Copy)]
-pub(super) struct Words<'a> {
+pub(crate) struct Words<'a> {
     control: &'a Control,
-    slots: Rows<'a, AtomicU64>,
+    pub(super) slots: Rows<'a, AtomicU64>,
 }
 
 impl Memory for Words<'_> {
@@ -158,9 +158,20 @@ impl Memory for Words<'_> {
 impl Ring {
     #[inline(always)]
     pub(super) fn words(&self) -> Words<'_> {
+        self.words_of(Fit::Any)
+    }
+
+    /// The words for messages of this fit: the stride of some need not be asked for.
+    ///
+    /// Kept in registers during one call. Hand them to nothing that is not inlined, or they go to memory and back.
+    #[inline(always)]
+    pub(crate) fn words_of(&self, fit: Fit) -> Words<'_> {
         Words {
             control: self.control(),
-            slots: self.slots.rows(),
+            slots: match fit.stride() {
+                Some(stride) => self.slots.rows_of(stride),
+                None => self.slots.rows(),
+            },
         }
     }
 

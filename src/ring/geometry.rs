@@ -42,6 +42,15 @@ impl Fit {
         let at = if align == 16 { 16 } else { 8 };
         Fit::Slot { size, at }
     }
+
+    /// Bytes from one slot to the next, where that is known.
+    #[inline(always)]
+    pub(super) const fn stride(self) -> Option<usize> {
+        match self {
+            Fit::Slot { size, at } => Some(stride_of(at + size)),
+            Fit::Any => None,
+        }
+    }
 }
 
 /// The shape of a ring, stored in the segment header's parameters and kept privately after attach.
@@ -186,11 +195,7 @@ impl Geometry {
     /// together (measured with 64-byte messages: 128 bytes a slot make 1.15 to 1.6 times the rate of 72). For large ones
     /// what they take of the caches weighs more (1 KiB: 1,088 bytes make 1.1 to 1.4 times the rate of 1,152).
     pub(crate) fn stride(&self) -> usize {
-        match self.payload_at() + self.inline() {
-            small @ ..=64 => small.next_power_of_two(),
-            medium @ ..=512 => medium.next_multiple_of(LINE),
-            large => large.next_multiple_of(64),
-        }
+        stride_of(self.payload_at() + self.inline())
     }
 
     /// Where the slots begin in the body.
@@ -216,6 +221,15 @@ impl Geometry {
     /// Bytes of address space for lease records; memory is taken from the system as they are used.
     pub(crate) fn lease_reserve(&self) -> u64 {
         (self.record_stride() as u64 * u64::from(self.records())).next_multiple_of(4096)
+    }
+}
+
+/// The stride of slots of which so many bytes are used; see [`Geometry::stride`].
+const fn stride_of(used: usize) -> usize {
+    match used {
+        ..=64 => used.next_power_of_two(),
+        65..=512 => used.next_multiple_of(LINE),
+        _ => used.next_multiple_of(64),
     }
 }
 
@@ -269,6 +283,7 @@ mod tests {
             let fit = Fit::slot(size, align as usize);
             assert!(of(shape).suits(fit) && of(shape).suits(Fit::Any));
             assert!(!of(shape).suits(Fit::slot(size + 8, align as usize)));
+            assert_eq!(fit.stride(), Some(of(shape).stride()));
             assert!(!of(Shape::Variable { inline: 16 }).suits(fit));
         }
     }

@@ -1,12 +1,13 @@
 //! Getting: take the next message, read in place, acknowledge or give back.
 
-use super::core::{Ring, TakeError};
+use super::core::{Ring, TakeError, Words};
 use super::geometry::Fit;
 use super::linger::Linger;
-use super::protocol::{self, Nothing};
+use super::protocol::{self, Memory, Nothing};
 use super::taken::Taken;
 use super::wait::{Patience, Peers, Role, Watch};
 use super::word::State;
+use crate::segment::blocks::BlockRef;
 use crate::sys::atomic::Ordering::{Relaxed, SeqCst};
 use crate::sys::clock::{Deadline, now_ns};
 use crate::sys::identity::Participant;
@@ -17,25 +18,15 @@ use crate::sys::step::step;
 const FIRST_LINE: usize = 64;
 
 impl Ring {
-    /// Takes the next message, waiting until `deadline`; [`Deadline::NOW`] tries once.
-    ///
-    /// # Errors
-    ///
-    /// [`TakeError`]; nothing is held then.
+    /// Takes the message where the next one is likely to be, by one exchange or not at all. All of it is inlined; who gets
+    /// nothing goes on with [`take`](Ring::take).
     #[inline(always)]
-    pub(crate) fn take(
-        &self,
-        me: Participant,
-        peers: &dyn Peers,
-        deadline: Deadline,
-        fit: Fit,
-    ) -> Result<Taken, TakeError> {
-        if !self.may_have_returns()
-            && let Ok((at, word)) = protocol::try_take(self.words(), me)
-        {
-            return Ok(self.taken(at.index(), word, me, fit));
+    pub(crate) fn take_here(&self, me: Participant, words: Words<'_>, fit: Fit) -> Option<Taken> {
+        if self.may_have_returns() {
+            return None;
         }
-        self.take_slow(me, peers, deadline)
+        let (at, word) = protocol::take_here(words, me)?;
+        Some(self.taken(at.index(), word, me, fit))
     }
 
     #[inline(always)]
@@ -65,9 +56,13 @@ impl Ring {
         }
     }
 
-    #[cold]
+    /// Takes the next message, waiting until `deadline`; [`Deadline::NOW`] tries once.
+    ///
+    /// # Errors
+    ///
+    /// [`TakeError`]; nothing is held then.
     #[inline(never)]
-    fn take_slow(
+    pub(crate) fn take(
         &self,
         me: Participant,
         peers: &dyn Peers,
@@ -174,12 +169,32 @@ impl Ring {
     /// Acknowledges: the message is done with and will never be seen again.
     #[inline(always)]
     pub(crate) fn ack(&self, taken: Taken, fit: Fit) {
-        let block = self.spilled(&taken, fit);
         if taken.is_detached() {
-            self.free_own_record(taken.index(), taken.word());
-        } else {
-            self.free_slot(taken, fit);
+            return self.ack_in_record(taken);
         }
+        let block = self.spilled(&taken, fit);
+        self.free_slot(taken, fit);
+        self.acknowledged(taken, block);
+    }
+
+    #[cold]
+    fn ack_in_record(&self, taken: Taken) {
+        self.ack_leased(taken, Fit::Any);
+    }
+
+    /// [`ack`](Ring::ack) of a message that lies most likely in a lease record.
+    #[inline(always)]
+    pub(crate) fn ack_leased(&self, taken: Taken, fit: Fit) {
+        if !taken.is_detached() {
+            return self.ack(taken, fit);
+        }
+        let block = self.spilled(&taken, fit);
+        self.free_own_record(taken.index(), taken.word());
+        self.acknowledged(taken, block);
+    }
+
+    #[inline(always)]
+    fn acknowledged(&self, taken: Taken, block: Option<BlockRef>) {
         if let (Some(block), Some(me)) = (block, taken.word().owner()) {
             self.release_block(me, block);
         }
@@ -189,13 +204,13 @@ impl Ring {
     /// Frees the slot of a message that is done with, or lies elsewhere by now.
     #[inline(always)]
     pub(super) fn free_slot(&self, taken: Taken, fit: Fit) {
-        let end = self.end_in_slot(&taken, fit);
+        let (words, end) = (self.words_of(fit), self.end_in_slot(&taken, fit));
         if end > FIRST_LINE && self.rewrites {
             // SAFETY: the slot is `Taken` by us; its message was used through guards, of which none is left.
-            unsafe { self.slots.rows().rewrite_lines(taken.index(), end) };
+            unsafe { words.slots.rewrite_lines(taken.index(), end) };
         }
-        protocol::free(self.words(), taken.position());
-        self.control().not_full.wake_after_release();
+        protocol::free(words, taken.position());
+        words.control().not_full.wake_after_release();
     }
 
     /// Gives the message back, for anybody to take again, out of order.

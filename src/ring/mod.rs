@@ -46,7 +46,7 @@ mod model;
 mod tests;
 
 #[cfg(not(loom))]
-pub(crate) use core::{Claim, ClaimError, RawStats, Ring, TakeError};
+pub(crate) use core::{Claim, ClaimError, RawStats, Ring, TakeError, Words};
 #[cfg(not(loom))]
 pub(crate) use geometry::{Fit, Geometry, Shape};
 #[cfg(not(loom))]

@@ -46,13 +46,16 @@ pub(crate) enum Nothing {
 /// Reads a hint; whatever a scribbler wrote there, the index stays inside the ring.
 #[inline(always)]
 fn hint<M: Memory>(memory: M, of: &AtomicU64) -> Position {
+    let lap = || Position(of.load(Acquire)).lap(); // as in `near_hint`
+    near_hint(memory, of).unwrap_or_else(|| Position::new(lap(), 0))
+}
+
+/// A hint that lies inside the ring, as every hint does that no scribbler wrote.
+#[inline(always)]
+fn near_hint<M: Memory>(memory: M, of: &AtomicU64) -> Option<Position> {
     // Pairs with the Release store of the hint.
     let position = Position(of.load(Acquire));
-    if position.index() < memory.capacity() {
-        position
-    } else {
-        Position::new(position.lap(), 0)
-    }
+    (position.index() < memory.capacity()).then_some(position)
 }
 
 /// Moves a hint forward to `position`, which the caller's compare-and-swap has just justified.
@@ -74,15 +77,18 @@ fn advance(hint: &AtomicU64, position: Position) {
 /// # Errors
 ///
 /// The word of the slot that is in the way, when the ring is full.
-#[inline(always)]
 pub(crate) fn try_claim<M: Memory>(memory: M, me: Participant) -> Result<Position, Word> {
     let at = hint(memory, &memory.control().tail);
+    claim_further(memory, at, me)
+}
+
+/// [`try_claim`] where the hint says, or not at all: all that is inlined.
+#[inline(always)]
+pub(crate) fn claim_here<M: Memory>(memory: M, me: Participant) -> Option<Position> {
+    let at = near_hint(memory, &memory.control().tail)?;
     // Pairs with the freeing store of the lap before.
     let seen = Word(memory.word(at.index()).load(Acquire));
-    if seen == Word::free(at.lap()) && claim(memory, at, me) {
-        return Ok(at);
-    }
-    claim_further(memory, at, me)
+    (seen == Word::free(at.lap()) && claim(memory, at, me)).then_some(at)
 }
 
 /// One attempt at a position whose slot was seen free for it.
@@ -214,17 +220,21 @@ pub(crate) fn abandon<M: Memory>(memory: M, at: Position) {
 }
 
 /// Takes the next published message for `me`: one compare-and-swap on the slot's word.
-#[inline(always)]
 pub(crate) fn try_take<M: Memory>(memory: M, me: Participant) -> Result<(Position, Word), Nothing> {
     let at = hint(memory, &memory.control().head);
+    take_further(memory, at, me)
+}
+
+/// [`try_take`] where the hint says, or not at all: all that is inlined.
+#[inline(always)]
+pub(crate) fn take_here<M: Memory>(memory: M, me: Participant) -> Option<(Position, Word)> {
+    let at = near_hint(memory, &memory.control().head)?;
     // Pairs with the Release of `publish`.
     let seen = Word(memory.word(at.index()).load(Acquire));
-    if seen == Word::full(at.lap())
-        && let Some(mine) = take(memory, at, me)
-    {
-        return Ok((at, mine));
+    if seen != Word::full(at.lap()) {
+        return None;
     }
-    take_further(memory, at, me)
+    take(memory, at, me).map(|mine| (at, mine))
 }
 
 /// One attempt at a position whose slot was seen full; its holder's word if it succeeds.

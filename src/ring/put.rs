@@ -1,9 +1,9 @@
 //! Putting: claim a slot, write in place, commit or abort.
 
-use super::core::{Claim, ClaimError, Ring, SPILLED};
+use super::core::{Claim, ClaimError, Ring, SPILLED, Words};
 use super::geometry::Fit;
 use super::linger::Linger;
-use super::protocol;
+use super::protocol::{self, Memory};
 use super::wait::{Patience, Peers, Role, Watch};
 use super::word::{Position, State};
 use crate::segment::blocks::BlockRef;
@@ -15,42 +15,36 @@ use crate::sys::step::step;
 use std::ptr::NonNull;
 
 impl Ring {
-    /// Claims a slot, waiting for room until `deadline`; [`Deadline::NOW`] tries once.
-    ///
-    /// # Errors
-    ///
-    /// [`ClaimError`]; nothing is held then.
+    /// Claims the slot where the next free one is likely to be, by one exchange or not at all. All of it is inlined; who
+    /// gets nothing goes on with [`claim`](Ring::claim).
     #[inline(always)]
-    pub(crate) fn claim(
-        &self,
-        me: Participant,
-        peers: &dyn Peers,
-        deadline: Deadline,
-    ) -> Result<Claim, ClaimError> {
-        match protocol::try_claim(self.words(), me) {
-            Ok(at) => self.claimed(at),
-            Err(_) => self.claim_slow(me, peers, deadline),
-        }
+    pub(crate) fn claim_here(&self, me: Participant, words: Words<'_>) -> Option<Claim> {
+        let at = protocol::claim_here(words, me)?;
+        self.claimed(at, words).ok()
     }
 
     /// The claim stands: refuse it in a closed ring, else find out whether anybody sleeps. The claim orders that look:
     /// who falls asleep without being seen by it has seen the claim, and is seen behind the publishing store.
     #[inline(always)]
-    fn claimed(&self, at: Position) -> Result<Claim, ClaimError> {
-        if protocol::is_closed(self.words()) {
+    fn claimed(&self, at: Position, words: Words<'_>) -> Result<Claim, ClaimError> {
+        if protocol::is_closed(words) {
             self.abort(Claim { at, awaited: false });
             return Err(ClaimError::Closed);
         }
-        let awaited = self.control().not_empty.is_armed();
+        let awaited = words.control().not_empty.is_armed();
         if at.index() & 63 == 0 {
             self.sample_length();
         }
         Ok(Claim { at, awaited })
     }
 
-    #[cold]
+    /// Claims a slot, waiting for room until `deadline`; [`Deadline::NOW`] tries once.
+    ///
+    /// # Errors
+    ///
+    /// [`ClaimError`]; nothing is held then.
     #[inline(never)]
-    fn claim_slow(
+    pub(crate) fn claim(
         &self,
         me: Participant,
         peers: &dyn Peers,
@@ -64,7 +58,7 @@ impl Ring {
                 return Err(ClaimError::Closed);
             }
             match protocol::try_claim(self.words(), me) {
-                Ok(at) => return self.claimed(at),
+                Ok(at) => return self.claimed(at, self.words()),
                 // One slot at a time would have both ends work on the same cache line.
                 Err(_) if patience.spin() => {
                     while !protocol::has_stretch(self.words()) && patience.spin() {}
@@ -84,7 +78,7 @@ impl Ring {
                         return Err(ClaimError::Full);
                     }
                     if let Some(at) = self.sleep_until_freed(me, peers, &mut patience, deadline) {
-                        return self.claimed(at);
+                        return self.claimed(at, self.words());
                     }
                 }
             }
@@ -135,16 +129,16 @@ impl Ring {
 
     /// The bytes of a claimed slot.
     #[inline(always)]
-    pub(crate) fn room(&self, claim: &Claim, fit: Fit) -> NonNull<[u8]> {
+    pub(crate) fn room(&self, claim: &Claim, words: Words<'_>, fit: Fit) -> NonNull<[u8]> {
         match fit {
-            Fit::Slot { size, at } => self.slots.part(claim.at.index(), at, size),
-            Fit::Any => self.slots.bytes(claim.at.index(), self.payload_at),
+            Fit::Slot { size, at } => words.slots.part(claim.at.index(), at, size),
+            Fit::Any => words.slots.bytes(claim.at.index(), self.payload_at),
         }
     }
 
     /// Publishes `len` bytes that were written to the claim's room.
     #[inline(always)]
-    pub(crate) fn commit(&self, claim: Claim, len: usize, fit: Fit) {
+    pub(crate) fn commit(&self, claim: Claim, words: Words<'_>, len: usize, fit: Fit) {
         if fit == Fit::Any
             && let Some(metas) = &self.metas
         {
@@ -152,17 +146,17 @@ impl Ring {
             // Published by the Release store of the word.
             metas.row(claim.at.index()).store(len as u64, Relaxed);
         }
-        self.publish(claim);
+        self.publish(claim, words);
     }
 
     #[inline(always)]
-    fn publish(&self, claim: Claim) {
+    fn publish(&self, claim: Claim, words: Words<'_>) {
         if claim.awaited {
             return self.publish_awaited(claim);
         }
-        protocol::publish(self.words(), claim.at);
+        protocol::publish(words, claim.at);
         membarrier::light(); // pairs with the barrier of who goes to sleep behind this claim
-        self.control().not_empty.wake_after_release();
+        words.control().not_empty.wake_after_release();
     }
 
     /// Wakes a sleeper after the message is there. Woken by the claim, he may be faster than the writer, and falls asleep
@@ -185,7 +179,7 @@ impl Ring {
         metas
             .row(claim.at.index())
             .store(len as u64 | SPILLED, Relaxed);
-        self.publish(claim);
+        self.publish(claim, self.words());
     }
 
     /// Gives a claim back: nothing was sent.

@@ -151,16 +151,30 @@ impl Ring {
         taken
     }
 
-    /// The bytes of a message in hand.
+    /// The bytes of a message in hand, most likely in its slot.
     #[inline(always)]
     pub(crate) fn payload(&self, taken: &Taken, fit: Fit) -> NonNull<[u8]> {
+        match fit {
+            Fit::Slot { .. } if taken.is_detached() => self.moved_payload(taken),
+            Fit::Slot { size, at } => self.words_of(fit).slots.part(taken.index(), at, size),
+            Fit::Any => self.any_payload(taken),
+        }
+    }
+
+    /// The bytes of a message in hand, most likely in a lease record.
+    #[inline(always)]
+    pub(crate) fn leased_payload(&self, taken: &Taken, fit: Fit) -> NonNull<[u8]> {
         match fit {
             Fit::Slot { size, .. } if taken.is_detached() => {
                 self.records.part(taken.index(), RECORD_HEAD, size)
             }
-            Fit::Slot { size, at } => self.slots.part(taken.index(), at, size),
-            Fit::Any => self.any_payload(taken),
+            _ => self.payload(taken, fit),
         }
+    }
+
+    #[cold]
+    fn moved_payload(&self, taken: &Taken) -> NonNull<[u8]> {
+        self.any_payload(taken)
     }
 
     #[inline]

@@ -59,13 +59,18 @@ const WORDS: Shape = Shape::Fixed { size: 8, align: 8 };
 fn put(ring: &Ring, village: &Village, value: u64) -> Result<(), ClaimError> {
     let claim = ring.claim(member(A), village, Deadline::NOW)?;
     // SAFETY: the room of a claim is ours.
-    unsafe { poke(ring.room(&claim, Fit::Any), &value.to_le_bytes()) };
-    ring.commit(claim, 8, Fit::Any);
+    unsafe {
+        poke(
+            ring.room(&claim, ring.words(), Fit::Any),
+            &value.to_le_bytes(),
+        )
+    };
+    ring.commit(claim, ring.words(), 8, Fit::Any);
     Ok(())
 }
 
 fn take(ring: &Ring, village: &Village, who: u16) -> Result<Taken, TakeError> {
-    ring.take(member(who), village, Deadline::NOW, Fit::Any)
+    ring.take(member(who), village, Deadline::NOW)
 }
 
 fn value(ring: &Ring, taken: &Taken) -> u64 {
@@ -116,12 +121,10 @@ fn a_dead_writer_is_skipped_and_a_living_one_waited_for() {
     let (ring, village) = (ring(4, WORDS, 16), Village::default());
     let _unfinished = ring.claim(member(A), &village, Deadline::NOW).unwrap();
     let behind = ring.claim(member(B), &village, Deadline::NOW).unwrap();
-    ring.commit(behind, 8, Fit::Any);
+    ring.commit(behind, ring.words(), 8, Fit::Any);
     assert_eq!(take(&ring, &village, B).unwrap_err(), TakeError::Empty);
     village.dead.borrow_mut().push(member(A));
-    let taken = ring
-        .take(member(B), &village, Deadline::NEVER, Fit::Any)
-        .unwrap();
+    let taken = ring.take(member(B), &village, Deadline::NEVER).unwrap();
     assert_eq!((ring.id(&taken), taken.deliveries()), (1, 1));
     ring.ack(taken, Fit::Any);
 }
@@ -224,8 +227,7 @@ fn closing_drains_and_then_ends() {
     assert_eq!(put(&ring, &village, 2), Err(ClaimError::Closed));
     assert_eq!(get(&ring, &village), Ok(1));
     assert_eq!(
-        ring.take(member(B), &village, Deadline::NEVER, Fit::Any)
-            .unwrap_err(),
+        ring.take(member(B), &village, Deadline::NEVER).unwrap_err(),
         TakeError::Closed
     );
 }
@@ -243,7 +245,7 @@ fn desertion_ends_the_waits_of_the_other_side() {
     let claim = ring.claim(member(A), &village, Deadline::NEVER);
     assert_eq!(claim.unwrap_err(), ClaimError::Disconnected);
     assert_eq!(get(&ring, &village), Ok(1));
-    let take = ring.take(member(B), &village, Deadline::NEVER, Fit::Any);
+    let take = ring.take(member(B), &village, Deadline::NEVER);
     assert_eq!(take.unwrap_err(), TakeError::Disconnected);
 }
 
@@ -330,9 +332,7 @@ fn a_message_given_back_without_a_word_is_found_by_who_waits() {
     // no step: a test's own mischief
     let word = ring.slots.row(taken.index());
     word.store(returned.0, crate::sys::atomic::Ordering::SeqCst);
-    let again = ring
-        .take(member(B), &village, Deadline::NEVER, Fit::Any)
-        .unwrap();
+    let again = ring.take(member(B), &village, Deadline::NEVER).unwrap();
     assert_eq!((value(&ring, &again), again.deliveries()), (7, 2));
 }
 

@@ -124,7 +124,8 @@ mod tests {
     use super::*;
 
     fn slice_after(quiet: Duration, watch: Watch, population: u32) -> Duration {
-        let quiet_since = now_ns() - quiet.as_nanos() as u64;
+        // The clock may have begun later: it counts from when the machine was started.
+        let quiet_since = now_ns().saturating_sub(quiet.as_nanos() as u64).max(1);
         let mut patience = Patience {
             spin: None,
             quiet_since,

@@ -60,6 +60,20 @@ impl<T: Layout> Table<T> {
         }
     }
 
+    /// The same, of which the caller knows the stride when it is compiled.
+    ///
+    /// # Panics
+    ///
+    /// When the rows have another stride.
+    #[inline(always)]
+    pub(crate) fn rows_of(&self, stride: usize) -> Rows<'_, T> {
+        assert!(stride == self.stride);
+        Rows {
+            stride,
+            ..self.rows()
+        }
+    }
+
     /// Row `index`; see [`Rows::row`].
     #[inline]
     pub(crate) fn row(&self, index: u32) -> &T {
