@@ -290,7 +290,10 @@ impl<T: Message> Queue<T> {
         let core = &*self.core;
         let words = core.words(Self::FIT);
         match core.ring.take_here(core.me(), words, Self::FIT) {
-            Some(taken) => Received::new(self, taken),
+            Some(taken) => {
+                let bytes = core.ring.fresh_payload(&taken, words, Self::FIT);
+                Received::new(self, taken, bytes)
+            }
             None => self.get_waiting(deadline).map_err(E::from),
         }
     }
@@ -301,7 +304,7 @@ impl<T: Message> Queue<T> {
     fn get_waiting(&self, deadline: Deadline) -> Result<Received<'_, T>, GetFault> {
         let core = &*self.core;
         let taken = core.ring.take(core.me(), &*core.tenant, deadline)?;
-        Received::new(self, taken)
+        Received::new(self, taken, core.ring.payload(&taken))
     }
 
     #[inline(always)]

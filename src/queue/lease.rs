@@ -104,7 +104,7 @@ impl<T: Message> Lease<T> {
 
     fn bytes(&self) -> &[u8] {
         // SAFETY: as in `new`.
-        unsafe { bytes_at(self.queue.core.ring.payload(&self.taken, Queue::<T>::FIT)) }
+        unsafe { bytes_at(self.queue.core.ring.payload(&self.taken)) }
     }
 }
 

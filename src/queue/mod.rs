@@ -346,7 +346,7 @@ impl<T: Message> Queue<T> {
         let mut unreadable = Vec::new();
         let mut letters = Vec::new();
         while let Some(taken) = self.core.ring.take_dead(self.core.me()) {
-            match self.view_of(&taken) {
+            match self.view_of(self.core.ring.payload(&taken)) {
                 Ok(_) => letters.push(Lease::new(self.clone(), taken)),
                 Err(_) => unreadable.push(taken),
             }

@@ -48,8 +48,12 @@ unsafe impl<T: Message<View: Send + Sync>> Sync for Received<'_, T> {}
 
 impl<'q, T: Message> Received<'q, T> {
     #[inline(always)]
-    pub(super) fn new<E: From<GetFault>>(queue: &'q Queue<T>, taken: Taken) -> Result<Self, E> {
-        match queue.view_of(&taken) {
+    pub(super) fn new<E: From<GetFault>>(
+        queue: &'q Queue<T>,
+        taken: Taken,
+        bytes: NonNull<[u8]>,
+    ) -> Result<Self, E> {
+        match queue.view_of(bytes) {
             Ok(view) => Ok(Received { queue, taken, view }),
             Err(invalid) => {
                 queue.core.ring.give_back(taken);
@@ -106,7 +110,7 @@ impl<'q, T: Message> Received<'q, T> {
     #[inline]
     fn bytes(&self) -> &[u8] {
         // SAFETY: the message is published and taken by this guard, so nobody writes to its bytes.
-        unsafe { bytes_at(self.queue.core.ring.payload(&self.taken, Queue::<T>::FIT)) }
+        unsafe { bytes_at(self.queue.core.ring.payload(&self.taken)) }
     }
 }
 
@@ -133,10 +137,11 @@ impl<T: Message> Drop for Received<'_, T> {
 
 impl<T: Message> Queue<T> {
     /// The view of a message in hand, checked if that is the policy.
+    /// The view of a message in hand, of which these are the bytes.
     #[inline(always)]
-    pub(super) fn view_of(&self, taken: &Taken) -> Result<NonNull<T::View>, InvalidMessage> {
+    pub(super) fn view_of(&self, bytes: NonNull<[u8]>) -> Result<NonNull<T::View>, InvalidMessage> {
         // SAFETY: the message is published and in this process's hands, so nobody writes to its bytes.
-        let bytes: &[u8] = unsafe { bytes_at(self.core.ring.payload(taken, Self::FIT)) };
+        let bytes: &[u8] = unsafe { bytes_at(bytes) };
         if self.check {
             return check::<T>(bytes);
         }

@@ -77,12 +77,18 @@ impl Gate {
         }
     }
 
+    /// Whether somebody may be asleep, at a glance: see [`wake_after_release`](Gate::wake_after_release).
+    #[inline(always)]
+    pub(crate) fn was_armed(&self) -> bool {
+        // Relaxed: ordered by the earlier operation or the sleeper's barrier, see the top of `protocol`.
+        self.armed.load(Relaxed) != 0
+    }
+
     /// Wakes one sleeper after a mere Release store: for changes that are no more than the end of what an earlier
     /// SeqCst operation began, and whose sleepers know it and look again soon, or pass a barrier on before they sleep.
     #[inline]
     pub(crate) fn wake_after_release(&self) {
-        // Relaxed: ordered by the earlier operation or the sleeper's barrier, see the top of `protocol`.
-        if self.armed.load(Relaxed) != 0 && !seeded("queue-lost-wakeup") {
+        if self.was_armed() && !seeded("queue-lost-wakeup") {
             self.wake_armed(1);
         }
     }
@@ -90,7 +96,7 @@ impl Gate {
     /// Wakes every sleeper after a mere Release store; see [`wake_after_release`](Gate::wake_after_release).
     #[inline]
     pub(crate) fn wake_all_after_release(&self) {
-        if self.armed.load(Relaxed) != 0 {
+        if self.was_armed() {
             self.wake_armed(u32::MAX);
         }
     }

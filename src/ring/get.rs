@@ -3,11 +3,10 @@
 use super::core::{Ring, TakeError, Words};
 use super::geometry::Fit;
 use super::linger::Linger;
-use super::protocol::{self, Memory, Nothing};
+use super::protocol::{self, Nothing};
 use super::taken::Taken;
 use super::wait::{Patience, Peers, Role, Watch};
 use super::word::State;
-use crate::segment::blocks::BlockRef;
 use crate::sys::atomic::Ordering::{Relaxed, SeqCst};
 use crate::sys::clock::{Deadline, now_ns};
 use crate::sys::identity::Participant;
@@ -169,48 +168,60 @@ impl Ring {
     /// Acknowledges: the message is done with and will never be seen again.
     #[inline(always)]
     pub(crate) fn ack(&self, taken: Taken, fit: Fit) {
-        if taken.is_detached() {
-            return self.ack_in_record(taken);
+        if fit == Fit::Any || !self.free_slot(taken, fit) {
+            return self.ack_any(taken);
         }
-        let block = self.spilled(&taken, fit);
-        self.free_slot(taken, fit);
-        self.acknowledged(taken, block);
+        let control = self.control();
+        if control.not_full.was_armed() || control.all_done.was_armed() {
+            self.wake_after_ack();
+        }
     }
 
     #[cold]
-    fn ack_in_record(&self, taken: Taken) {
-        self.ack_leased(taken, Fit::Any);
+    fn wake_after_ack(&self) {
+        self.control().not_full.wake_after_release();
+        self.control().all_done.wake_all_after_release();
+    }
+
+    /// [`ack`](Ring::ack) of any message, wherever it is.
+    fn ack_any(&self, taken: Taken) {
+        let block = self.spilled(&taken, Fit::Any);
+        if taken.is_detached() {
+            self.free_own_record(taken.index(), taken.word());
+        } else {
+            self.free_slot(taken, Fit::Any);
+        }
+        if let (Some(block), Some(me)) = (block, taken.word().owner()) {
+            self.release_block(me, block);
+        }
+        self.wake_after_ack();
     }
 
     /// [`ack`](Ring::ack) of a message that lies most likely in a lease record.
     #[inline(always)]
     pub(crate) fn ack_leased(&self, taken: Taken, fit: Fit) {
-        if !taken.is_detached() {
-            return self.ack(taken, fit);
+        if fit == Fit::Any || !taken.is_detached() {
+            return self.ack_any(taken);
         }
-        let block = self.spilled(&taken, fit);
         self.free_own_record(taken.index(), taken.word());
-        self.acknowledged(taken, block);
-    }
-
-    #[inline(always)]
-    fn acknowledged(&self, taken: Taken, block: Option<BlockRef>) {
-        if let (Some(block), Some(me)) = (block, taken.word().owner()) {
-            self.release_block(me, block);
-        }
         self.control().all_done.wake_all_after_release();
     }
 
-    /// Frees the slot of a message that is done with, or lies elsewhere by now.
+    /// Frees the slot of a message that is done with, or lies elsewhere by now; `false` if it does not lie in one. Whoever
+    /// waits for a slot has yet to be woken.
     #[inline(always)]
-    pub(super) fn free_slot(&self, taken: Taken, fit: Fit) {
-        let (words, end) = (self.words_of(fit), self.end_in_slot(&taken, fit));
+    pub(super) fn free_slot(&self, taken: Taken, fit: Fit) -> bool {
+        let words = self.words_of(fit);
+        let Some(slot) = words.slots.find(taken.place()) else {
+            return false;
+        };
+        let end = self.end_in_slot(&taken, fit);
         if end > FIRST_LINE && self.rewrites {
             // SAFETY: the slot is `Taken` by us; its message was used through guards, of which none is left.
             unsafe { words.slots.rewrite_lines(taken.index(), end) };
         }
-        protocol::free(words, taken.position());
-        words.control().not_full.wake_after_release();
+        protocol::free(slot, taken.word());
+        true
     }
 
     /// Gives the message back, for anybody to take again, out of order.

@@ -68,6 +68,7 @@ impl Ring {
         // Release: publishes what was filled in; pairs with the Acquire of whoever reads the record's word.
         self.records.row(index).word.store(word.0, Release);
         self.free_slot(taken, fit);
+        self.control().not_full.wake_after_release();
         Some(Taken::in_record(index, word))
     }
 
@@ -83,7 +84,10 @@ impl Ring {
         } else {
             // SAFETY: both ranges lie in the mapping (bounded by `Table`) and do not overlap: slot and record are rows
             // of different tables. Both belong to this process: the slot is `Taken` by us, the record `Filling`.
-            unsafe { copy(self.payload(taken, fit), self.record_room(index)) };
+            unsafe {
+                let source = self.fresh_payload(taken, self.words_of(fit), fit);
+                copy(source, self.record_room(index));
+            }
         }
     }
 

@@ -56,6 +56,10 @@ impl Model {
     /// The blocking `put` of the ring: claim, wake, write, publish; sleep while full.
     fn put(&self, me: Participant, value: u64) {
         let at = loop {
+            // As the ring does: where the hint says, then further on.
+            if let Some(at) = protocol::claim_here(self, me) {
+                break at;
+            }
             if let Ok(at) = protocol::try_claim(self, me) {
                 break at;
             }
@@ -82,9 +86,10 @@ impl Model {
     }
 
     fn try_get(&self, me: Participant) -> Result<u64, Nothing> {
-        let (at, _) = protocol::try_take(self, me)?;
+        let here = protocol::take_here(self, me).map(Ok);
+        let (at, mine) = here.unwrap_or_else(|| protocol::try_take(self, me))?;
         let value = self.read(at);
-        protocol::free(self, at);
+        protocol::free(self.word(at.index()), mine);
         self.control.not_full.wake_after_release();
         Ok(value)
     }
@@ -134,7 +139,7 @@ impl Model {
             let mine = protocol::retake(self, index, seen, me)?;
             let at = Position::new(mine.lap(), index);
             let value = self.read(at);
-            protocol::free(self, at);
+            protocol::free(self.word(index), mine);
             Some(value)
         })
     }

@@ -295,12 +295,10 @@ fn catch_up(at: Position, seen: Word, capacity: u32) -> Position {
 
 /// Acknowledges: frees the slot for the next lap. Nothing of the old message may be touched afterwards.
 #[inline(always)]
-pub(crate) fn free<M: Memory>(memory: M, at: Position) {
+pub(crate) fn free(slot: &AtomicU64, taken: Word) {
     step("queue.free");
     // Release: pairs with the next claim, whose writer comes after our reading.
-    memory
-        .word(at.index())
-        .store(Word::free(at.lap() + 1).0, Release);
+    slot.store(Word::free(taken.lap() + 1).0, Release);
 }
 
 /// Offers a taken message again, from the exact word of its holder; false when the word had changed.

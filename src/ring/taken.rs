@@ -1,6 +1,6 @@
 //! A message in somebody's hands, and where its parts are.
 
-use super::core::{Ring, SPILLED};
+use super::core::{Ring, SPILLED, Words};
 use super::geometry::Fit;
 use super::lease::{RECORD_HEAD, RecordHead};
 use super::word::{Position, Word};
@@ -57,6 +57,12 @@ impl Taken {
     #[inline(always)]
     pub(super) fn index(&self) -> u32 {
         self.place as u32
+    }
+
+    /// The slot, or the record, which no slot's number equals.
+    #[inline(always)]
+    pub(super) fn place(&self) -> u64 {
+        self.place
     }
 
     /// The position of a message in its slot.
@@ -151,13 +157,12 @@ impl Ring {
         taken
     }
 
-    /// The bytes of a message in hand, most likely in its slot.
+    /// The bytes of a message that was just taken from its slot.
     #[inline(always)]
-    pub(crate) fn payload(&self, taken: &Taken, fit: Fit) -> NonNull<[u8]> {
+    pub(crate) fn fresh_payload(&self, taken: &Taken, words: Words<'_>, fit: Fit) -> NonNull<[u8]> {
         match fit {
-            Fit::Slot { .. } if taken.is_detached() => self.moved_payload(taken),
-            Fit::Slot { size, at } => self.words_of(fit).slots.part(taken.index(), at, size),
-            Fit::Any => self.any_payload(taken),
+            Fit::Slot { size, at } => words.slots.part(taken.index(), at, size),
+            Fit::Any => self.payload(taken),
         }
     }
 
@@ -168,17 +173,13 @@ impl Ring {
             Fit::Slot { size, .. } if taken.is_detached() => {
                 self.records.part(taken.index(), RECORD_HEAD, size)
             }
-            _ => self.payload(taken, fit),
+            _ => self.payload(taken),
         }
     }
 
-    #[cold]
-    fn moved_payload(&self, taken: &Taken) -> NonNull<[u8]> {
-        self.any_payload(taken)
-    }
-
+    /// The bytes of a message in hand, wherever it is.
     #[inline]
-    fn any_payload(&self, taken: &Taken) -> NonNull<[u8]> {
+    pub(crate) fn payload(&self, taken: &Taken) -> NonNull<[u8]> {
         let len = (self.meta(taken, Fit::Any) & !SPILLED) as usize;
         if let Some(block) = self.spilled(taken, Fit::Any) {
             return self.block_bytes(block, len);

@@ -75,7 +75,7 @@ fn take(ring: &Ring, village: &Village, who: u16) -> Result<Taken, TakeError> {
 
 fn value(ring: &Ring, taken: &Taken) -> u64 {
     // SAFETY: the payload of a message in hand is stable.
-    let bytes = unsafe { peek(ring.payload(taken, Fit::Any)) };
+    let bytes = unsafe { peek(ring.payload(taken)) };
     u64::from_le_bytes(bytes.try_into().unwrap())
 }
 
@@ -269,7 +269,7 @@ fn a_spilled_message_moves_by_reference() {
             taken = ring.detach(member(B), taken, Fit::Any);
         }
         // SAFETY: the payload of a message in hand is stable.
-        let bytes = unsafe { peek(ring.payload(&taken, Fit::Any)) };
+        let bytes = unsafe { peek(ring.payload(&taken)) };
         assert!(bytes.len() == len && bytes.iter().all(|&b| b == round));
         ring.ack(taken, Fit::Any);
         assert_eq!(blocks.usage().unwrap().0, 0);
@@ -290,7 +290,7 @@ fn blocks_of_the_dead_stay_as_long_as_something_refers_to_them() {
     ring.repair(member(A));
     assert_eq!(blocks.usage().unwrap().0, 1);
     let taken = take(&ring, &village, B).unwrap();
-    assert_eq!(ring.payload(&taken, Fit::Any).len(), 5000);
+    assert_eq!(ring.payload(&taken).len(), 5000);
     ring.ack(taken, Fit::Any);
     assert_eq!(blocks.usage().unwrap().0, 0);
 }

@@ -60,16 +60,13 @@ impl<T: Layout> Table<T> {
         }
     }
 
-    /// The same, of which the caller knows the stride when it is compiled.
-    ///
-    /// # Panics
-    ///
-    /// When the rows have another stride.
+    /// The same for a caller who knows the stride when it is compiled; none of the rows if they have another.
     #[inline(always)]
     pub(crate) fn rows_of(&self, stride: usize) -> Rows<'_, T> {
-        assert!(stride == self.stride);
+        let count = if stride == self.stride { self.count } else { 0 };
         Rows {
             stride,
+            count,
             ..self.rows()
         }
     }
@@ -131,6 +128,12 @@ impl<'a, T: Layout> Rows<'a, T> {
         // SAFETY: `start` is inside the mapping that the table's segment keeps alive for `'a`, and aligned for `T` (both
         // asserted in `Table::new`); `T: Layout` is valid for any bytes and is only ever accessed through atomics.
         unsafe { self.start(index).cast::<T>().as_ref() }
+    }
+
+    /// Row `place`, if there is one.
+    #[inline(always)]
+    pub(crate) fn find(self, place: u64) -> Option<&'a T> {
+        (place < u64::from(self.count)).then(|| self.row(place as u32))
     }
 
     /// The bytes of row `index` from `skip` to its end.
