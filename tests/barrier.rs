@@ -443,6 +443,39 @@ fn the_death_of_who_acts_is_told() {
     assert!(matches!(other, Err(BarrierError::PeerDied { pid }) if pid != 0));
 }
 
+/// Whether the process is in that system call; on a kernel that does not tell, whether it is asleep.
+fn sleeps_at_a_futex(pid: u32) -> bool {
+    let of = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}"));
+    match of("syscall") {
+        Ok(call) => call.starts_with(&format!("{} ", libc::SYS_futex)),
+        Err(_) => of("stat").is_ok_and(|stat| stat.contains(") S ")),
+    }
+}
+
+/// Until somebody kills this process.
+fn park_forever() {
+    loop {
+        std::thread::park();
+    }
+}
+
+#[test]
+fn the_last_to_arrive_hears_of_one_that_died_asleep() {
+    let barrier = Barrier::new(2).unwrap();
+    let sleeper = Process::spawn(wait_once, (barrier.clone(),)).unwrap();
+    let pid = sleeper.pid() as u32;
+    wait_for(|| barrier.waiting() == 1 && sleeps_at_a_futex(pid));
+    sleeper.kill().unwrap();
+    assert!(sleeper.join().is_err());
+    assert_eq!(barrier.wait(), Err(BarrierError::PeerDied { pid }));
+    barrier.reset();
+    let again = while_waiting(&barrier, || {
+        let worker = Process::spawn(wait_once, (barrier.clone(),)).unwrap();
+        worker.join().unwrap();
+    });
+    assert_eq!(again.len(), 1);
+}
+
 #[test]
 fn a_child_of_a_fork_is_a_party_from_its_first_wait_on() {
     fn fork_and_wait(barrier: Barrier) -> multiproc::Result<u32> {
@@ -451,7 +484,7 @@ fn a_child_of_a_fork_is_a_party_from_its_first_wait_on() {
         let child = unsafe {
             multiproc::process::fork(move || {
                 child_of.wait().unwrap();
-                let _ = child_of.wait();
+                park_forever();
             })
         }?;
         barrier.wait()?;

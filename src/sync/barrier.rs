@@ -8,7 +8,7 @@
 //!
 //! | dies | the word says | survivors |
 //! |---|---|---|
-//! | before its arrival, or asleep | open | ask about the [parties](super::Parties) before each sleep, and break the barrier |
+//! | before its arrival, or asleep | open | ask about the [parties](super::Parties) before each sleep, and before sleepers are let go; break the barrier |
 //! | in the action | in action, by the dead | the same |
 //! | after release or breakage, before its wake-up | the next round, or broken | see it after a slice at most |
 //! | in a reset | broken, or resetting | broken stays until the next reset; who comes finishes the other |
@@ -62,8 +62,11 @@ pub(crate) struct Call<'a> {
 
 /// Whoever knows the parties.
 pub(crate) trait Watch {
-    /// A party that will not come any more, if there is one.
+    /// A party that will not come any more, if there is one; for those who wait, and ask again and again.
     fn missing(&self) -> Option<Breakage>;
+
+    /// The same for the last to arrive, who asks once.
+    fn missing_at_last(&self) -> Option<Breakage>;
 
     /// The process that is, or was, this participant.
     fn pid(&self, who: Participant) -> u32;
@@ -148,6 +151,12 @@ impl RawBarrier {
         seen: Word,
         action: Option<&dyn Fn()>,
     ) -> Option<Result<(), Failed>> {
+        if seen.has_sleepers()
+            && let Some(why) = absent(call)
+        {
+            let broken = self.break_from(seen, why);
+            return broken.then_some(Err(Failed::Broken(why)));
+        }
         let Some(action) = action else {
             return self.release(seen).then_some(Ok(()));
         };
@@ -418,6 +427,16 @@ fn missing(call: &Call<'_>, seen: Word) -> Option<Breakage> {
         });
     }
     call.watch.missing()
+}
+
+/// A party that went to sleep at the barrier, or never came, and is gone. Who has to wake sleepers can afford to ask; where
+/// nobody sleeps yet the first has arrived some microseconds ago.
+#[cold]
+fn absent(call: &Call<'_>) -> Option<Breakage> {
+    if seeded("barrier-waits-for-the-dead") {
+        return None;
+    }
+    call.watch.missing_at_last()
 }
 
 /// An action that is under way; dropped by a panic in it.

@@ -38,6 +38,10 @@ impl Watch for Shared {
         (self.dead.load(SeqCst) != 0).then_some(Breakage { cause, pid })
     }
 
+    fn missing_at_last(&self) -> Option<Breakage> {
+        self.missing()
+    }
+
     fn pid(&self, _: Participant) -> u32 {
         7
     }

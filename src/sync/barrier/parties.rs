@@ -119,6 +119,9 @@ impl Party {
 /// All sleepers together ask about a party so often at most; a question takes some microseconds.
 const QUESTION: Duration = Duration::from_micros(100);
 
+/// As many parties are asked about in every round that somebody slept in.
+const FEW: u32 = 16;
+
 /// No look is put off further than this; a later one was written by a clock that is not ours.
 const LONGEST: Duration = Duration::from_secs(1);
 
@@ -250,6 +253,14 @@ impl Parties<'_> {
 impl Watch for Parties<'_> {
     fn missing(&self) -> Option<Breakage> {
         if self.is_due() { self.search() } else { None }
+    }
+
+    fn missing_at_last(&self) -> Option<Breakage> {
+        if self.wanted <= FEW || self.is_due() {
+            self.search()
+        } else {
+            None
+        }
     }
 
     fn pid(&self, who: Participant) -> u32 {
