@@ -179,6 +179,8 @@ mod queue;
 #[cfg(not(loom))]
 mod reentrant;
 #[cfg(not(loom))]
+mod rwlock;
+#[cfg(not(loom))]
 mod semaphore;
 #[cfg(not(loom))]
 mod shared;
@@ -223,6 +225,8 @@ pub use queue::{
 pub use reentrant::{ReentrantGuard, ReentrantLock};
 #[cfg(not(loom))]
 pub use rkyv;
+#[cfg(not(loom))]
+pub use rwlock::{ReadGuard, RwLock, WriteGuard};
 #[cfg(not(loom))]
 pub use semaphore::{BoundedSemaphore, OverRelease, Permit, Permits, Semaphore};
 #[cfg(not(loom))]

@@ -9,6 +9,7 @@ mod barrier;
 mod flag;
 mod notify;
 mod pairs;
+mod readers;
 mod wake;
 
 fn main() {
@@ -18,4 +19,5 @@ fn main() {
     notify::rows(&mut bench);
     barrier::rows(&mut bench);
     pairs::rows(&mut bench);
+    readers::rows(&mut bench);
 }

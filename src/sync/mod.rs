@@ -14,6 +14,7 @@ mod line;
 mod lock;
 mod once;
 mod patience;
+mod rwlock;
 mod semaphore;
 mod turnstile;
 mod waiter;
@@ -37,6 +38,9 @@ pub(crate) use hold::{Damage, RawHold};
 pub(crate) use latch::{RawLatch, TooFew};
 pub(crate) use lock::{Adoption, RawLock, Refused};
 pub(crate) use once::RawOnce;
+pub(crate) use rwlock::{Entry, Gate, RawRwLock, Reader, ReaderRow};
+#[cfg(not(loom))]
+pub(crate) use rwlock::{GATE_AT, MOST_ROWS, repair_readers};
 pub(crate) use semaphore::{RawSemaphore, TooMany};
 pub(crate) use waiters::{Outcome, Ticket, WaiterRing, Waiters};
 pub(crate) use word::Owner;

@@ -10,6 +10,7 @@
 use crate::sys::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::sys::identity::{Participant, current_pid};
 use crate::sys::ofd::{self, Hold, Range};
+use crate::sys::serial;
 use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -287,6 +288,7 @@ fn watch_forks() {
 
 extern "C" fn in_child() {
     FORKS.fetch_add(1, Ordering::Relaxed);
+    serial::forget();
     for entry in chunks().flat_map(|chunk| &chunk.seats) {
         // SAFETY: an entry is null or a seat that is alive: it is removed before the seat is freed.
         if let Some(seat) = unsafe { entry.load(Ordering::Acquire).as_ref() } {

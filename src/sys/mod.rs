@@ -29,6 +29,8 @@ pub(crate) mod process;
 pub(crate) mod robust;
 pub(crate) mod seeded;
 #[cfg(not(loom))]
+pub(crate) mod serial;
+#[cfg(not(loom))]
 pub(crate) mod shm;
 pub mod step;
 pub(crate) mod until;

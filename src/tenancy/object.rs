@@ -17,7 +17,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::segment::arena::{Arena, Block, LARGEST, UNIT, UNITS};
 use crate::segment::layout::{Offset, fingerprint};
 use crate::segment::{Expect, Kind, Segment, Spec};
-use crate::sync::{RawCondition, RawLock, RawSemaphore, repair_barrier, repair_permits};
+use crate::sync::{
+    RawCondition, RawLock, RawSemaphore, repair_barrier, repair_permits, repair_readers,
+};
 use crate::sys::atfork::ForkMutex;
 use crate::sys::identity::Participant;
 use crate::tenancy::{RawHandle, Repair, Tenant, handover, parts};
@@ -527,6 +529,9 @@ impl ObjectRepair {
         }
         if self.sort == Kind::Barrier {
             repair_barrier(segment, place, dead);
+        }
+        if self.sort == Kind::RwLock {
+            repair_readers(segment, place, dead);
         }
         if self.sort == Kind::BoundedSemaphore {
             repair_permits(segment, place, dead);
