@@ -28,6 +28,7 @@ const SUITES: [Suite; 3] = [Suite::Crash, Suite::Kill, Suite::Models];
 /// Faults that take a rare interleaving to show, or a slice to hide: the models are quicker for all their length.
 const RARE: &[&str] = &[
     "missing-release",
+    "missing-barrier",
     "lost-wakeup",
     "calm",
     "doubt",
@@ -59,6 +60,7 @@ const PARTS: &[(&str, Part)] = &[
     ("once-", ["once", "once", "loom_once"]),
     ("permits-", ["semaphore", "bounded", "loom_bounded"]),
     ("queue-", ["queue", "queue", "loom_ring"]),
+    ("rwlock-", ["rwlock", "rwlock", "loom_rwlock"]),
     ("semaphore-", ["semaphore", "semaphore", "loom_semaphore"]),
 ];
 

@@ -58,6 +58,8 @@ mod loom_lock;
 #[cfg(all(test, loom))]
 mod loom_once;
 #[cfg(all(test, loom))]
+mod loom_rwlock;
+#[cfg(all(test, loom))]
 mod loom_semaphore;
 #[cfg(all(test, loom))]
 mod loom_waiters;

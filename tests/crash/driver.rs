@@ -9,8 +9,8 @@ use crate::common::numbers::size;
 use crate::common::runner::fail_fast;
 use crate::engine::{Engine, Plan, Scenario};
 use crate::{
-    asleep, barrier, condition, endings, event, lock, names, once, queue, reentrant, semaphore,
-    shared,
+    asleep, barrier, condition, endings, event, lock, names, once, queue, reentrant, rwlock,
+    semaphore, shared,
 };
 
 /// The scenarios still to do, and what was found so far; every worker adds to it.
@@ -35,6 +35,7 @@ fn scenarios() -> Vec<&'static Scenario> {
         semaphore::SCENARIOS,
         condition::SCENARIOS,
         reentrant::SCENARIOS,
+        rwlock::SCENARIOS,
         shared::SCENARIOS,
         event::SCENARIOS,
         asleep::SCENARIOS,

@@ -35,6 +35,8 @@ mod queue;
 #[cfg(debug_assertions)]
 mod reentrant;
 #[cfg(debug_assertions)]
+mod rwlock;
+#[cfg(debug_assertions)]
 mod semaphore;
 #[cfg(debug_assertions)]
 mod shared;

@@ -17,6 +17,7 @@ mod patient;
 mod poison;
 mod queue;
 mod reentrant;
+mod rwlock;
 mod semaphore;
 mod shared;
 mod stopped;
@@ -40,6 +41,10 @@ const PRIMITIVES: &[Test] = &[
     ("condition_creators_killed", condition::creators_killed),
     ("reentrant_lock_holders_killed", reentrant::holders_killed),
     ("reentrant_lock_waiters_killed", reentrant::waiters_killed),
+    ("rwlock_readers_killed", rwlock::readers_killed),
+    ("rwlock_writers_killed", rwlock::writers_killed),
+    ("rwlock_waiters_killed", rwlock::waiters_killed),
+    ("rwlock_creators_killed", rwlock::creators_killed),
     ("struct_holders_killed", shared::holders_killed),
     ("struct_creators_killed", shared::creators_killed),
     ("once_initialisers_killed", once::initialisers_killed),

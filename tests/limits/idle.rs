@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::SeqCst;
 
 use multiproc::{
-    Barrier, BoundedSemaphore, Condition, Event, Latch, ReentrantLock, Result, Semaphore,
+    Barrier, BoundedSemaphore, Condition, Event, Latch, ReentrantLock, Result, RwLock, Semaphore,
 };
 
 use crate::crowds::{LONG, Shared, idle, waits};
@@ -48,5 +48,9 @@ idle! {
         |condition| condition.lock().expect("nobody dies").wait_timeout(LONG);
     reentrant_locks: ReentrantLock<u64>, ReentrantLock::create(NAME, 0_u64),
         |lock| lock.lock().expect("free"), |lock| lock.lock_timeout(LONG).map(drop);
+    readers: RwLock<u64>, RwLock::create(NAME, 0_u64),
+        |lock| lock.write().expect("free"), |lock| lock.read_timeout(LONG).map(drop);
+    writers: RwLock<u64>, RwLock::create(NAME, 0_u64),
+        |lock| lock.read().expect("free"), |lock| lock.write_timeout(LONG).map(drop);
     barriers: Barrier, barrier(), |_barrier| (), |barrier| barrier.wait_timeout(LONG);
 }

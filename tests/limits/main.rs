@@ -42,6 +42,8 @@ fn main() -> std::process::ExitCode {
             "idle_waiters_of_a_reentrant_lock_cost_little",
             idle::reentrant_locks,
         ),
+        ("idle_readers_of_an_rwlock_cost_little", idle::readers),
+        ("idle_writers_of_an_rwlock_cost_little", idle::writers),
         ("idle_waiters_of_a_barrier_cost_little", idle::barriers),
         (
             "a_crowd_is_notified_exactly",
