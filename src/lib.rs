@@ -122,6 +122,7 @@
 //! | write a message where it will be read | [`Queue::claim_value`], [`Claim`] |
 //! | change data together | [`Lock`], its [`recover`](Lock::recover) after a death; [`Plain`] and [`plain!`] say what the data can be |
 //! | take a lock again that one holds | [`ReentrantLock`] |
+//! | let many look at data, or one change them | [`RwLock`] |
 //! | wait for data to change | [`Condition`]: a lock, and those who wait for what it guards |
 //! | count together | [`Value`]: a number or a `bool` that is its own atomic |
 //! | make a value once, or do something once | [`OnceValue`], [`Once`] |

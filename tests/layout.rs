@@ -5,7 +5,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 
 use multiproc::{
-    BoundedSemaphore, Bytes, Event, Latch, Lock, Message, Queue, Semaphore, Shared, Value,
+    BoundedSemaphore, Bytes, Event, Latch, Lock, Message, Queue, RwLock, Semaphore, Shared, Value,
 };
 
 /// The file of a named object, read by position.
@@ -238,6 +238,32 @@ fn locks_and_values_lie_where_the_page_says() {
         (object.u32(4096 + 12), object.u64(4096 + 16)),
         (7, fnv("f64"))
     );
+}
+
+#[test]
+fn locks_for_readers_lie_where_the_page_says() {
+    let name = format!("layout-rwlock-{}", std::process::id());
+    let lock = RwLock::create_for_readers(&name, [1_u32, 2], 3).unwrap();
+    let object = Object::open(&name);
+    object.check_header(14, "[u32; 2]", fnv("[u32; 2]/8/4"), [0; 8]);
+    let (gate, row) = (4096 + 128, |n: u64| 4096 + 128 + 128 + 128 * n);
+    assert_eq!(object.u64(gate), 0, "open");
+    assert_eq!((object.u32(gate + 8), object.u32(gate + 12)), (3, 128));
+    assert_eq!((object.u32(gate + 16), object.u32(gate + 20)), (1, 2));
+    let (outer, inner) = (lock.read().unwrap(), lock.read().unwrap());
+    let words: Vec<_> = (0..3)
+        .map(|n| object.u64(row(n)))
+        .filter(|&w| w != 0)
+        .collect();
+    assert_eq!(words.len(), 1, "a row for the thread");
+    assert_eq!((words[0] >> 52, words[0] & 0xf_ffff), (1, 2));
+    drop((outer, inner));
+    let guard = lock.write().unwrap();
+    assert_eq!(object.u64(gate), 2, "closed");
+    assert_eq!(object.u64(4096) >> 52, 1, "and the lock is taken");
+    drop(guard);
+    assert_eq!((object.u64(gate), object.u64(4096)), (0, 0));
+    assert!((0..3).all(|n| object.u64(row(n)) & 0xf_ffff == 0));
 }
 
 #[test]
