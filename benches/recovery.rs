@@ -7,7 +7,9 @@ mod harness;
 
 use harness::ours::fresh_name;
 use harness::{Backoff, Bench, Percentiles, Shared, Victim, busy_wait, nanos, ticks};
-use multiproc::{Barrier, BarrierError, Condition, Lock, LockError, Queue, ReentrantLock};
+use multiproc::{
+    Barrier, BarrierError, Condition, Lock, LockError, OnceValue, Queue, ReentrantLock, RwLock,
+};
 
 /// How long the survivor has been waiting when the holder is killed: long enough to have fallen asleep.
 const ASLEEP: Duration = Duration::from_millis(2);
@@ -31,6 +33,9 @@ fn main() {
     row("holder of a condition", rounds, 1e7, condition);
     row("the one who was notified", rounds, 1e7, notified);
     row("party of a barrier", rounds, 1e7, party);
+    row("reader of an rwlock", rounds, 1e7, reader);
+    row("writer of an rwlock", rounds, 1e7, writer);
+    row("who makes a value once", rounds, 1e7, maker);
 }
 
 fn row(name: &str, rounds: usize, limit: f64, scene: fn(&str, &Stage) -> f64) {
@@ -182,6 +187,44 @@ fn party(name: &str, stage: &Stage) -> f64 {
             matches!(outcome, Err(BarrierError::PeerDied { .. })),
             "a barrier whose party died"
         );
+    })
+}
+
+fn reader(name: &str, stage: &Stage) -> f64 {
+    let victim = Victim::start(0, || {
+        let lock = RwLock::create(name, 7_u64).expect("a lock");
+        hold(stage, lock.read().expect("a free lock"));
+    });
+    await_set(&stage.held);
+    let lock = RwLock::<u64>::open(name).expect("the victim's lock");
+    survive(stage, victim, || drop(lock.write().expect("a whole value")))
+}
+
+fn writer(name: &str, stage: &Stage) -> f64 {
+    let victim = Victim::start(0, || {
+        let lock = RwLock::create(name, 7_u64).expect("a lock");
+        hold(stage, lock.write().expect("a free lock"));
+    });
+    await_set(&stage.held);
+    let lock = RwLock::<u64>::open(name).expect("the victim's lock");
+    survive(stage, victim, || {
+        let outcome = lock.read();
+        assert!(
+            matches!(outcome, Err(LockError::OwnerDied { .. })),
+            "a lock whose writer died"
+        );
+    })
+}
+
+fn maker(name: &str, stage: &Stage) -> f64 {
+    let victim = Victim::start(0, || {
+        let value = OnceValue::<u64>::create(name).expect("a value to be made");
+        let _ = value.get_or_init(|| hold(stage, ()));
+    });
+    await_set(&stage.held);
+    let value = OnceValue::<u64>::open(name).expect("the victim's value");
+    survive(stage, victim, || {
+        assert_eq!(value.get_or_init(|| 8), Ok(&8), "made anew");
     })
 }
 
