@@ -10,9 +10,11 @@ use std::time::{Duration, Instant};
 use crate::message::{Handle, handle_message};
 use crate::segment::layout::{Offset, fingerprint};
 use crate::segment::{Kind, Place, Segment};
-use crate::sync::{Call, MOST_PARTIES, RawBarrier, Watch, barrier_room};
+use crate::sync::{Call, MOST_PARTIES, RawBarrier, Watch, barrier_len};
 use crate::sys::clock::Deadline;
-use crate::tenancy::{Form, Maker, Opener, Plan, RawHandle, SharedField, Small, Tenant};
+use crate::tenancy::{
+    Form, Maker, Opener, PARTIES_IN_STRUCT, Plan, RawHandle, SharedField, Small, Tenant,
+};
 use crate::{Error, ErrorKind, Result, Until};
 use attendance::Attendance;
 pub use error::{BarrierError, BrokenBy};
@@ -200,7 +202,7 @@ impl Barrier {
         let segment = home.tenant().segment();
         let raw = segment.get(Offset::<RawBarrier>::new(home.place()));
         let parties = raw.map_or(0, RawBarrier::parties);
-        if !(1..=MOST_PARTIES).contains(&parties) || home.len() < 40 + barrier_room(parties) {
+        if !(1..=MOST_PARTIES).contains(&parties) || home.len() < barrier_len(parties) {
             let text = "the shared object is not a whole barrier";
             return Err(Error::new(ErrorKind::Corrupt, text));
         }
@@ -466,11 +468,7 @@ impl Handle for Barrier {
 
 handle_message!([] Barrier, "Barrier", []);
 
-/// For how many parties a barrier has room that is a field of a struct.
-const PARTIES_OF_FIELD: u32 = 64;
-
-/// The room must be known before the number of parties. Who opens the struct may never come to the barrier, and is a
-/// party from its first wait on.
+/// Who opens the struct may never come to the barrier, and is a party from its first wait on.
 impl SharedField for Barrier {
     /// For how many parties it is: 1 to 64.
     type Init = u32;
@@ -480,9 +478,9 @@ impl SharedField for Barrier {
     }
 
     fn make(&parties: &u32, maker: &mut Maker<'_>) -> Result<()> {
-        if parties > PARTIES_OF_FIELD {
+        if parties > PARTIES_IN_STRUCT {
             let text = format!(
-                "a barrier in a struct is for 1 to {PARTIES_OF_FIELD} parties, not for {parties}"
+                "a barrier in a struct is for 1 to {PARTIES_IN_STRUCT} parties, not for {parties}"
             );
             return Err(Error::new(ErrorKind::InvalidInput, text));
         }
@@ -496,7 +494,7 @@ impl SharedField for Barrier {
 }
 
 fn field_form() -> Form {
-    form(PARTIES_OF_FIELD).expect("a barrier can be for so many")
+    form(PARTIES_IN_STRUCT).expect("a barrier can be for so many")
 }
 
 fn form(parties: u32) -> Result<Form> {
@@ -508,7 +506,7 @@ fn form(parties: u32) -> Result<Form> {
         kind: Kind::Barrier,
         fingerprint: fingerprint(b"Barrier"),
         type_name: "parties".to_owned(),
-        data: Some((barrier_room(parties), 8)),
+        data: Some((barrier_len(parties) - 40, 8)),
     })
 }
 

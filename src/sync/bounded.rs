@@ -86,15 +86,26 @@ impl BoundedHead {
     }
 }
 
-/// Does what the death of the participant `dead` asks for at the semaphore at `place`; the caller knows that it is dead.
+/// The bytes of a semaphore of `count` permits.
 #[cfg(not(loom))]
-pub(crate) fn repair_permits(segment: &Segment, place: u64, dead: Participant) {
+pub(crate) const fn permits_len(count: u32) -> u64 {
+    (size_of::<BoundedHead>() + size_of::<PermitWord>() * count as usize) as u64
+}
+
+/// Does what the death of the participant `dead` asks for at the semaphore in the `len` bytes from `place`; the caller
+/// knows that it is dead.
+///
+/// The count is a word in shared memory, and reaches no further than that: behind it others may have numbers that look
+/// like the dead one's.
+#[cfg(not(loom))]
+pub(crate) fn repair_permits(segment: &Segment, (place, len): (u64, u64), dead: Participant) {
     let Some(head) = segment.get(Offset::<BoundedHead>::new(place)) else {
         return;
     };
-    let words = Offset::new(place + size_of::<BoundedHead>() as u64);
-    let count = head.count().min(RawBounded::MOST);
-    if let Some(permits) = segment.slice(words, count.into()) {
+    let words = Offset::new(place + permits_len(0));
+    let room = len.saturating_sub(permits_len(0)) / size_of::<PermitWord>() as u64;
+    let count = u64::from(head.count().min(RawBounded::MOST)).min(room);
+    if let Some(permits) = segment.slice(words, count) {
         head.with(permits).repair(dead);
     }
 }

@@ -66,12 +66,16 @@ impl RawCondition {
         }
     }
 
-    /// Takes `dead`, of whom the caller knows that it is dead, out of the queue of the condition at `place`.
-    pub(crate) fn repair(segment: &Segment, place: u64, dead: Participant) {
+    /// Takes `dead`, of whom the caller knows that it is dead, out of the queue of the condition in the `len` bytes from
+    /// `place`.
+    pub(crate) fn repair(segment: &Segment, (place, len): (u64, u64), dead: Participant) {
         let raw = segment.get(Offset::<RawCondition>::new(place));
         let ring_of = |raw: &RawCondition| {
-            let at = place.saturating_add(raw.ring.load(Relaxed)); // written once, before the name or the handle
-            segment.get(Offset::<WaiterRing>::new(at))
+            let at = raw.ring.load(Relaxed); // written once, before the name or the handle
+            let end = at.checked_add(size_of::<WaiterRing>() as u64);
+            let fits = end.is_some_and(|end| end <= len);
+            let ring = fits.then(|| segment.get(Offset::<WaiterRing>::new(place + at)));
+            ring.flatten()
         };
         if let Some((raw, ring)) = raw.and_then(|raw| Some((raw, ring_of(raw)?))) {
             raw.waiters(ring).repair(dead);

@@ -23,11 +23,11 @@ mod word;
 
 #[cfg(not(loom))]
 pub(crate) use barrier::parties::{
-    Identity, MOST_PARTIES, Parties, barrier_room, barrier_rows, repair_barrier,
+    Identity, MOST_PARTIES, Parties, barrier_len, barrier_rows, repair_barrier,
 };
 pub(crate) use barrier::{Breakage, Call, Cause, Failed, RawBarrier, Watch};
 #[cfg(not(loom))]
-pub(crate) use bounded::{BoundedHead, repair_permits};
+pub(crate) use bounded::{BoundedHead, permits_len, repair_permits};
 pub(crate) use bounded::{NotLeaked, PermitWord, RawBounded, Undertaker};
 pub(crate) use claimant::Claimant;
 #[cfg(not(loom))]

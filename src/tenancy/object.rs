@@ -22,7 +22,8 @@ use crate::sync::{
 };
 use crate::sys::atfork::ForkMutex;
 use crate::sys::identity::Participant;
-use crate::tenancy::{RawHandle, Repair, Tenant, handover, parts};
+use crate::tenancy::parts::{self, Extent};
+use crate::tenancy::{RawHandle, Repair, Tenant, handover};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -187,7 +188,8 @@ impl Object {
     /// Whether the object is a struct in which a noun of that kind lies at the distance `part`.
     pub(super) fn has_part(&self, kind: Kind, part: u64) -> bool {
         let wanted = self.place.checked_add(part).map(|place| (kind, place));
-        parts::of(self.segment(), self.place()).any(|found| Some(found) == wanted)
+        let mut parts = parts::of(self.segment(), self.place());
+        parts.any(|(kind, (place, _))| Some((kind, place)) == wanted)
     }
 
     /// The tenant of the segment in which the object lies: who we are there, and who lives.
@@ -357,7 +359,7 @@ impl Yard {
     }
 
     /// Whether the object, or a part of it, is a lock that a thread of this process holds.
-    fn is_locked_by_us(&self, object: (u64, u64)) -> bool {
+    fn is_locked_by_us(&self, object: Extent) -> bool {
         let held = |me| has_lock_of(self.sort, self.tenant.segment(), object, me);
         self.tenant.who().is_some_and(held)
     }
@@ -486,20 +488,16 @@ fn lock_at(sort: Kind, segment: &Segment, place: u64) -> Option<&RawLock> {
 }
 
 /// Whether the object is a lock that `me` holds, or a struct in which there is one.
-fn has_lock_of(sort: Kind, segment: &Segment, object: (u64, u64), me: Participant) -> bool {
-    let mut locks =
-        nouns_in(sort, segment, object).filter_map(|(sort, place)| lock_at(sort, segment, place));
+fn has_lock_of(sort: Kind, segment: &Segment, object: Extent, me: Participant) -> bool {
+    let nouns = nouns_in(sort, segment, object);
+    let mut locks = nouns.filter_map(|(sort, (place, _))| lock_at(sort, segment, place));
     locks.any(|lock| lock.is_held_by(me))
 }
 
-/// What there is to repair in an object: itself, or the parts of a struct.
-fn nouns_in(
-    sort: Kind,
-    segment: &Segment,
-    object: (u64, u64),
-) -> impl Iterator<Item = (Kind, u64)> {
+/// What there is to repair in an object: itself, or the parts of a struct; each with its extent.
+fn nouns_in(sort: Kind, segment: &Segment, object: Extent) -> impl Iterator<Item = (Kind, Extent)> {
     let parts = (sort == Kind::Shared).then(|| parts::of(segment, object));
-    let itself = (sort != Kind::Shared).then_some((sort, object.0));
+    let itself = (sort != Kind::Shared).then_some((sort, object));
     itself.into_iter().chain(parts.into_iter().flatten())
 }
 
@@ -514,27 +512,29 @@ pub(super) fn part_in(handle: &RawHandle) -> Option<u64> {
 }
 
 impl ObjectRepair {
-    fn repair_in(&self, segment: &Segment, object: (u64, u64), dead: Participant) {
-        for (sort, place) in nouns_in(self.sort, segment, object) {
-            ObjectRepair { sort }.repair_at(segment, place, dead);
+    fn repair_in(&self, segment: &Segment, object: Extent, dead: Participant) {
+        for (sort, noun) in nouns_in(self.sort, segment, object) {
+            ObjectRepair { sort }.repair_noun(segment, noun, dead);
         }
     }
 
-    fn repair_at(&self, segment: &Segment, place: u64, dead: Participant) {
+    /// Touches nothing outside of `noun`, whatever its words say.
+    fn repair_noun(&self, segment: &Segment, noun: Extent, dead: Participant) {
+        let (place, _) = noun;
         if let Some(lock) = lock_at(self.sort, segment, place) {
             lock.repair(dead);
         }
         if self.sort == Kind::Condition {
-            RawCondition::repair(segment, place, dead);
+            RawCondition::repair(segment, noun, dead);
         }
         if self.sort == Kind::Barrier {
-            repair_barrier(segment, place, dead);
+            repair_barrier(segment, noun, dead);
         }
         if self.sort == Kind::RwLock {
             repair_readers(segment, place, dead);
         }
         if self.sort == Kind::BoundedSemaphore {
-            repair_permits(segment, place, dead);
+            repair_permits(segment, noun, dead);
         }
         if self.sort == Kind::Semaphore {
             let semaphore = segment.get(Offset::<RawSemaphore>::new(place));

@@ -13,6 +13,7 @@
 use crate::segment::arena::UNIT;
 use crate::segment::layout::{Layout, Offset, assert_offsets};
 use crate::segment::{Kind, Segment};
+use crate::sync::{barrier_len, permits_len};
 use crate::sys::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use crate::sys::step::step;
 
@@ -73,8 +74,11 @@ pub(super) fn write(segment: &Segment, place: u64, parts: impl Iterator<Item = (
         .store(count, Relaxed);
 }
 
-/// The kind of each noun in the struct at `object` (where it begins, and its length), and where it begins.
-pub(super) fn of(segment: &Segment, object: (u64, u64)) -> impl Iterator<Item = (Kind, u64)> {
+/// Where a noun begins, and how many bytes are its own.
+pub(super) type Extent = (u64, u64);
+
+/// The kind of each noun in the struct at `object`, and its extent.
+pub(super) fn of(segment: &Segment, object: Extent) -> impl Iterator<Item = (Kind, Extent)> {
     let (place, len) = object;
     let head = segment.get(Offset::<Head>::new(place));
     let count = head.map_or(0, |head| u64::from(head.count.load(Relaxed))); // see `write`
@@ -83,9 +87,28 @@ pub(super) fn of(segment: &Segment, object: (u64, u64)) -> impl Iterator<Item = 
     let entries = table.unwrap_or_default().iter();
     entries.filter_map(move |word| {
         let (kind, at) = Entry(word.load(Relaxed)).read(len)?;
-        Some((kind, place + at))
+        Some((kind, (place + at, room(kind, len - at))))
     })
 }
+
+/// How many bytes a noun of this kind can have at most in a struct that has `rest` bytes from its beginning on.
+///
+/// Where its own words say how long a noun is, they may be damaged, and lead no further than the room that every struct
+/// has for it.
+pub(super) fn room(kind: Kind, rest: u64) -> u64 {
+    let most = match kind {
+        Kind::Barrier => barrier_len(PARTIES_IN_STRUCT),
+        Kind::BoundedSemaphore => permits_len(PERMITS_IN_STRUCT),
+        _ => rest,
+    };
+    rest.min(most)
+}
+
+/// For how many parties a barrier in a struct has room. The room must be known before the number of parties is.
+pub(crate) const PARTIES_IN_STRUCT: u32 = 64;
+
+/// For how many permits a bounded semaphore in a struct has room, likewise.
+pub(super) const PERMITS_IN_STRUCT: u32 = 1000;
 
 fn entries(place: u64) -> Offset<AtomicU64> {
     Offset::new(place.saturating_add(TABLE))
@@ -110,7 +133,8 @@ mod tests {
     }
 
     fn found(segment: &Segment, place: u64, len: u64) -> Vec<(Kind, u64)> {
-        of(segment, (place, len)).collect()
+        let extents = of(segment, (place, len));
+        extents.map(|(kind, (at, _))| (kind, at)).collect()
     }
 
     #[test]
@@ -119,6 +143,19 @@ mod tests {
         let all = found(&segment, place, LEN);
         assert_eq!(all, [(Kind::Lock, place + 64), (Kind::Event, place + 256)]);
         assert!(found(&segment, place, 48).is_empty(), "half the table");
+    }
+
+    #[test]
+    fn a_noun_has_no_more_than_its_room() {
+        let (segment, place) = segment(&[(Kind::Barrier, 64), (Kind::Lock, 256)]);
+        let lens = |len| -> Vec<u64> {
+            of(&segment, (place, len))
+                .map(|(_, (_, len))| len)
+                .collect()
+        };
+        assert_eq!(lens(LEN), [LEN - 64, LEN - 256], "to the end of the struct");
+        let barrier = barrier_len(PARTIES_IN_STRUCT);
+        assert_eq!(lens(1 << 20), [barrier, (1 << 20) - 256]);
     }
 
     #[test]

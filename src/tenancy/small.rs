@@ -18,7 +18,7 @@ use crate::segment::{Expect, Kind, Segment, Spec};
 use crate::sys::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use crate::sys::step::step;
 use crate::tenancy::object::{part_in, repair_of};
-use crate::tenancy::{Object, RawHandle, Tenant};
+use crate::tenancy::{Object, RawHandle, Tenant, parts};
 use std::fmt;
 use std::sync::Arc;
 
@@ -91,6 +91,7 @@ impl Form {
 pub(crate) struct Small {
     object: Arc<Object>,
     place: u64,
+    len: u64,
     data: u64,
 }
 
@@ -208,10 +209,11 @@ impl Small {
     }
 
     fn around(object: Arc<Object>, form: &Form) -> Self {
-        let place = object.place().0;
+        let (place, len) = object.place();
         Small {
             data: place + form.data_offset(),
             place,
+            len,
             object,
         }
     }
@@ -231,6 +233,10 @@ impl Small {
         Ok(Small {
             data: place + form.data_offset(),
             place,
+            len: match part {
+                0 => len,
+                part => parts::room(form.kind, len - part),
+            },
             object,
         })
     }
@@ -248,8 +254,7 @@ impl Small {
 
     /// How many bytes there are from its beginning, at least as many as were asked for.
     pub(crate) fn len(&self) -> u64 {
-        let (whole, len) = self.object.place();
-        len - (self.place - whole)
+        self.len
     }
 
     /// Where its data begin.

@@ -278,10 +278,12 @@ impl Oracle for Unasked {
     }
 }
 
-/// Does what the death of the participant `dead` asks for at the barrier at `place`; the caller knows that it is dead.
-pub(crate) fn repair_barrier(segment: &Segment, place: u64, dead: Participant) {
-    if let Some(barrier) = segment.get(Offset::<RawBarrier>::new(place)) {
-        let wanted = barrier.parties();
+/// Does what the death of the participant `dead` asks for at the barrier in the `len` bytes from `place`; the caller
+/// knows that it is dead.
+pub(crate) fn repair_barrier(segment: &Segment, (place, len): (u64, u64), dead: Participant) {
+    let barrier = segment.get(Offset::<RawBarrier>::new(place));
+    if let (Some(barrier), Some(most)) = (barrier, parties_in(len)) {
+        let wanted = barrier.parties().min(most);
         let parties = Parties {
             barrier,
             rows: barrier_rows(segment, place, wanted),
@@ -321,9 +323,15 @@ const fn rows_for(parties: u32) -> u32 {
     2 * parties + 15
 }
 
-/// Bytes behind the first 40 of a barrier of `parties`.
-pub(crate) const fn barrier_room(parties: u32) -> u64 {
-    (size_of::<RawBarrier>() - 40 + size_of::<Party>() * rows_for(parties) as usize) as u64
+/// For how many parties a barrier of `len` bytes has rows; `None` if it is no whole barrier.
+fn parties_in(len: u64) -> Option<u32> {
+    let more = len.checked_sub(barrier_len(0))? / (barrier_len(1) - barrier_len(0));
+    Some(u32::try_from(more).unwrap_or(MOST_PARTIES))
+}
+
+/// The bytes of a barrier of `parties`.
+pub(crate) const fn barrier_len(parties: u32) -> u64 {
+    (size_of::<RawBarrier>() + size_of::<Party>() * rows_for(parties) as usize) as u64
 }
 
 fn nanos(duration: Duration) -> u64 {
@@ -334,3 +342,38 @@ fn nanos(duration: Duration) -> u64 {
 unsafe impl crate::segment::layout::Layout for Party {}
 
 const _: () = assert!(size_of::<Party>() == 8);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::segment::{Draft, Kind, Spec};
+
+    #[test]
+    fn a_damaged_number_of_parties_leads_the_repair_nowhere_else() {
+        let spec = Spec {
+            body_len: barrier_len(4),
+            ..Spec::new(Kind::Barrier)
+        };
+        let segment = Draft::anonymous(&spec).unwrap().publish(None).unwrap();
+        let (place, _) = segment.body();
+        let dead = Identity {
+            who: Participant::new(7).unwrap(),
+            pid: 1,
+        };
+        let rows = barrier_rows(&segment, place, 4);
+        rows.iter()
+            .for_each(|row| assert!(row.replace(NOBODY, Row::of(dead))));
+        let barrier = segment.at(Offset::<RawBarrier>::new(place));
+        let buried = || rows.iter().take_while(|row| row.load().is(DEAD)).count();
+        for (parties, len, those) in [
+            (4, barrier_len(0) - 1, 0),
+            (1, barrier_len(2), 17),
+            (4000, barrier_len(3) + 8, 21),
+            (u32::MAX, barrier_len(4), 23),
+        ] {
+            barrier.prepare(parties);
+            repair_barrier(&segment, (place, len), dead.who);
+            assert_eq!(buried(), those, "{parties} in {len}");
+        }
+    }
+}

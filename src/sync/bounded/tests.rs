@@ -1,6 +1,7 @@
 //! Permits with owners, without processes: threads stand for them.
 
 use super::*;
+use crate::segment::{Draft, Kind, Spec};
 use crate::sys::atomic::AtomicBool;
 use crate::sys::clock::Deadline;
 use std::thread;
@@ -201,4 +202,31 @@ fn who_comes_first_and_gives_up_lets_the_others_go_on() {
         assert_eq!((large, small), (Err(Over::TimedOut), Ok(vec![0])));
     });
     assert_eq!(semaphore.turnstile.load().first(), None);
+}
+
+#[test]
+fn a_damaged_count_leads_the_repair_nowhere_else() {
+    let spec = Spec {
+        body_len: 256,
+        ..Spec::new(Kind::BoundedSemaphore)
+    };
+    let segment = Draft::anonymous(&spec).unwrap().publish(None).unwrap();
+    let (place, _) = segment.body();
+    let words = Offset::<PermitWord>::new(place + permits_len(0));
+    let words = segment.slice(words, 8).unwrap();
+    words
+        .iter()
+        .for_each(|word| word.0.store(DEAD.get(), SeqCst)); // no step: a test
+    let head = segment.at(Offset::<BoundedHead>::new(place));
+    let freed = || words.iter().take_while(|word| word.is_free()).count();
+    for (count, len, those) in [
+        (3, 0, 0),
+        (1, permits_len(3), 1),
+        (u32::MAX, permits_len(3), 3),
+        (100, permits_len(5) + 1, 5),
+    ] {
+        head.prepare(count);
+        repair_permits(&segment, (place, len), DEAD);
+        assert_eq!(freed(), those, "{count} in {len}");
+    }
 }
