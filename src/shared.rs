@@ -43,7 +43,9 @@ pub type Init<F> = <F as SharedField>::Init;
 /// # Cost
 ///
 /// Using a field costs what it costs alone. Each takes a multiple of 64 bytes, from 64 on, and 8 more in a table; plain
-/// data take what they take. A struct of up to 4 KiB without a name lies in an arena that all unnamed structs of the
+/// data take what they take. Where the room depends on what a field begins with, it has that of the most that a struct
+/// allows: a [`Barrier`](crate::Barrier) that of 64 parties, a [`BoundedSemaphore`](crate::BoundedSemaphore) that of 1,000
+/// permits, 2 KiB. A struct of up to 4 KiB without a name lies in an arena that all unnamed structs of the
 /// process share; a larger one, or one with a name, has a segment of its own. Opening it costs some allocations, as does
 /// each handle that is received; cloning costs a count.
 ///

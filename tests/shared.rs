@@ -5,8 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use multiproc::{
-    Barrier, Condition, Event, Latch, Lock, LockError, Process, Queue, ReentrantLock, Semaphore,
-    Shared, SharedStruct, TryLockError, Value,
+    Barrier, BoundedSemaphore, Condition, Event, Latch, Lock, LockError, Process, Queue,
+    ReentrantLock, Semaphore, Shared, SharedStruct, TryLockError, Value,
 };
 
 /// Longer than anything here takes, on the slowest machine.
@@ -414,6 +414,81 @@ fn outlives_a_holder(job: &Shared<Job>) {
     mended.mark_consistent();
     drop(mended);
     assert_eq!(job.pair.lock().unwrap().right, 50);
+}
+
+multiproc::shared! {
+    /// Who may come in: so many at once.
+    struct Gate from GateInit { name: [u8; 3], seats: BoundedSemaphore, seated: Latch, beside: Value<u64> }
+}
+
+fn gate(seats: u32) -> GateInit {
+    GateInit {
+        name: *b"old",
+        seats,
+        seated: 1,
+        beside: u64::MAX,
+    }
+}
+
+fn sit_down(gate: Shared<Gate>) {
+    let _two = gate.seats.acquire_many(2);
+    gate.seats.acquire().leak();
+    gate.seated.count_down().unwrap();
+    loop {
+        thread::park();
+    }
+}
+
+fn outlives_who_was_seated(gate: &Shared<Gate>) {
+    assert_eq!((gate.seats.permits(), gate.seats.available()), (4, 4));
+    let holder = Process::spawn(sit_down, (gate.clone(),)).unwrap();
+    gate.seated.wait_timeout(PATIENCE).unwrap();
+    let mine = gate.seats.try_acquire().unwrap();
+    assert!(gate.seats.try_acquire().is_err(), "all are held");
+    holder.kill().unwrap();
+    let theirs = gate.seats.acquire_many_timeout(2, PATIENCE).unwrap();
+    assert!(gate.seats.try_acquire().is_err(), "one is nobody's");
+    gate.seats.release(1).unwrap();
+    gate.seats.release(1).unwrap_err();
+    drop((mine, theirs));
+    assert_eq!(gate.seats.available(), 4);
+    assert_eq!((gate.name, gate.beside.load()), (*b"old", u64::MAX));
+}
+
+#[test]
+fn the_permits_of_the_dead_come_back_to_the_field() {
+    outlives_who_was_seated(&Shared::new(gate(4)).unwrap());
+    outlives_who_was_seated(&Shared::create(&name("seats"), gate(4)).unwrap());
+}
+
+#[test]
+fn as_many_permits_as_a_struct_has_room_for() {
+    let all = Shared::<Gate>::new(gate(1000)).unwrap();
+    assert_eq!(all.seats.acquire_many(1000).count(), 1000);
+    assert_eq!((all.name, all.beside.load()), (*b"old", u64::MAX));
+    assert_eq!(all.seated.count(), 1);
+    for permits in [0, 1001, BoundedSemaphore::MAX] {
+        let refused = Shared::<Gate>::new(gate(permits)).unwrap_err();
+        assert_eq!(refused.kind(), multiproc::ErrorKind::InvalidInput);
+    }
+}
+
+fn pass_through(post: Queue<BoundedSemaphore>) -> multiproc::Result<u32> {
+    let seats = post.get_owned()?;
+    let _seat = seats.acquire();
+    Ok(seats.available())
+}
+
+#[test]
+fn permits_travel_from_their_struct() {
+    let gate = Shared::<Gate>::new(gate(3)).unwrap();
+    let post = Queue::new(1).unwrap();
+    post.put(&gate.seats).unwrap();
+    let mine = gate.seats.acquire();
+    let child = Process::spawn(pass_through, (post.clone(),)).unwrap();
+    assert_eq!(child.join().unwrap(), 1);
+    drop(mine);
+    assert_eq!(gate.seats.available(), 3);
 }
 
 #[test]

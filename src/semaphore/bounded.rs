@@ -9,13 +9,15 @@ use super::permit::{Permit, Permits};
 use crate::message::{Handle, handle_message};
 use crate::segment::layout::{Offset, fingerprint};
 use crate::segment::{Kind, Place, Places, Segment};
-use crate::sync::{BoundedHead, NotLeaked, PermitWord, RawBounded};
+use crate::sync::{BoundedHead, NotLeaked, PermitWord, RawBounded, permits_len};
 use crate::sys::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::sys::clock::Deadline;
 use crate::sys::identity::Participant;
 use crate::sys::membarrier;
 use crate::sys::until::Over;
-use crate::tenancy::{Form, RawHandle, Small, Tenant};
+use crate::tenancy::{
+    Form, Maker, Opener, PERMITS_IN_STRUCT, Plan, RawHandle, SharedField, Small, Tenant,
+};
 use crate::{Error, ErrorKind, Result, TimedOut, Until, WaitError};
 
 /// So many permits and never more, each held by a process: those of the dead come back.
@@ -48,7 +50,8 @@ use crate::{Error, ErrorKind, Result, TimedOut, Until, WaitError};
 /// process.
 ///
 /// A permit takes 2 bytes. A search begins where this process last gave one back, and looks at all of them before it waits;
-/// to know how many are free all are looked at.
+/// to know how many are free all are looked at. As a field of a [shared struct](crate::Shared) it takes 2 KiB, however few
+/// permits there are, and has 1,000 at most.
 ///
 /// # Examples
 ///
@@ -175,8 +178,7 @@ impl BoundedSemaphore {
         let head = Place::<BoundedHead>::new(segment, home.place());
         // Looked at once: what shared memory says later widens nothing.
         let count = head.get().count();
-        let end = home.place() + home.len();
-        let fits = home.data() + 2 * u64::from(count) <= end && checked(count).is_ok();
+        let fits = permits_len(count) <= home.len() && checked(count).is_ok();
         let permits = Places::new(segment, home.data(), count).filter(|_| fits);
         let permits = permits.ok_or_else(outside)?;
         let hint = u32::from(home.tenant().seat()?.get()) % count;
@@ -466,6 +468,25 @@ impl Handle for BoundedSemaphore {
 
 handle_message!([] BoundedSemaphore, "BoundedSemaphore", []);
 
+impl SharedField for BoundedSemaphore {
+    /// How many permits there are: 1 to 1,000.
+    type Init = u32;
+
+    fn plan(plan: &mut Plan) {
+        plan.noun(&form(PERMITS_IN_STRUCT));
+    }
+
+    fn make(&permits: &u32, maker: &mut Maker<'_>) -> Result<()> {
+        let permits = within(permits, PERMITS_IN_STRUCT, " in a struct")?;
+        let init = |s: &Segment, place| prepare(s, place, permits);
+        maker.noun(&form(PERMITS_IN_STRUCT), init)
+    }
+
+    fn open(opener: &mut Opener<'_>) -> Result<Self> {
+        Self::on(opener.noun(&form(PERMITS_IN_STRUCT))?)
+    }
+}
+
 fn form(permits: u32) -> Form {
     Form {
         kind: Kind::BoundedSemaphore,
@@ -484,11 +505,14 @@ fn prepare(segment: &Segment, data: u64, permits: u32) -> Result<()> {
 }
 
 fn checked(permits: u32) -> Result<u32> {
-    let max = BoundedSemaphore::MAX;
+    within(permits, BoundedSemaphore::MAX, "")
+}
+
+fn within(permits: u32, max: u32, place: &str) -> Result<u32> {
     if (1..=max).contains(&permits) {
         return Ok(permits);
     }
-    let text = format!("a bounded semaphore has 1 to {max} permits, not {permits}");
+    let text = format!("a bounded semaphore{place} has 1 to {max} permits, not {permits}");
     Err(Error::new(ErrorKind::InvalidInput, text))
 }
 

@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::segment::Kind;
+use crate::segment::layout::Offset;
+use crate::sync::BoundedHead;
 use crate::tenancy::object::repair_of;
-use crate::{Event, Lock, TryLockError, Value};
+use crate::{BoundedSemaphore, Event, Lock, TryLockError, Value};
 use std::sync::mpsc;
 use std::thread;
 
@@ -112,4 +114,29 @@ fn structs_that_do_not_fit_are_refused() {
     }
     let refused = blueprint::<Vast>().unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+}
+
+/// The count of permits is a word in shared memory, and behind its room there is somebody else's number.
+#[test]
+fn a_damaged_field_leads_the_sweep_to_no_other() {
+    crate::shared! {
+        struct Gate from GateInit { permits: BoundedSemaphore, beside: Value<u16> }
+    }
+    let gate = Shared::<Gate>::new(GateInit {
+        permits: 3,
+        beside: 0,
+    });
+    let gate = gate.unwrap();
+    let home = &gate.whole.home;
+    let (segment, me) = (home.tenant().segment(), home.tenant().me());
+    gate.beside.store(me.get());
+    std::mem::forget(gate.permits.acquire());
+    let first = segment.at(Offset::<BoundedHead>::new(home.place() + 64));
+    assert_eq!(first.count(), 3);
+    first.prepare(1200); // as far as its neighbour
+    repair_of(Kind::Shared).repair(segment, me);
+    assert_eq!(gate.permits.available(), 3, "all of its own");
+    assert_eq!(gate.beside.load(), me.get());
+    let widened = BoundedSemaphore::attach(&gate.permits.to_raw()).unwrap_err();
+    assert_eq!(widened.kind(), ErrorKind::Corrupt);
 }

@@ -24,7 +24,7 @@ pub(crate) use handle::RawHandle;
 pub(crate) use keyed::{Keyed, adopt};
 pub(crate) use mender::QueueMender;
 pub(crate) use object::Object;
-pub(crate) use parts::PARTIES_IN_STRUCT;
+pub(crate) use parts::{PARTIES_IN_STRUCT, PERMITS_IN_STRUCT};
 pub(crate) use small::{Form, Small};
 #[cfg(test)]
 pub(crate) use sweep::NothingToRepair;

@@ -108,7 +108,7 @@ pub(super) fn room(kind: Kind, rest: u64) -> u64 {
 pub(crate) const PARTIES_IN_STRUCT: u32 = 64;
 
 /// For how many permits a bounded semaphore in a struct has room, likewise.
-pub(super) const PERMITS_IN_STRUCT: u32 = 1000;
+pub(crate) const PERMITS_IN_STRUCT: u32 = 1000;
 
 fn entries(place: u64) -> Offset<AtomicU64> {
     Offset::new(place.saturating_add(TABLE))
