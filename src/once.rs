@@ -10,7 +10,7 @@ use crate::segment::{Kind, Place};
 use crate::sync::{RawLock, RawOnce};
 use crate::sys::clock::Deadline;
 use crate::sys::membarrier;
-use crate::tenancy::{Form, RawHandle, Small, Tenant};
+use crate::tenancy::{Form, Maker, Opener, Plan, RawHandle, SharedField, Small, Tenant};
 use crate::{Error, ErrorKind, Result};
 pub use error::OnceError;
 
@@ -398,6 +398,23 @@ impl<T: Plain> Handle for OnceValue<T> {
 }
 
 handle_message!([T: Plain] OnceValue<T>, "OnceValue", []);
+
+impl<T: Plain> SharedField for OnceValue<T> {
+    /// It begins empty.
+    type Init = ();
+
+    fn plan(plan: &mut Plan) {
+        plan.noun(&form::<T>());
+    }
+
+    fn make((): &(), maker: &mut Maker<'_>) -> Result<()> {
+        maker.noun(&form::<T>(), |_, _| Ok(()))
+    }
+
+    fn open(opener: &mut Opener<'_>) -> Result<Self> {
+        Self::on(opener.noun(&form::<T>())?)
+    }
+}
 
 /// The value lies behind the word that says whether there is one.
 fn value_offset<T>() -> u64 {

@@ -52,7 +52,7 @@ pub type Init<F> = <F as SharedField>::Init;
 /// # When a process dies
 ///
 /// Each field goes on as it does alone: a lock whose holder died says so ([`LockError::OwnerDied`](crate::LockError)),
-/// events and numbers have nothing to lose. Who is killed while it makes a struct has made none. As there is no order
+/// permits come back, a value that was to be made once is made by the next, events and numbers have nothing to lose. Who is killed while it makes a struct has made none. As there is no order
 /// between fields but that of the statements, what must change together belongs into one lock.
 ///
 /// # Examples

@@ -5,8 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use multiproc::{
-    Barrier, BoundedSemaphore, Condition, Event, Latch, Lock, LockError, Process, Queue,
-    ReentrantLock, Semaphore, Shared, SharedStruct, TryLockError, Value,
+    Barrier, BoundedSemaphore, Condition, Event, Latch, Lock, LockError, Once, OnceError,
+    OnceValue, Process, Queue, ReentrantLock, Semaphore, Shared, SharedStruct, TryLockError, Value,
 };
 
 /// Longer than anything here takes, on the slowest machine.
@@ -471,6 +471,116 @@ fn as_many_permits_as_a_struct_has_room_for() {
         let refused = Shared::<Gate>::new(gate(permits)).unwrap_err();
         assert_eq!(refused.kind(), multiproc::ErrorKind::InvalidInput);
     }
+}
+
+multiproc::shared! {
+    /// What the first to come has to do for all.
+    #[derive(Debug)]
+    struct Setup from SetupInit {
+        made: Value<u32>,
+        table: OnceValue<[u64; 100]>,
+        begun: Once,
+        at_it: Event,
+        beside: Lock<u64>,
+    }
+}
+
+fn setup() -> SetupInit {
+    SetupInit {
+        beside: 9,
+        ..Default::default()
+    }
+}
+
+fn make_table(setup: &Setup) -> [u64; 100] {
+    setup.made.fetch_add(1);
+    std::array::from_fn(|n| n as u64)
+}
+
+fn set_up(setup: Shared<Setup>) -> multiproc::Result<u64> {
+    setup.begun.call_once(|| {
+        setup.made.fetch_add(1);
+    })?;
+    assert!(setup.begun.is_completed());
+    let table = setup.table.get_or_init(|| make_table(&setup))?;
+    Ok(table.iter().sum())
+}
+
+fn set_up_once(setup: &Shared<Setup>) {
+    assert_eq!(setup.table.get(), None);
+    assert!(!setup.begun.is_completed());
+    let workers = [0; 3].map(|_| Process::spawn(set_up, (setup.clone(),)).unwrap());
+    for worker in workers {
+        assert_eq!(worker.join().unwrap(), 4950);
+    }
+    assert_eq!(setup.made.load(), 2, "each of them once");
+    assert_eq!(setup.table.get().unwrap()[99], 99);
+    assert_eq!(*setup.beside.lock().unwrap(), 9);
+}
+
+#[test]
+fn what_is_made_once_can_be_a_field() {
+    set_up_once(&Shared::new(setup()).unwrap());
+    set_up_once(&Shared::create(&name("once"), setup()).unwrap());
+}
+
+fn stay(setup: &Setup) {
+    setup.at_it.set();
+    loop {
+        thread::park();
+    }
+}
+
+/// Begins with the one or the other, and comes to no end.
+fn begin(setup: Shared<Setup>, table: bool) -> multiproc::Result<()> {
+    if table {
+        setup.table.get_or_init(|| {
+            stay(&setup);
+            [1; 100]
+        })?;
+    }
+    setup.begun.call_once(|| stay(&setup))?;
+    Ok(())
+}
+
+fn outlives_an_initialiser(setup: &Shared<Setup>) {
+    let moment = Duration::from_millis(1);
+    for table in [true, false] {
+        let initialiser = Process::spawn(begin, (setup.clone(), table)).unwrap();
+        setup.at_it.wait_timeout(PATIENCE).unwrap();
+        setup.at_it.clear();
+        let waited = if table {
+            let other = setup.table.get_or_init_timeout(moment, || [2; 100]);
+            other.map(drop)
+        } else {
+            setup.begun.get_or_init_timeout(moment, || ()).map(drop)
+        };
+        assert_eq!(waited, Err(OnceError::Timeout));
+        initialiser.kill().unwrap();
+    }
+    set_up_once(setup);
+}
+
+#[test]
+fn the_death_of_an_initialiser_leaves_the_field_to_the_next() {
+    outlives_an_initialiser(&Shared::new(setup()).unwrap());
+    outlives_an_initialiser(&Shared::create(&name("once-death"), setup()).unwrap());
+}
+
+fn read_table(post: Queue<OnceValue<[u64; 100]>>) -> multiproc::Result<u64> {
+    let table = post.get_owned()?;
+    Ok(table.get_or_init(|| [7; 100])?[0])
+}
+
+#[test]
+fn a_once_value_travels_from_its_struct() {
+    let setup = Shared::<Setup>::new(setup()).unwrap();
+    let post = Queue::new(1).unwrap();
+    post.put(&setup.table).unwrap();
+    let child = Process::spawn(read_table, (post.clone(),)).unwrap();
+    assert_eq!(child.join().unwrap(), 7);
+    assert_eq!(setup.table.get(), Some(&[7; 100]));
+    assert!(!setup.begun.is_completed());
 }
 
 fn pass_through(post: Queue<BoundedSemaphore>) -> multiproc::Result<u32> {

@@ -15,6 +15,7 @@
 /// | [`Semaphore`](crate::Semaphore) | how many permits there are, a `u32` |
 /// | [`BoundedSemaphore`](crate::BoundedSemaphore) | how many permits there are, 1 to 1,000, a `u32` |
 /// | [`Condition<T>`](crate::Condition), [`ReentrantLock<T>`](crate::ReentrantLock) | the value that it guards, a `T` |
+/// | [`OnceValue<T>`](crate::OnceValue), [`Once`](crate::Once) | nothing, a `()`: it is empty, or not done |
 /// | [`Barrier`](crate::Barrier) | for how many parties it is, 1 to 64, a `u32`; a process is one from its first wait on |
 /// | [`Plain`](crate::Plain) data that are `Copy` | the value; it never changes, and each process has a copy |
 /// | another struct that `shared!` has declared | its init struct |

@@ -26,7 +26,7 @@ use std::slice::Iter;
 )]
 pub trait SharedField: Sized + Send + Sync + 'static {
     /// What a new one begins with: of a lock the value that it guards, of an event whether it is set, of a number or
-    /// plain data the value.
+    /// plain data the value; a `()` where there is nothing to say.
     type Init;
 
     #[doc(hidden)]
