@@ -1,6 +1,9 @@
 //! A struct of primitives: made, found, and its fields used, crashed at every step.
 
-use multiproc::{Event, Lock, LockGuard, LockTimeoutError, Queue, Shared, Value};
+use multiproc::{
+    BoundedSemaphore, Event, Lock, LockGuard, LockTimeoutError, OnceValue, Permits, Queue, Shared,
+    Value,
+};
 
 use crate::engine::{PATIENCE, Scenario, Stage};
 
@@ -19,6 +22,19 @@ multiproc::shared! {
     }
 }
 
+multiproc::shared! {
+    /// Permits and a value made once, and what they lie next to.
+    struct Gate from GateInit {
+        front: Value<u64>,
+        permits: BoundedSemaphore,
+        middle: Value<u64>,
+        table: OnceValue<Pair>,
+        back: Value<u64>,
+    }
+}
+
+const PERMITS: u32 = 3;
+
 const LIMIT: u64 = 0x1122_3344_5566_7788;
 
 macro_rules! scenarios {
@@ -35,6 +51,11 @@ pub const SCENARIOS: &[Scenario] = scenarios! {
     "shared: create": keep_none create create;
     "shared: attach a field's handle and hold": keep_handles hold_field work_by_handle;
     "shared: make another in the same arena": keep_handles make_another make_another;
+    "shared: pass a gate": keep_gate pass_gate pass_gate;
+    "shared: hold a gate": keep_gate hold_gate pass_gate;
+    "shared: hold a gate, swept": keep_gate hold_gate sweep;
+    "shared: create a gate": keep_no_gate create_gate create_gate;
+    "shared: attach permits' handle and hold": keep_permits hold_permits pass_by_permits;
 };
 
 fn init() -> JobInit {
@@ -223,4 +244,129 @@ fn make_another(stage: &Stage) {
     assert_eq!((second.limit, second.steps.fetch_add(5)), (LIMIT, 0));
     second.left.lock().expect("free")[0] = 9;
     drop((first, second));
+}
+
+// A gate: permits of the dead come back, and what they were to make once is made by the next.
+
+fn gate_init() -> GateInit {
+    GateInit {
+        front: LIMIT,
+        permits: PERMITS,
+        middle: LIMIT,
+        table: (),
+        back: LIMIT,
+    }
+}
+
+fn open_gate() -> Shared<Gate> {
+    Shared::open(NAME).expect("open")
+}
+
+fn take_permits(permits: &BoundedSemaphore, count: u32) -> Permits<'_> {
+    let taken = permits.acquire_many_timeout(count, PATIENCE / 2);
+    taken.expect("the dead's permits come back")
+}
+
+/// Gets the value, which the first to come makes; `who` tells the values of different makers apart.
+fn made_by(table: &OnceValue<Pair>, who: u64) -> Pair {
+    let pair = table.get_or_init_timeout(PATIENCE / 2, || [who; 2]);
+    let pair = *pair.expect("waited for the dead");
+    assert_eq!(pair[0], pair[1], "half a value");
+    pair
+}
+
+fn check_gate(gate: &Gate, stage: &Stage) {
+    let before = gate.table.get().copied();
+    let pair = made_by(&gate.table, 99);
+    assert!(before.is_none_or(|before| before == pair));
+    assert!(!stage.completed() || pair != [99; 2], "made twice");
+    assert_eq!(made_by(&gate.table, 98), pair);
+    check_permits(gate);
+}
+
+fn check_permits(gate: &Gate) {
+    drop(take_permits(&gate.permits, PERMITS));
+    assert_eq!(gate.permits.available(), PERMITS);
+    for beside in [&gate.front, &gate.middle, &gate.back] {
+        assert_eq!(beside.load(), LIMIT, "not the field that was used");
+    }
+}
+
+fn keep_gate(stage: &Stage) {
+    let gate = Shared::<Gate>::create(NAME, gate_init()).expect("create");
+    stage.stand_by();
+    check_gate(&gate, stage);
+}
+
+fn pass(gate: &Gate) {
+    let two = take_permits(&gate.permits, 2);
+    made_by(&gate.table, 1);
+    drop(two);
+}
+
+fn pass_gate(stage: &Stage) {
+    let gate = open_gate();
+    stage.armed();
+    pass(&gate);
+}
+
+/// Dies with permits in hand, having made the value.
+fn hold_gate(stage: &Stage) {
+    let gate = open_gate();
+    stage.armed();
+    std::mem::forget(take_permits(&gate.permits, 2));
+    made_by(&gate.table, 2);
+    std::mem::forget(gate);
+}
+
+fn keep_no_gate(stage: &Stage) {
+    stage.stand_by();
+    let gate = Shared::<Gate>::open_or_create(NAME, gate_init()).expect("open or create");
+    check_permits(&gate);
+    made_by(&gate.table, 3);
+    drop(gate);
+    assert_eq!(
+        stage.leftovers(),
+        0,
+        "the last one left and something remains"
+    );
+}
+
+fn create_gate(stage: &Stage) {
+    stage.armed();
+    let gate = Shared::<Gate>::open_or_create(NAME, gate_init()).expect("open or create");
+    pass(&gate);
+}
+
+/// A gate without a name, found by the handle of its permits.
+fn keep_permits(stage: &Stage) {
+    let gate = Shared::<Gate>::new(gate_init()).expect("new");
+    let permits: Queue<BoundedSemaphore> = Queue::builder()
+        .name("permits")
+        .capacity(4)
+        .create()
+        .expect("create");
+    for _ in 0..2 {
+        permits.put(&gate.permits).expect("room");
+    }
+    stage.stand_by();
+    check_permits(&gate);
+}
+
+fn permits_by_handle() -> BoundedSemaphore {
+    let permits = Queue::<BoundedSemaphore>::open("permits").expect("open");
+    let message = permits.lease_timeout(PATIENCE / 2).expect("a message");
+    message.to_owned().expect("attach")
+}
+
+fn hold_permits(stage: &Stage) {
+    stage.armed();
+    let permits = permits_by_handle();
+    std::mem::forget(take_permits(&permits, 2));
+    std::mem::forget(permits);
+}
+
+fn pass_by_permits(stage: &Stage) {
+    stage.armed();
+    drop(take_permits(&permits_by_handle(), 2));
 }
