@@ -41,6 +41,7 @@ const PRIMITIVES: &[Test] = &[
     ("condition_creators_killed", condition::creators_killed),
     ("reentrant_lock_holders_killed", reentrant::holders_killed),
     ("reentrant_lock_waiters_killed", reentrant::waiters_killed),
+    ("reentrant_creators_killed", reentrant::creators_killed),
     ("rwlock_readers_killed", rwlock::readers_killed),
     ("rwlock_writers_killed", rwlock::writers_killed),
     ("rwlock_waiters_killed", rwlock::waiters_killed),

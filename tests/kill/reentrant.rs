@@ -1,4 +1,4 @@
-//! The reentrant lock's cells: its holder, at any depth, and those who wait for it are killed.
+//! The reentrant lock's cells: its holder, at any depth, those who wait for it, and its creator are killed.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
@@ -64,6 +64,19 @@ pub fn waiters_killed() {
         pause: 1000,
         creation: false,
         aim: |ledger, pid| ![0, pid].contains(&ledger.inside.load(SeqCst)),
+    });
+}
+
+/// The first process of each lock dies, often while it makes it.
+pub fn creators_killed() {
+    run(&Cell {
+        name: "reentrant lock creators",
+        auditor: audit,
+        victims: work,
+        others: work,
+        pause: 2000,
+        creation: true,
+        aim: |_, _| true,
     });
 }
 
