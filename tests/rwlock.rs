@@ -375,6 +375,47 @@ fn a_child_of_a_fork_has_rows_of_its_own() {
 
 // Names and handles.
 
+multiproc::shared! {
+    /// Two locks in one struct.
+    struct Tables from TablesInit { prices: RwLock<[u32; 2]>, stock: RwLock<u64>, looks: Value<u64> }
+}
+
+#[test]
+fn locks_are_fields_of_a_struct_and_leave_it() {
+    fn raise(tables: multiproc::Shared<Tables>, stock: RwLock<u64>) -> multiproc::Result<()> {
+        tables.prices.write()?[1] += 1;
+        *stock.write()? += 1;
+        std::mem::forget(stock.read()?);
+        std::mem::forget(tables.prices.write()?);
+        std::process::abort();
+    }
+    let init = TablesInit {
+        prices: [1, 2],
+        stock: 7,
+        looks: 0,
+    };
+    let tables = multiproc::Shared::<Tables>::new(init).unwrap();
+    let arguments = (tables.clone(), tables.stock.clone());
+    let child = Process::spawn(raise, arguments).unwrap();
+    assert!(child.join().is_err());
+    assert!(matches!(
+        tables.prices.read(),
+        Err(LockError::OwnerDied { .. })
+    ));
+    *tables.stock.write_timeout(PATIENCE).unwrap() += 1;
+    let mut prices = tables.prices.recover().unwrap();
+    prices.mark_consistent();
+    drop(prices);
+    assert_eq!(
+        (
+            *tables.prices.read().unwrap(),
+            *tables.stock.read().unwrap()
+        ),
+        ([1, 3], 9)
+    );
+    assert_eq!(tables.looks.load(), 0);
+}
+
 #[test]
 fn a_name_leads_to_the_same_lock_of_the_same_type() {
     let name = name("same");

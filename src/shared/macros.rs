@@ -13,6 +13,7 @@
 /// | [`Event`](crate::Event) | whether it is set, a `bool` |
 /// | [`Latch`](crate::Latch) | where it begins to count, a `u32` |
 /// | [`Semaphore`](crate::Semaphore) | how many permits there are, a `u32` |
+/// | [`RwLock<T>`](crate::RwLock) | its data, a `T`; it has rows for 28 threads that read |
 /// | [`BoundedSemaphore`](crate::BoundedSemaphore) | how many permits there are, 1 to 1,000, a `u32` |
 /// | [`Condition<T>`](crate::Condition), [`ReentrantLock<T>`](crate::ReentrantLock) | the value that it guards, a `T` |
 /// | [`OnceValue<T>`](crate::OnceValue), [`Once`](crate::Once) | nothing, a `()`: it is empty, or not done |

@@ -456,14 +456,17 @@ impl<'a> RawRwLock<'a> {
 /// The most rows that there can be.
 pub(crate) const MOST_ROWS: u32 = 4094;
 
-/// Does what the death of the participant `dead` asks for at the lock at `place`, beside what it does to the robust lock
+/// Does what the death of the participant `dead` asks for at the lock in `(place, len)`, beside what it does to the robust lock
 /// there; the caller knows that it is dead.
 #[cfg(not(loom))]
-pub(crate) fn repair_readers(segment: &Segment, place: u64, dead: Participant) {
+pub(crate) fn repair_readers(segment: &Segment, (place, len): (u64, u64), dead: Participant) {
     let at = place + GATE_AT;
     if let Some(gate) = segment.get(Offset::<Gate>::new(at)) {
-        let rows = Offset::<ReaderRow>::new(at + u64::from(gate.rows_at()));
-        let rows = segment.slice(rows, gate.rows().min(MOST_ROWS).into());
+        let rows_at = u64::from(gate.rows_at());
+        // Nothing is touched outside of the object, whatever its words say.
+        let room = len.saturating_sub(GATE_AT + rows_at) / size_of::<ReaderRow>() as u64;
+        let count = u64::from(gate.rows().min(MOST_ROWS)).min(room);
+        let rows = segment.slice(Offset::<ReaderRow>::new(at + rows_at), count);
         rows.unwrap_or_default()
             .iter()
             .for_each(|row| row.bury(dead));

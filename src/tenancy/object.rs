@@ -531,7 +531,7 @@ impl ObjectRepair {
             repair_barrier(segment, noun, dead);
         }
         if self.sort == Kind::RwLock {
-            repair_readers(segment, place, dead);
+            repair_readers(segment, noun, dead);
         }
         if self.sort == Kind::BoundedSemaphore {
             repair_permits(segment, noun, dead);
