@@ -17,7 +17,7 @@
 //! - It is removed by the `Shmem` that owns it: too early, if a forked child drops a copy, and never, if the owner is
 //!   killed. [`gc`](crate::gc) does not know it. Who has adopted it keeps what it has.
 //! - It is one object: adopted as a whole, when all of it is zero, and not to be written to by other means from then on.
-//! - There is room for 256 keys, for objects of up to 4 KiB, and for messages that fit their slots.
+//! - There is room for 256 keys, for objects of up to 16 KiB, and for messages that fit their slots.
 
 mod events;
 
@@ -107,7 +107,7 @@ impl Adopted {
     /// # Errors
     ///
     /// [`AlreadyExists`](ErrorKind::AlreadyExists), [`NoSpace`](ErrorKind::NoSpace) for objects or keys,
-    /// [`InvalidInput`](ErrorKind::InvalidInput) for a key that is not 1 to 56 bytes long, or an object of more than 4 KiB.
+    /// [`InvalidInput`](ErrorKind::InvalidInput) for a key that is not 1 to 56 bytes long, or an object of more than 16 KiB.
     pub fn create<F: SharedField>(&self, key: &str, init: F::Init) -> Result<F> {
         self.keyed.create(key, &init)
     }

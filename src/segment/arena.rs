@@ -1,14 +1,15 @@
 //! Many small objects in one segment, so that a lock does not cost a file.
 //!
 //! The reserve of the segment is cut into chunks of nine pages: one page of words, one word per 64-byte unit, and eight
-//! spans of a page each. A span is given to one size class for good; a block is taken and returned by one
-//! compare-and-swap of its first unit's word. Fresh memory is zero, which is an arena with everything free: there is
+//! spans of a page each. A span is given to one size class for good, and neighbours together to a class of more than a page; a
+//! block is taken and returned by one compare-and-swap of its first unit's word. Fresh memory is zero, which is an arena with everything free: there is
 //! nothing to initialise, and so nothing to be found half initialised.
 //!
 //! | dies after | state left | who repairs |
 //! |---|---|---|
 //! | chunk allocated, before `grown` | memory that nobody counts | the next to grow |
 //! | span claimed | an empty span of that class | nothing to repair |
+//! | some of several spans claimed | spans of that class, without a block | the next to need a block of it claims the others |
 //! | block allocated | `OWNED(dead)` | `sweep` frees it |
 //! | block shared | `SHARED` | its object, or the end of the segment |
 
@@ -26,16 +27,16 @@ use std::sync::Arc;
 /// The smallest block, and the unit in which handles count.
 pub(crate) const UNIT: u64 = 64;
 
-/// The largest block: one span. Larger objects get a segment of their own.
-pub(crate) const LARGEST: u64 = PAGE;
+/// The largest block: four spans.
+pub(crate) const LARGEST: u64 = 4 * PAGE;
 
 const UNITS_PER_SPAN: u32 = (PAGE / UNIT) as u32;
 const SPANS_PER_CHUNK: u32 = 8;
 const UNITS_PER_CHUNK: u32 = UNITS_PER_SPAN * SPANS_PER_CHUNK;
 const CHUNK: u64 = PAGE * (1 + SPANS_PER_CHUNK as u64);
 
-/// 64, 128, .. 4096 bytes.
-const CLASSES: usize = 7;
+/// 64, 128, .. 16,384 bytes.
+const CLASSES: usize = 9;
 
 /// The most chunks: 32 MiB of blocks.
 const MOST_CHUNKS: u32 = 1024;
@@ -133,7 +134,7 @@ impl Arena {
         }
     }
 
-    /// Takes a block of at least `len` bytes, all zero, aligned to its size, that belongs to `me` until it is shared.
+    /// Takes a block of at least `len` bytes, all zero, aligned to its size or to a page, that belongs to `me` until it is shared.
     ///
     /// # Errors
     ///
@@ -163,40 +164,65 @@ impl Arena {
         claimed.find_map(|span| self.alloc_in(me, span, class))
     }
 
-    /// Gives a span that has no class yet to this one.
+    /// Gives a span that has no class yet to this one, or as many as a block of it needs.
     fn alloc_in_new_span(&self, me: Participant, class: usize) -> Option<Block> {
-        (0..self.grown() * SPANS_PER_CHUNK).find_map(|span| {
-            step("arena.span.cas");
-            let claim = self
-                .class_word(span)
-                // Relaxed: the word never changes again and guards nothing; the block words do.
-                .compare_exchange(0, class as u32 + 1, Relaxed, Relaxed);
-            claim.ok().and_then(|_| self.alloc_in(me, span, class))
+        let spans = spans_of(class);
+        let mut firsts = (0..self.grown() * SPANS_PER_CHUNK).step_by(spans as usize);
+        firsts.find_map(|first| {
+            let given = (first..first + spans).map(|span| self.give(span, class));
+            let (mut all, mut any) = (true, false);
+            for given in given {
+                all &= given != Given::ToOthers;
+                any |= given == Given::Now;
+                if !all {
+                    break;
+                }
+            }
+            (all && any).then(|| self.alloc_in(me, first, class))?
         })
     }
 
+    fn give(&self, span: u32, class: usize) -> Given {
+        let number = class as u32 + 1;
+        step("arena.span.cas");
+        let word = self.class_word(span);
+        // Relaxed: the word never changes again and guards nothing; the block words do.
+        match word.compare_exchange(0, number, Relaxed, Relaxed) {
+            Ok(_) => Given::Now,
+            Err(before) if before == number => Given::Before,
+            Err(_) => Given::ToOthers,
+        }
+    }
+
+    /// Whether blocks of that class begin in `span`, and all spans of theirs are given to it.
+    fn has_blocks(&self, span: u32, class: usize) -> bool {
+        let spans = spans_of(class);
+        let mut rest = span + 1..span + spans;
+        span.is_multiple_of(spans) && rest.all(|next| self.class_of(next) == Some(class))
+    }
+
     fn alloc_in(&self, me: Participant, span: u32, class: usize) -> Option<Block> {
-        let first = span * UNITS_PER_SPAN;
-        (first..first + UNITS_PER_SPAN)
-            .step_by(1 << class)
-            .find_map(|unit| {
-                let word = self.word(unit);
-                let seen = Word(word.load(Relaxed));
-                if seen.state() != FREE {
-                    return None;
-                }
-                let mine = Word::new(OWNED, me.get(), seen.generation());
-                step("arena.alloc.cas");
-                // Acquire: pairs with the Release of `free`, so that the last user's stores come before our zeroing.
-                word.compare_exchange(seen.0, mine.0, Acquire, Relaxed)
-                    .ok()?;
-                // no step: a hint of this process
-                self.hints[class].store(span, Relaxed);
-                Some(Block {
-                    unit,
-                    generation: seen.generation(),
-                })
+        if !self.has_blocks(span, class) {
+            return None;
+        }
+        units_in(span, class).find_map(|unit| {
+            let word = self.word(unit);
+            let seen = Word(word.load(Relaxed));
+            if seen.state() != FREE {
+                return None;
+            }
+            let mine = Word::new(OWNED, me.get(), seen.generation());
+            step("arena.alloc.cas");
+            // Acquire: pairs with the Release of `free`, so that the last user's stores come before our zeroing.
+            word.compare_exchange(seen.0, mine.0, Acquire, Relaxed)
+                .ok()?;
+            // no step: a hint of this process
+            self.hints[class].store(span, Relaxed);
+            Some(Block {
+                unit,
+                generation: seen.generation(),
             })
+        })
     }
 
     /// Zeroes a fresh block with atomic stores: somebody with a stale handle may be looking.
@@ -290,16 +316,14 @@ impl Arena {
 
     /// Every block that is shared at the moment it is looked at.
     pub(crate) fn shared(&self) -> impl Iterator<Item = Block> {
-        (0..self.grown() * SPANS_PER_CHUNK).flat_map(move |span| {
-            let stride = self.class_of(span).map_or(0, |class| 1 << class);
-            let first = span * UNITS_PER_SPAN;
-            let units = UNITS_PER_SPAN.checked_div(stride).unwrap_or(0);
-            (0..units).filter_map(move |index| {
-                let unit = first + index * stride;
-                let word = Word(self.word(unit).load(Relaxed)); // who uses the block locates it, with Acquire
-                let generation = word.generation();
-                (word.state() == SHARED).then_some(Block { unit, generation })
-            })
+        let spans = 0..self.grown() * SPANS_PER_CHUNK;
+        let classed = spans.filter_map(move |span| Some((span, self.class_of(span)?)));
+        let filled = classed.filter(move |&(span, class)| self.has_blocks(span, class));
+        let units = filled.flat_map(|(span, class)| units_in(span, class));
+        units.filter_map(move |unit| {
+            let word = Word(self.word(unit).load(Relaxed)); // who uses the block locates it, with Acquire
+            let generation = word.generation();
+            (word.state() == SHARED).then_some(Block { unit, generation })
         })
     }
 
@@ -361,6 +385,27 @@ impl Arena {
     }
 }
 
+/// Whom a span belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Given {
+    /// To this class, from now on.
+    Now,
+    /// To this class already.
+    Before,
+    ToOthers,
+}
+
+/// How many spans a block of that class needs.
+fn spans_of(class: usize) -> u32 {
+    (1_u32 << class).div_ceil(UNITS_PER_SPAN)
+}
+
+/// The first units of the blocks of that class that begin in `span`.
+fn units_in(span: u32, class: usize) -> impl Iterator<Item = u32> {
+    let first = span * UNITS_PER_SPAN;
+    (first..first + UNITS_PER_SPAN).step_by(1 << class)
+}
+
 fn class_for(len: u64) -> Result<usize> {
     if len > LARGEST {
         return Err(Error::new(
@@ -407,9 +452,9 @@ mod tests {
     fn blocks_are_aligned_to_their_size_and_do_not_overlap() {
         let arena = arena(1 << 20);
         let mut bytes = HashSet::new();
-        for len in [1, 64, 65, 200, 512, 1000, 4096].repeat(20) {
+        for len in [1, 64, 65, 200, 512, 1000, 4096, 5000, 16_384].repeat(10) {
             let (place, size) = arena.locate(arena.alloc(ME, len).unwrap()).unwrap();
-            assert!(size >= len && place.is_multiple_of(size));
+            assert!(size >= len && place.is_multiple_of(size.min(PAGE)));
             assert!((place..place + size).step_by(64).all(|b| bytes.insert(b)));
         }
     }
@@ -450,8 +495,33 @@ mod tests {
         }
         let error = arena.alloc(ME, 64).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NoSpace, "{error}");
-        let error = arena.alloc(ME, 4097).unwrap_err();
+        let error = arena.alloc(ME, LARGEST + 1).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn a_block_of_several_pages_is_whole_or_not_there() {
+        let arena = arena(1 << 20);
+        let small = arena.alloc(ME, 64).unwrap();
+        // Somebody died having claimed one span of four.
+        assert_eq!(arena.give(4, 8), Given::Now);
+        assert!(arena.shared().next().is_none() && !arena.has_blocks(4, 8));
+        let large = arena.alloc(ME, LARGEST).unwrap();
+        assert_eq!(
+            (large.unit / UNITS_PER_SPAN, arena.locate(large).unwrap().1),
+            (4, LARGEST)
+        );
+        let inside = Block {
+            unit: large.unit + UNITS_PER_SPAN,
+            ..large
+        };
+        assert_eq!(arena.locate(inside).unwrap_err().kind(), ErrorKind::Corrupt);
+        assert!(arena.share(ME, small) && arena.share(ME, large));
+        assert_eq!(arena.shared().collect::<Vec<_>>(), [small, large]);
+        let next = arena.alloc(ME, LARGEST).unwrap();
+        assert!(arena.free(large));
+        let again = arena.alloc(ME, LARGEST).unwrap();
+        assert_eq!((again.unit, next.unit), (large.unit, 2 * large.unit));
     }
 
     #[test]

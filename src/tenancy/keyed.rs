@@ -179,7 +179,7 @@ impl Keyed {
     /// # Errors
     ///
     /// `AlreadyExists`, `NoSpace` for objects or keys; `InvalidInput` for a key that cannot be one, or an `F` of more
-    /// than 4 KiB.
+    /// than 16 KiB.
     pub(crate) fn create<F: SharedField>(&self, key: &str, init: &F::Init) -> Result<F> {
         let key = words(key)?;
         self.alone(|| match self.row_of(&key) {

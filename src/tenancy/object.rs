@@ -40,6 +40,9 @@ const PART_SHIFT: u32 = UNITS.trailing_zeros();
 
 const _: () = assert!(UNITS.is_power_of_two() && LARGEST / UNIT <= (WHOLE >> PART_SHIFT) as u64);
 
+/// Larger objects have a segment of their own, so that what nobody uses gives its memory back.
+const LARGEST_IN_YARD: u64 = 4096;
+
 /// How often an allocator yields to who is just looking whether its block is still used.
 const YIELDS: usize = 100;
 
@@ -82,7 +85,7 @@ impl Object {
     /// `NoSpace`.
     pub(crate) fn create(what: &Expect, len: u64) -> Result<Arc<Self>> {
         let sort = what.kind;
-        if len > LARGEST {
+        if len > LARGEST_IN_YARD {
             let spec = Spec {
                 fingerprint: what.fingerprint.unwrap_or_default(),
                 type_name: what.type_name.clone(),

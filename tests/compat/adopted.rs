@@ -5,7 +5,8 @@ use std::fs;
 use multiproc::compat::Adopted;
 use multiproc::compat::shared_memory::ShmemConf;
 use multiproc::{
-    ErrorKind, Event, GetError, Latch, Lock, LockError, Process, PutError, Queue, Shared, Value,
+    Barrier, BoundedSemaphore, Condition, ErrorKind, Event, GetError, Latch, Lock, LockError,
+    OnceValue, Process, PutError, Queue, ReentrantLock, RwLock, Semaphore, Shared, Value,
 };
 
 use crate::{MEBIBYTE, PATIENCE, name_of, new, open};
@@ -46,6 +47,104 @@ fn work(name: String) -> multiproc::Result<()> {
     }
     finished.count_down().expect("two of us");
     Ok(())
+}
+
+/// Every primitive that can lie in memory of somebody else's, as one process makes it and the other finds it.
+struct Everything {
+    lock: Lock<u32>,
+    nested: ReentrantLock<u32>,
+    table: RwLock<[u32; 2]>,
+    stock: Condition<u32>,
+    ready: Event,
+    left: Latch,
+    room: Semaphore,
+    slots: BoundedSemaphore,
+    meet: Barrier,
+    made: OnceValue<u32>,
+    count: Value<u32>,
+}
+
+impl Everything {
+    fn make(home: &Adopted) -> multiproc::Result<Self> {
+        Ok(Everything {
+            lock: home.create("lock", 0)?,
+            nested: home.create("nested", 0)?,
+            table: home.create("table", [0, 0])?,
+            stock: home.create("stock", 0)?,
+            ready: home.create("ready", false)?,
+            left: home.create("left", 1)?,
+            room: home.create("room", 0)?,
+            slots: home.create("slots", 2)?,
+            meet: home.create("meet", 2)?,
+            made: home.create("made", ())?,
+            count: home.create("count", 0)?,
+        })
+    }
+
+    fn find(home: &Adopted) -> multiproc::Result<Self> {
+        Ok(Everything {
+            lock: home.open("lock")?,
+            nested: home.open("nested")?,
+            table: home.open("table")?,
+            stock: home.open("stock")?,
+            ready: home.open("ready")?,
+            left: home.open("left")?,
+            room: home.open("room")?,
+            slots: home.open("slots")?,
+            meet: home.open("meet")?,
+            made: home.open("made")?,
+            count: home.open("count")?,
+        })
+    }
+}
+
+/// Leaves a trace at each, and dies holding what can be held.
+fn leave_traces(name: String) -> multiproc::Result<()> {
+    let all = Everything::find(&adopt(&name))?;
+    all.ready.wait();
+    all.meet.wait()?;
+    let mut stock = all.stock.lock()?;
+    *stock = 5;
+    drop(stock);
+    all.stock.notify_all();
+    all.made.get_or_init(|| 9).expect("nobody dies yet");
+    all.room.release(1).expect("room");
+    all.count.fetch_add(1);
+    std::mem::forget(all.slots.acquire_many(2));
+    std::mem::forget(all.table.read()?);
+    std::mem::forget(all.nested.lock()?);
+    *all.lock.lock()? = 1;
+    all.left.count_down().expect("one is left");
+    std::process::abort();
+}
+
+#[test]
+fn every_primitive_works_in_memory_of_somebody_elses() {
+    let shmem = new(2 * MEBIBYTE);
+    let all = Everything::make(&Adopted::new(&shmem).unwrap()).unwrap();
+    let child = Process::spawn(leave_traces, (name_of(&shmem),)).unwrap();
+    all.ready.set();
+    all.meet.wait_timeout(PATIENCE).unwrap();
+    let mut stock = all.stock.lock().unwrap();
+    stock.wait_while(|stock| *stock == 0).unwrap();
+    assert_eq!(*stock, 5);
+    drop(stock);
+    all.left.wait();
+    assert!(child.join().is_err());
+    assert_eq!((*all.lock.lock().unwrap(), all.count.load()), (1, 1));
+    assert_eq!(all.made.get(), Some(&9));
+    all.room.acquire_timeout(PATIENCE).unwrap();
+    drop(
+        all.slots
+            .acquire_many_timeout(2, PATIENCE)
+            .expect("the dead's come back"),
+    );
+    *all.table.write_timeout(PATIENCE).unwrap() = [1, 1];
+    assert!(matches!(
+        all.nested.lock(),
+        Err(LockError::OwnerDied { .. })
+    ));
+    assert!(all.meet.wait_timeout(PATIENCE).is_err(), "a party has died");
 }
 
 #[test]
@@ -113,7 +212,7 @@ fn keys_lead_to_what_was_put_there() {
 fn there_are_as_many_keys_as_the_page_says() {
     let shmem = new(MEBIBYTE);
     let adopted = Adopted::new(&shmem).unwrap();
-    let large = adopted.create::<Lock<[u8; 5000]>>("large", [0; 5000]);
+    let large = adopted.create::<Lock<[u8; 17_000]>>("large", [0; 17_000]);
     assert_eq!(large.unwrap_err().kind(), ErrorKind::InvalidInput);
     let value = |n: usize| adopted.create::<Value<u64>>(&format!("value-{n}"), n as u64);
     let mut all: Vec<_> = (0..256).map(|n| value(n).unwrap()).collect();
