@@ -16,6 +16,8 @@ pub(super) struct Patience<'a> {
     until: Until<'a>,
     peers: &'a dyn Oracle,
     pauses_left: u32,
+    /// So many pauses, one yield: about a microsecond, but not fewer than [`FEWEST_TO_YIELD`].
+    to_yield: u32,
     /// When the first sleep since the last stir began; 0 before.
     since: u64,
 }
@@ -23,8 +25,9 @@ pub(super) struct Patience<'a> {
 /// A timer that is due before the next tick costs a sleeper 5 us of 55; this one costs nothing.
 const SHORTEST: Duration = Duration::from_millis(4);
 
-/// After so many pauses, a microsecond or a few, one yield; where nobody else wants the processor it takes 0.3 us.
-const PAUSES_TO_YIELD: u32 = 24;
+/// Where nobody else wants the processor a yield takes 0.3 us, and what comes meanwhile is seen late. A pause takes 17 to
+/// 50 ns, so the number of them follows the machine.
+const FEWEST_TO_YIELD: u32 = 24;
 
 impl<'a> Patience<'a> {
     /// A call that has only just found that it must wait.
@@ -38,6 +41,7 @@ impl<'a> Patience<'a> {
             until,
             peers,
             pauses_left,
+            to_yield: backoff::pauses_in_a_microsecond().max(FEWEST_TO_YIELD),
             since: 0,
         }
     }
@@ -52,7 +56,7 @@ impl<'a> Patience<'a> {
             return false;
         };
         self.pauses_left = left;
-        match left % PAUSES_TO_YIELD {
+        match left % self.to_yield {
             0 => backoff::let_others(),
             _ => spin_loop(),
         }

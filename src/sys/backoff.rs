@@ -66,6 +66,11 @@ pub(crate) fn usual_pauses() -> u32 {
     machine::pauses_in(DEFAULT_BUDGET.as_nanos() as u64)
 }
 
+/// The pauses of a microsecond.
+pub(crate) fn pauses_in_a_microsecond() -> u32 {
+    machine::pauses_in(1000)
+}
+
 /// Lets others have the processor, if any want it.
 #[cold]
 pub(crate) fn let_others() {
