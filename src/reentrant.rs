@@ -150,7 +150,8 @@ impl<T: Plain> ReentrantLock<T> {
     /// The first guard of the thread, if nothing is out of the ordinary; [`is_mine`](Self::is_mine) must follow if not.
     #[inline]
     fn at_once(&self) -> Option<ReentrantGuard<'_, T>> {
-        self.lock.at_once().map(|taken| self.begin(taken))
+        let taken = self.lock.at_once()?; // unmarked, and given up so: there is nothing to note
+        Some(self.first(taken))
     }
 
     /// Whether the calling thread holds the lock that it could not take at once.
@@ -159,11 +160,15 @@ impl<T: Plain> ReentrantLock<T> {
         self.lock.bare().turns_out_mine()
     }
 
-    /// The first guard of a thread.
-    #[inline]
+    /// The first guard of a thread, whatever the lock was.
     fn begin(&self, taken: LockGuard<'_, T>) -> ReentrantGuard<'_, T> {
-        let unwinding = taken.is_of_unwinding();
         self.hold.get().begin(taken.marked_by());
+        self.first(taken)
+    }
+
+    #[inline]
+    fn first(&self, taken: LockGuard<'_, T>) -> ReentrantGuard<'_, T> {
+        let unwinding = taken.is_of_unwinding();
         forget(taken); // the guards together are what it was
         ReentrantGuard::dropped_by(self, unwinding)
     }

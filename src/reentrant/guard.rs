@@ -26,11 +26,10 @@ use crate::sync::{Damage, RawHold, RawLock};
 /// its parent's guards hold nothing and give nothing up; they must not be used there.
 #[must_use = "a guard that is dropped at once gives the lock up at once"]
 pub struct ReentrantGuard<'a, T: Plain> {
-    raw: &'a RawLock,
-    hold: &'a RawHold,
-    data: Room<T>,
-    /// What is dropped while unwinding is not torn by that panic.
-    unwinding: bool,
+    lock: &'a ReentrantLock<T>,
+    /// Not 0: what is dropped while unwinding is not torn by that panic. A whole word: a struct with a gap at its end, or
+    /// of more words than two, is copied through memory and not in registers.
+    unwinding: u64,
     stays: PhantomData<*const ()>,
 }
 
@@ -45,12 +44,25 @@ impl<'a, T: Plain> ReentrantGuard<'a, T> {
     #[inline]
     pub(super) fn dropped_by(lock: &'a ReentrantLock<T>, unwinding: bool) -> Self {
         ReentrantGuard {
-            raw: lock.lock.bare(),
-            hold: lock.hold.get(),
-            data: lock.lock.room(),
-            unwinding,
+            lock,
+            unwinding: unwinding.into(),
             stays: PhantomData,
         }
+    }
+
+    #[inline]
+    fn raw(&self) -> &RawLock {
+        self.lock.lock.bare()
+    }
+
+    #[inline]
+    fn hold(&self) -> &RawHold {
+        self.lock.hold.get()
+    }
+
+    #[inline]
+    fn data(&self) -> Room<T> {
+        self.lock.lock.room()
     }
 
     /// A copy of the data.
@@ -68,7 +80,7 @@ impl<'a, T: Plain> ReentrantGuard<'a, T> {
     pub fn set(&self, value: T) {
         // SAFETY: checked and aligned, and mapped by the handle. This thread holds the lock, and no reference to the data is
         // ever given out.
-        unsafe { self.data.as_ptr().write(value) };
+        unsafe { self.data().as_ptr().write(value) };
     }
 
     /// Overwrites the data and returns what they were.
@@ -114,43 +126,43 @@ impl<'a, T: Plain> ReentrantGuard<'a, T> {
     fn copy(&self) -> ManuallyDrop<T> {
         // SAFETY: as for `set`; the bytes were checked to be a value when the lock was taken, and only values were put
         // there since.
-        ManuallyDrop::new(unsafe { self.data.as_ptr().read() })
+        ManuallyDrop::new(unsafe { self.data().as_ptr().read() })
     }
 
     /// How many guards of the lock this thread has.
     #[must_use]
     pub fn depth(&self) -> u32 {
-        self.hold.depth()
+        self.hold().depth()
     }
 
     /// Declares the data whole again: a lock that was marked, or that a panic would mark, is not when the last guard is
     /// dropped.
     pub fn mark_consistent(&self) {
-        self.hold.mend();
+        self.hold().mend();
     }
 
     /// Whether the data may be half changed, and [`mark_consistent`](ReentrantGuard::mark_consistent) has not been called
     /// since.
     #[must_use]
     pub fn is_marked(&self) -> bool {
-        self.hold.damage().is_some()
+        self.hold().damage().is_some()
     }
 
     #[cold]
     fn drop_with_care(&self) {
-        if !self.raw.is_mine() {
+        if !self.raw().is_mine() {
             return; // copied by a fork
         }
-        if panicking() && !self.unwinding {
-            self.hold.tear();
+        if panicking() && self.unwinding == 0 {
+            self.hold().tear();
         }
-        if self.hold.rise() {
+        if self.hold().rise() {
             return;
         }
-        match self.hold.damage() {
-            None => self.raw.unlock(),
-            Some(Damage::Torn) => self.raw.unlock_marked(None),
-            Some(Damage::Marked(origin)) => self.raw.unlock_marked(Some(origin)),
+        match self.hold().damage() {
+            None => self.raw().unlock(),
+            Some(Damage::Torn) => self.raw().unlock_marked(None),
+            Some(Damage::Marked(origin)) => self.raw().unlock_marked(Some(origin)),
         }
     }
 }
@@ -158,8 +170,8 @@ impl<'a, T: Plain> ReentrantGuard<'a, T> {
 impl<T: Plain> Drop for ReentrantGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        if self.hold.is_simple() && !panicking() {
-            self.raw.unlock(); // does nothing to a lock of another thread, such as the parent's of a forked child
+        if self.hold().is_simple() && !panicking() {
+            self.raw().unlock(); // does nothing to a lock of another thread, such as the parent's of a forked child
         } else {
             self.drop_with_care();
         }

@@ -1,12 +1,14 @@
 //! What the holder of a reentrant lock notes beside it: how often it holds the lock, and whether the data are whole.
 //!
-//! Only the thread that holds the lock reads or writes this, and it starts anew each time the lock is taken; so what the
-//! dead have left here means nothing. Who takes the lock sees the writes of earlier holders by way of the lock.
+//! Only the thread that holds the lock reads or writes this, and sees the writes of earlier holders by way of the lock.
+//!
+//! *All zero means one guard, and whole data*, which is how a lock is given up unmarked: who then takes it has nothing to
+//! note. What the dead have left here lies under a marked lock, and who recovers that starts anew.
 //!
 //! | bits of the word | meaning |
 //! |---|---|
 //! | 63..32 | 0 whole; 1 torn by a panic of the holder; 2 the lock was marked when it was taken |
-//! | 31..0 | depth: how many guards there are |
+//! | 31..0 | how many guards there are beside the first |
 
 use super::word::Owner;
 use crate::segment::layout::{Layout, assert_offsets};
@@ -33,7 +35,10 @@ assert_offsets!(RawHold {
 // SAFETY: repr(C), nothing but atomics.
 unsafe impl Layout for RawHold {}
 
-const DEPTH: u64 = u32::MAX as u64;
+const FURTHER: u64 = u32::MAX as u64;
+const SIMPLE: u64 = 0;
+/// So many guards are counted at most.
+const DEEPEST: u32 = u32::MAX;
 const TORN: u64 = 1 << 32;
 const MARKED: u64 = 2 << 32;
 
@@ -58,15 +63,14 @@ impl RawHold {
         self.word.store(word, Relaxed);
     }
 
-    /// The lock was just taken; it was marked in the name of `origin`, or it was not marked.
-    #[inline]
+    /// The lock was just taken, perhaps from the dead; it was marked in the name of `origin`, or it was not marked.
     pub(crate) fn begin(&self, origin: Option<Owner>) {
         match origin {
-            None => self.note(1),
+            None => self.note(SIMPLE),
             Some(owner) => {
                 step("hold.origin");
                 self.origin.store(owner.0, Relaxed);
-                self.note(MARKED | 1);
+                self.note(MARKED);
             }
         }
     }
@@ -74,7 +78,7 @@ impl RawHold {
     /// One guard more; `false` if there are as many as can be counted.
     pub(crate) fn deepen(&self) -> bool {
         let word = self.load();
-        let fits = word & DEPTH != DEPTH;
+        let fits = depth(word) != DEEPEST;
         if fits {
             self.note(word + 1);
         }
@@ -84,7 +88,7 @@ impl RawHold {
     /// One guard less; `false` if it is the last, which must give the lock up.
     pub(crate) fn rise(&self) -> bool {
         let word = self.load();
-        let more = word & DEPTH > 1;
+        let more = word & FURTHER != 0;
         if more {
             self.note(word - 1);
         }
@@ -94,17 +98,17 @@ impl RawHold {
     /// Whether there is one guard, and the data are whole.
     #[inline]
     pub(crate) fn is_simple(&self) -> bool {
-        self.load() == 1
+        self.load() == SIMPLE
     }
 
     /// How many guards there are.
     pub(crate) fn depth(&self) -> u32 {
-        (self.load() & DEPTH) as u32
+        depth(self.load())
     }
 
     /// Why the data may be half changed, if they may.
     pub(crate) fn damage(&self) -> Option<Damage> {
-        match self.load() & !DEPTH {
+        match self.load() & !FURTHER {
             0 => None,
             TORN => Some(Damage::Torn),
             _ => Some(Damage::Marked(Owner(self.origin.load(Relaxed)))),
@@ -114,7 +118,7 @@ impl RawHold {
     /// The holder panicked; a mark that was there before stays in its name.
     pub(crate) fn tear(&self) {
         let word = self.load();
-        if word & !DEPTH == 0 {
+        if word & !FURTHER == 0 {
             self.note(word | TORN);
         }
     }
@@ -122,10 +126,14 @@ impl RawHold {
     /// The data are whole.
     pub(crate) fn mend(&self) {
         let word = self.load();
-        if word & !DEPTH != 0 {
-            self.note(word & DEPTH);
+        if word & !FURTHER != 0 {
+            self.note(word & FURTHER);
         }
     }
+}
+
+fn depth(word: u64) -> u32 {
+    ((word & FURTHER) as u32).saturating_add(1)
 }
 
 #[cfg(test)]
@@ -141,6 +149,17 @@ mod tests {
     }
 
     #[test]
+    fn the_note_of_who_gives_up_is_that_of_who_takes() {
+        let hold = hold();
+        hold.begin(None);
+        let begun = hold.load();
+        assert!(hold.deepen() && hold.rise() && hold.load() == begun);
+        hold.tear();
+        hold.mend();
+        assert_eq!((hold.load(), begun), (begun, SIMPLE));
+    }
+
+    #[test]
     fn depth_is_counted_from_the_taking_of_the_lock() {
         let hold = hold();
         hold.begin(None);
@@ -153,7 +172,7 @@ mod tests {
     #[test]
     fn there_is_a_deepest() {
         let hold = hold();
-        hold.note(TORN | (DEPTH - 1));
+        hold.note(TORN | (FURTHER - 2));
         assert!(hold.deepen() && !hold.deepen());
         assert_eq!(
             (hold.depth(), hold.damage()),
