@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use crate::message::{Handle, handle_message};
 use crate::segment::layout::{Offset, fingerprint};
 use crate::segment::{Kind, Place, Segment};
-use crate::sync::{RawSemaphore, TooMany};
+use crate::sync::{Claimant, RawSemaphore, TooMany};
 use crate::sys::clock::Deadline;
+use crate::sys::membarrier;
 use crate::sys::until::Over;
 use crate::tenancy::{Form, Maker, Opener, Plan, RawHandle, SharedField, Small, Tenant};
 use crate::{Error, ErrorKind, Result, TimedOut, Until, WaitError};
@@ -44,9 +45,10 @@ pub use permit::{Permit, Permits};
 ///
 /// # Waiting and cost
 ///
-/// Taking a permit is one exchange, giving one another, and no system call unless somebody sleeps. Who has to wait spins
-/// for some microseconds and then sleeps in the kernel. As many are woken as permits are given. The verbs that wait come in
-/// four forms, and with [`Until`], as [`acquire_until`](Semaphore::acquire_until), also end with another process.
+/// Taking a permit is one exchange, giving one another, and no system call unless somebody sleeps. The thread that was the
+/// first to give, as long as its process lives, gives by a store while nobody sleeps, which is half the cost. Who has to
+/// wait spins for some microseconds and then sleeps in the kernel. As many are woken as permits are given. The verbs that
+/// wait come in four forms, and with [`Until`], as [`acquire_until`](Semaphore::acquire_until), also end with another process.
 ///
 /// # Examples
 ///
@@ -76,6 +78,8 @@ pub use permit::{Permit, Permits};
 #[derive(Clone)]
 pub struct Semaphore {
     raw: Place<RawSemaphore>,
+    /// This process in the segment of `home`, once it has given.
+    claimant: Claimant,
     home: Small,
 }
 
@@ -156,8 +160,12 @@ impl Semaphore {
     }
 
     fn on(home: Small) -> Self {
-        let raw = Place::new(home.tenant().segment(), home.place());
-        Semaphore { raw, home }
+        membarrier::register();
+        Semaphore {
+            raw: Place::new(home.tenant().segment(), home.place()),
+            claimant: Claimant::unknown(),
+            home,
+        }
     }
 
     /// How many permits there are now.
@@ -325,14 +333,41 @@ impl Semaphore {
     #[inline]
     #[doc(alias = "post")]
     pub fn release(&self, n: u32) -> std::result::Result<(), OverRelease> {
-        self.raw
-            .get()
-            .release(n)
-            .map_err(|TooMany| OverRelease::new(n))
+        match self.raw.get().give_by_store(n, &self.claimant) {
+            true => Ok(()),
+            false => self.give(n),
+        }
+    }
+
+    #[inline(never)]
+    fn give(&self, n: u32) -> std::result::Result<(), OverRelease> {
+        let raw = self.raw.get();
+        raw.release(n).map_err(|TooMany| OverRelease::new(n))?;
+        if raw.has_no_giver() {
+            self.become_giver();
+        }
+        Ok(())
+    }
+
+    /// Makes the calling thread the one that gives by stores, if it can.
+    #[cold]
+    fn become_giver(&self) {
+        let peers: &Tenant = self.home.tenant();
+        if let Ok(me) = peers.seat() {
+            self.claimant.renew(me, peers);
+            self.raw.get().become_giver(&self.claimant);
+        }
     }
 
     #[inline]
     fn take(&self, n: u32) {
+        if !self.raw.get().take_at_once(n) {
+            self.take_in_turn(n);
+        }
+    }
+
+    #[cold]
+    fn take_in_turn(&self, n: u32) {
         while self.take_until(n, Deadline::NEVER.into()).is_err() {}
     }
 
@@ -343,15 +378,15 @@ impl Semaphore {
 
     #[inline]
     fn take_until(&self, n: u32, until: Until<'_>) -> std::result::Result<(), Over> {
-        if self.raw.get().try_acquire(n) {
-            return Ok(());
+        match self.raw.get().take_at_once(n) {
+            true => Ok(()),
+            false => self.wait_for(n, until),
         }
-        self.wait_for(n, until)
     }
 
     #[cold]
     fn wait_for(&self, n: u32, until: Until<'_>) -> std::result::Result<(), Over> {
-        if n == 0 {
+        if n == 0 || self.raw.get().try_acquire(n) {
             return Ok(());
         }
         let peers: &Tenant = self.home.tenant();

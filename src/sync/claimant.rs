@@ -24,6 +24,11 @@ impl Claimant {
         claimant
     }
 
+    /// One that fits no thread, until it is [renewed](Claimant::renew).
+    pub(crate) fn unknown() -> Self {
+        Claimant(AtomicU64::new(FITS_NOBODY))
+    }
+
     /// Corrects the claimant of a process that has been forked.
     pub(crate) fn renew(&self, me: Participant, oracle: &dyn Oracle) {
         let mut process = ThreadList::arrived().claim() & PID;

@@ -2,11 +2,11 @@
 //!
 //! | bits | meaning |
 //! |---|---|
-//! | 63..45 | how often a sleeper announced himself, or somebody came first |
+//! | 63..46 | how often a sleeper announced himself, or somebody came first |
+//! | 45 | *kept*: nobody else takes anything until the first in line has what it asked for |
 //! | 44 | somebody may sleep |
 //! | 43..32 | who comes first: a participant, or 0 |
-//! | 31 | *kept*: nobody else takes anything until the first in line has what it asked for |
-//! | 30..0 | the value of a semaphore; of a bounded one, how often permits came back while somebody slept |
+//! | 31..0 | the permits of a semaphore, but for those that were given by stores; of a bounded one, 0 |
 //!
 //! The announcements are counted so that bit 44 is taken back from the exact word only, and never from under one who has
 //! announced himself since.
@@ -17,25 +17,22 @@ use crate::sys::identity::Participant;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Line(pub(super) u64);
 
-const PAYLOAD: u64 = KEPT - 1;
-const KEPT: u64 = 1 << 31;
+const PAYLOAD: u64 = u32::MAX as u64;
 const FIRST_SHIFT: u32 = 32;
 const FIRST: u64 = 0xfff << FIRST_SHIFT;
 const SLEEPERS: u64 = 1 << 44;
-const ANNOUNCED: u64 = 1 << 45;
+const KEPT: u64 = 1 << 45;
+const ANNOUNCED: u64 = 1 << 46;
 
 impl Line {
-    /// The largest payload.
-    pub(super) const MOST: u32 = PAYLOAD as u32;
-
     #[inline]
     pub(super) fn payload(self) -> u32 {
-        (self.0 & PAYLOAD) as u32
+        self.0 as u32
     }
 
     #[inline]
     pub(super) fn with_payload(self, payload: u32) -> Self {
-        Line(self.0 & !PAYLOAD | u64::from(payload) & PAYLOAD)
+        Line(self.0 & !PAYLOAD | u64::from(payload))
     }
 
     /// Whether only the first in line may take anything.
@@ -99,17 +96,14 @@ mod tests {
     #[test]
     fn the_parts_do_not_touch_each_other() {
         let who = Participant::LAST;
-        let full = Line(u64::MAX).without_first().with_payload(Line::MOST);
-        assert_eq!(full.payload(), Line::MOST);
+        let full = Line(u64::MAX).without_first().with_payload(u32::MAX);
+        assert_eq!(full.payload(), u32::MAX);
         assert_eq!((full.is_kept(), full.first()), (false, None));
         let kept = full.kept_for(who);
         assert!(kept.is_kept_for(Some(who)) && !kept.is_kept_for(None));
         assert!(!kept.is_kept_for(Some(Participant::FIRST)));
-        assert_eq!((kept.payload(), kept.has_sleepers()), (Line::MOST, true));
-        assert_eq!(
-            kept.without_first().calm().announcing().payload(),
-            Line::MOST
-        );
+        assert_eq!((kept.payload(), kept.has_sleepers()), (u32::MAX, true));
+        assert_eq!(kept.without_first().calm().announcing().payload(), u32::MAX);
         assert!(!full.headed_by(who).is_kept_for(Some(who)));
     }
 

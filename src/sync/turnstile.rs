@@ -43,7 +43,8 @@ pub(super) struct Turnstile {
     tag: [AtomicU32; 3],
     /// On which the first in line sleeps.
     front: AtomicU32,
-    pad: AtomicU32,
+    /// What was given by stores, beside the word; 0 where permits have owners.
+    pub(super) given: AtomicU32,
 }
 
 /// What is waited for.
@@ -138,7 +139,7 @@ impl Turnstile {
             crowd: AtomicU32::new(0),
             tag: std::array::from_fn(|_| AtomicU32::new(0)),
             front: AtomicU32::new(0),
-            pad: AtomicU32::new(0),
+            given: AtomicU32::new(0),
         }
     }
 
@@ -151,7 +152,9 @@ impl Turnstile {
 
     #[inline]
     pub(super) fn load(&self) -> Line {
-        Line(self.word.load(Relaxed)) // only ever a hint: every step on it is an exchange of the exact word
+        // Only ever a hint: every step on it is an exchange of the exact word. Acquire pairs with the exchange of who took:
+        // what was given before that is seen in `given` by who looks there next.
+        Line(self.word.load(Acquire))
     }
 
     /// The word after a permit was made free, which is not in it: who has not announced himself by now sees the permit.
@@ -283,10 +286,19 @@ impl Turnstile {
         let came = self
             .word
             .compare_exchange(seen.0, seen.kept_for(me).0, SeqCst, Relaxed);
-        if came.is_ok() && !seen.is_watched() {
-            stock.settle();
+        if came.is_ok() {
+            self.has_announced(stock, seen);
         }
         came.is_ok()
+    }
+
+    /// After an announcement in the word `seen`: true if it was the first, and its permits are settled.
+    fn has_announced(&self, stock: &dyn Stock, seen: Line) -> bool {
+        match seen.is_watched() {
+            true => publish_then_look(), // somebody settles them, or has done so
+            false => stock.settle(),
+        }
+        !seen.is_watched()
     }
 
     fn sleep(&self, stock: &dyn Stock, waiting: &mut Waiting<'_>, seen: Line) {
@@ -302,13 +314,8 @@ impl Turnstile {
         if done.is_err() {
             return;
         }
-        publish_then_look();
-        if !seen.is_watched() {
-            stock.settle();
-            let now = self.look();
-            if now != announced {
-                self.wake(now, stock.left()); // who announced himself meanwhile has not waited for that
-            }
+        if self.has_announced(stock, seen) && self.load() != announced {
+            self.wake(self.load(), stock.left()); // who announced himself meanwhile has not waited for that
         }
         if !self.is_there_enough(stock, waiting, announced) {
             waiting.sleep(&self.crowd, told);
@@ -318,7 +325,6 @@ impl Turnstile {
     fn sleep_in_front(&self, stock: &dyn Stock, waiting: &mut Waiting<'_>, seen: Line) {
         // As in `sleep`; that all is kept announces this sleeper.
         let told = self.front.load(Acquire);
-        publish_then_look();
         if self.load() == seen && !self.is_there_enough(stock, waiting, seen) {
             waiting.sleep(&self.front, told);
         }

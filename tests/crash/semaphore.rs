@@ -22,6 +22,8 @@ macro_rules! scenarios {
 /// Every verb of the plain semaphore that stores anything.
 pub const SCENARIOS: &[Scenario] = scenarios! {
     "semaphore: acquire and release": keep pass_through pass_through;
+    "semaphore: give by stores": keep give_often give_often;
+    "semaphore: give by stores, swept": keep give_often sweep;
     "semaphore: release for sleepers": keep_sleeping give give;
     "semaphore: wait and acquire": keep_empty wait wait;
     "semaphore: come first": keep_too_few wait_for_all pass_if_there;
@@ -92,6 +94,16 @@ fn keep(stage: &Stage) {
 fn pass_through(stage: &Stage) {
     stage.armed();
     let semaphore = open();
+    take(&semaphore, 1, stage);
+    put(&semaphore, 1, stage);
+}
+
+/// The first to give does so by stores from then on; the recoverer too, once the dead are swept.
+fn give_often(stage: &Stage) {
+    stage.armed();
+    let semaphore = open();
+    put(&semaphore, 1, stage);
+    put(&semaphore, 1, stage);
     take(&semaphore, 1, stage);
     put(&semaphore, 1, stage);
 }

@@ -180,3 +180,79 @@ fn sleepers_find_permits_by_themselves() {
         }
     });
 }
+
+/// The one thread of `who`.
+fn thread_of(who: Participant) -> Word {
+    Word::held(7, who)
+}
+
+#[test]
+fn the_giver_gives_by_stores_and_everybody_counts_them() {
+    membarrier::register();
+    let giver = thread_of(Participant::FIRST);
+    let semaphore = RawSemaphore::new(1);
+    assert!(!semaphore.give_as(giver, 1), "nobody is the giver yet");
+    semaphore.settle_on(giver);
+    semaphore.settle_on(thread_of(dead()));
+    assert!(
+        !semaphore.give_as(thread_of(dead()), 1),
+        "there is one already"
+    );
+    if !membarrier::is_ready() {
+        return;
+    }
+    assert!(semaphore.give_as(giver, 2));
+    assert_eq!(
+        (semaphore.value(), semaphore.turnstile.load()),
+        (3, Line(1))
+    );
+    assert!(semaphore.try_acquire(3) && !semaphore.try_acquire(1));
+    assert!(semaphore.give_as(giver, 1), "the word is below zero");
+    assert_eq!(acquire(&semaphore, 1, Deadline::NOW), Ok(()));
+    assert_eq!(acquire(&semaphore, 1, Deadline::NOW), Err(Over::TimedOut));
+    assert_eq!(semaphore.release(RawSemaphore::MOST), Ok(()));
+    assert!(!semaphore.give_as(giver, 1), "there may be too many");
+    assert_eq!(semaphore.release(1), Err(TooMany));
+    assert!(semaphore.try_acquire(RawSemaphore::MOST));
+    assert_eq!(semaphore.value(), 0);
+}
+
+#[test]
+fn the_next_giver_counts_on_where_the_dead_one_ended() {
+    membarrier::register();
+    let semaphore = RawSemaphore::new(0);
+    semaphore.settle_on(thread_of(dead()));
+    let by_store = semaphore.give_as(thread_of(dead()), 2);
+    semaphore.repair(Participant::FIRST);
+    assert!(!semaphore.has_no_giver(), "another has died");
+    semaphore.repair(dead());
+    assert!(semaphore.has_no_giver());
+    let next = thread_of(Participant::FIRST);
+    semaphore.settle_on(next);
+    assert_eq!(semaphore.give_as(next, 1), by_store);
+    assert_eq!(semaphore.value(), if by_store { 3 } else { 0 });
+}
+
+#[test]
+fn sleepers_hear_of_what_is_given_by_stores() {
+    membarrier::register();
+    let semaphore = RawSemaphore::new(0);
+    let giver = thread_of(Participant::FIRST);
+    semaphore.settle_on(giver);
+    thread::scope(|scope| {
+        let waits = || (0..2000).for_each(|_| acquire(&semaphore, 1, Deadline::NEVER).unwrap());
+        let sleepers = [(); 2].map(|()| scope.spawn(waits));
+        for turn in 0..4000 {
+            if turn % 50 == 0 {
+                thread::sleep(Duration::from_micros(100)); // time enough to fall asleep
+            }
+            if !semaphore.give_as(giver, 1) {
+                semaphore.release(1).unwrap();
+            }
+        }
+        for sleeper in sleepers {
+            sleeper.join().unwrap();
+        }
+    });
+    assert_eq!(semaphore.value(), 0);
+}
