@@ -2,13 +2,15 @@
 //!
 //! | bits | meaning |
 //! |---|---|
-//! | 63..46 | how often a sleeper announced himself, or somebody came first |
-//! | 45 | *kept*: nobody else takes anything until the first in line has what it asked for |
-//! | 44 | somebody may sleep |
-//! | 43..32 | who comes first: a participant, or 0 |
-//! | 31..0 | the permits of a semaphore, but for those that were given by stores; of a bounded one, 0 |
+//! | 63..32 | the permits of a semaphore, but for those that were given by stores; of a bounded one, 0 |
+//! | 31..14 | how often a sleeper announced himself, or somebody came first |
+//! | 13 | *kept*: nobody else takes anything until the first in line has what it asked for |
+//! | 12 | somebody may sleep |
+//! | 11..0 | who comes first: a participant, or 0 |
 //!
-//! The announcements are counted so that bit 44 is taken back from the exact word only, and never from under one who has
+//! The permits are uppermost: they wrap, and an addition to the whole word is all that takes or gives some.
+//!
+//! The announcements are counted so that bit 12 is taken back from the exact word only, and never from under one who has
 //! announced himself since.
 
 use crate::sys::identity::Participant;
@@ -17,22 +19,29 @@ use crate::sys::identity::Participant;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Line(pub(super) u64);
 
-const PAYLOAD: u64 = u32::MAX as u64;
-const FIRST_SHIFT: u32 = 32;
-const FIRST: u64 = 0xfff << FIRST_SHIFT;
-const SLEEPERS: u64 = 1 << 44;
-const KEPT: u64 = 1 << 45;
-const ANNOUNCED: u64 = 1 << 46;
+const PAYLOAD_SHIFT: u32 = 32;
+const FIRST: u64 = 0xfff;
+const SLEEPERS: u64 = 1 << 12;
+const KEPT: u64 = 1 << 13;
+const ANNOUNCED: u64 = 1 << 14;
+const ANNOUNCEMENTS: u64 = (1 << PAYLOAD_SHIFT) - ANNOUNCED;
 
 impl Line {
     #[inline]
     pub(super) fn payload(self) -> u32 {
-        self.0 as u32
+        (self.0 >> PAYLOAD_SHIFT) as u32
     }
 
+    /// The same word with `count` permits more.
     #[inline]
-    pub(super) fn with_payload(self, payload: u32) -> Self {
-        Line(self.0 & !PAYLOAD | u64::from(payload))
+    pub(super) fn more(self, count: u32) -> Self {
+        Line(self.0.wrapping_add(u64::from(count) << PAYLOAD_SHIFT))
+    }
+
+    /// The same word with `count` permits less.
+    #[inline]
+    pub(super) fn less(self, count: u32) -> Self {
+        Line(self.0.wrapping_sub(u64::from(count) << PAYLOAD_SHIFT))
     }
 
     /// Whether only the first in line may take anything.
@@ -54,7 +63,7 @@ impl Line {
 
     /// Who comes first; a participant that nobody can be counts as nobody.
     pub(super) fn first(self) -> Option<Participant> {
-        Participant::new((self.0 >> FIRST_SHIFT & 0xfff) as u16)
+        Participant::new((self.0 & FIRST) as u16)
     }
 
     /// Whether everything is kept for `who`.
@@ -69,8 +78,7 @@ impl Line {
 
     /// The same word with `who` as the first in line.
     pub(super) fn headed_by(self, who: Participant) -> Self {
-        let first = u64::from(who.get()) << FIRST_SHIFT;
-        Line((self.0 & !FIRST | first).wrapping_add(ANNOUNCED))
+        Line(self.0 & !FIRST | u64::from(who.get())).announced()
     }
 
     /// The same word with nobody in front.
@@ -80,7 +88,13 @@ impl Line {
 
     /// The same word, announcing one more sleeper.
     pub(super) fn announcing(self) -> Self {
-        Line((self.0 | SLEEPERS).wrapping_add(ANNOUNCED))
+        Line(self.0 | SLEEPERS).announced()
+    }
+
+    /// The same word with one more announcement; they wrap, and leave the permits.
+    fn announced(self) -> Self {
+        let count = self.0.wrapping_add(ANNOUNCED) & ANNOUNCEMENTS;
+        Line(self.0 & !ANNOUNCEMENTS | count)
     }
 
     /// The same word, announcing nobody.
@@ -96,7 +110,7 @@ mod tests {
     #[test]
     fn the_parts_do_not_touch_each_other() {
         let who = Participant::LAST;
-        let full = Line(u64::MAX).without_first().with_payload(u32::MAX);
+        let full = Line(u64::MAX).without_first();
         assert_eq!(full.payload(), u32::MAX);
         assert_eq!((full.is_kept(), full.first()), (false, None));
         let kept = full.kept_for(who);
@@ -105,10 +119,13 @@ mod tests {
         assert_eq!((kept.payload(), kept.has_sleepers()), (u32::MAX, true));
         assert_eq!(kept.without_first().calm().announcing().payload(), u32::MAX);
         assert!(!full.headed_by(who).is_kept_for(Some(who)));
+        assert_eq!(full.more(3).less(2), full.more(1), "permits wrap");
+        assert_eq!(Line(0).less(1).payload(), u32::MAX);
+        assert_eq!(full.more(1).calm().announcing().payload(), 0);
     }
 
     #[test]
-    fn every_announcement_makes_another_word_and_leaves_the_low_half() {
+    fn every_announcement_makes_another_word_and_leaves_the_permits() {
         let word = Line(u64::MAX).without_first();
         let once = word.announcing();
         assert_ne!(once, word);

@@ -68,7 +68,7 @@ impl RawSemaphore {
 
     /// Gives a semaphore that nobody else can see yet its permits.
     pub(crate) fn begin(&self, value: u32) {
-        let word = Line(0).with_payload(value).0;
+        let word = Line(0).more(value).0;
         step("semaphore.begin");
         self.turnstile.word.store(word, Relaxed); // published with the object
     }
@@ -122,7 +122,7 @@ impl RawSemaphore {
     #[inline]
     fn take(&self, seen: Line, count: u32) -> Result<(), Line> {
         let word = &self.turnstile.word;
-        let taken = seen.with_payload(seen.payload().wrapping_sub(count));
+        let taken = seen.less(count);
         step("semaphore.take");
         // Acquire: pairs with `release`; the exchanges are a chain. Release: pairs with `load`.
         match word.compare_exchange(seen.0, taken.0, AcqRel, Acquire) {
@@ -201,7 +201,7 @@ impl RawSemaphore {
                 seen = self.turnstile.load();
                 continue;
             }
-            let given = seen.with_payload(seen.payload().wrapping_add(count));
+            let given = seen.more(count);
             step("semaphore.give");
             match self
                 .turnstile

@@ -135,7 +135,7 @@ impl Turnstile {
     #[cfg(any(test, loom))]
     pub(super) fn new(payload: u32) -> Self {
         Turnstile {
-            word: AtomicU64::new(Line(0).with_payload(payload).0),
+            word: AtomicU64::new(Line(0).more(payload).0),
             crowd: AtomicU32::new(0),
             tag: std::array::from_fn(|_| AtomicU32::new(0)),
             front: AtomicU32::new(0),
