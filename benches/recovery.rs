@@ -8,7 +8,8 @@ mod harness;
 use harness::ours::fresh_name;
 use harness::{Backoff, Bench, Percentiles, Shared, Victim, busy_wait, nanos, ticks};
 use multiproc::{
-    Barrier, BarrierError, Condition, Lock, LockError, OnceValue, Queue, ReentrantLock, RwLock,
+    Barrier, BarrierError, BoundedSemaphore, Condition, Lock, LockError, OnceValue, Queue,
+    ReentrantLock, RwLock,
 };
 
 /// How long the survivor has been waiting when the holder is killed: long enough to have fallen asleep.
@@ -30,6 +31,7 @@ fn main() {
     row("consumer with a message in hand", rounds, 1e7, consumer);
     row("producer within a claim", rounds, 1e7, producer);
     row("holder of a reentrant lock", rounds, 1e7, reentrant);
+    row("holder of a permit", rounds, 1e7, permit);
     row("holder of a condition", rounds, 1e7, condition);
     row("the one who was notified", rounds, 1e7, notified);
     row("party of a barrier", rounds, 1e7, party);
@@ -115,6 +117,16 @@ fn reentrant(name: &str, stage: &Stage) -> f64 {
             "a lock whose holder died"
         );
     })
+}
+
+fn permit(name: &str, stage: &Stage) -> f64 {
+    let victim = Victim::start(0, || {
+        let permits = BoundedSemaphore::create(name, 1).expect("a semaphore");
+        hold(stage, permits.acquire());
+    });
+    await_set(&stage.held);
+    let permits = BoundedSemaphore::open(name).expect("the victim's semaphore");
+    survive(stage, victim, || drop(permits.acquire()))
 }
 
 fn condition(name: &str, stage: &Stage) -> f64 {

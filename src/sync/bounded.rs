@@ -181,7 +181,7 @@ impl<'a> RawBounded<'a> {
             pauses_left: Cell::new(backoff::usual_pauses()),
             next_asked: Cell::new(0),
         };
-        let waiting = Waiting::new(count, until, Some(me), peers);
+        let waiting = Waiting::new(count, until, Some(me), peers).beside_holders();
         self.turnstile.pass(&request, waiting)?;
         Ok(request.taken.into_inner())
     }

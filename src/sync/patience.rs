@@ -16,6 +16,7 @@ pub(super) struct Patience<'a> {
     until: Until<'a>,
     peers: &'a dyn Oracle,
     pauses_left: u32,
+    shortest: Duration,
     /// So many pauses, one yield: about a microsecond, but not fewer than [`FEWEST_TO_YIELD`].
     to_yield: u32,
     /// When the first sleep since the last stir began; 0 before.
@@ -24,6 +25,10 @@ pub(super) struct Patience<'a> {
 
 /// A timer that is due before the next tick costs a sleeper 5 us of 55; this one costs nothing.
 const SHORTEST: Duration = Duration::from_millis(4);
+
+/// This is the first slice of one who waits for what somebody holds who may take it to his grave: nothing but the sleeper's own
+/// look tells of that.
+const SHORTEST_BESIDE_HOLDERS: Duration = Duration::from_millis(1);
 
 /// Where nobody else wants the processor a yield takes 0.3 us, and what comes meanwhile is seen late. A pause takes 17 to
 /// 50 ns, so the number of them follows the machine.
@@ -41,8 +46,17 @@ impl<'a> Patience<'a> {
             until,
             peers,
             pauses_left,
+            shortest: SHORTEST,
             to_yield: backoff::pauses_in_a_microsecond().max(FEWEST_TO_YIELD),
             since: 0,
+        }
+    }
+
+    /// The same of one who waits for what others hold.
+    pub(super) fn beside_holders(self) -> Self {
+        Patience {
+            shortest: SHORTEST_BESIDE_HOLDERS,
+            ..self
         }
     }
 
@@ -76,7 +90,7 @@ impl<'a> Patience<'a> {
         }
         let slept = Duration::from_nanos(now.saturating_sub(self.since));
         let longest = slice_in_crowd(WATCHFUL, self.peers.population());
-        self.until.slice((slept / 4).clamp(SHORTEST, longest))
+        self.until.slice((slept / 4).clamp(self.shortest, longest))
     }
 
     /// Something happened: what is waited for may be near, so look closely again.
@@ -114,5 +128,7 @@ mod tests {
         patience.since = now_ns().saturating_sub(3_600_000_000_000).max(1); // the machine may be younger
         let slice = patience.slice().remaining().unwrap();
         assert!(slice <= WATCHFUL && slice > SHORTEST);
+        let mut patience = Patience::new(Deadline::NEVER.into(), &Few).beside_holders();
+        assert!(patience.slice().remaining().unwrap() <= SHORTEST_BESIDE_HOLDERS);
     }
 }

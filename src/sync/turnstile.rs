@@ -110,6 +110,14 @@ impl<'a> Waiting<'a> {
         }
     }
 
+    /// The same of somebody who waits for what others hold.
+    pub(super) fn beside_holders(self) -> Self {
+        Waiting {
+            patience: self.patience.beside_holders(),
+            ..self
+        }
+    }
+
     /// Whether others must stand back from now on: it was woken in vain for a while, or there are permits, and too few.
     fn is_passed_over(&self, seen: Line, some: bool) -> bool {
         let waited = || Duration::from_nanos(now_ns().saturating_sub(self.since));
