@@ -327,6 +327,8 @@ impl Semaphore {
 
     /// Gives `n` permits, whoever has taken them or nobody, and wakes as many who wait.
     ///
+    /// Not for signal handlers: one that interrupts its thread in this very call could make it forget what the handler gave.
+    ///
     /// # Errors
     ///
     /// [`OverRelease`], and none is given, if there would be more than [`MAX`](Semaphore::MAX).
