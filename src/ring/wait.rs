@@ -1,7 +1,7 @@
 //! How long to wait beside a ring: spin, then sleep in slices that follow what is being waited for.
 
 use crate::sys::backoff::Spin;
-use crate::sys::clock::{Deadline, WATCHFUL, now_ns, slice_in_crowd};
+use crate::sys::clock::{Deadline, WATCHFUL, now_ns, slice_beside_holders, slice_in_crowd};
 use crate::sys::identity::{Oracle, Participant};
 use std::time::Duration;
 
@@ -47,13 +47,13 @@ pub(crate) enum Watch {
 }
 
 impl Watch {
-    /// The longest slice of one who has no more than a few beside him.
-    fn longest(self) -> Duration {
+    /// The longest slice of one of so many.
+    fn longest(self, population: u32) -> Duration {
         match self {
-            Watch::InFlight => Duration::from_millis(5),
-            Watch::Held => Duration::from_millis(50),
+            Watch::InFlight => slice_in_crowd(Duration::from_millis(5), population),
+            Watch::Held => slice_beside_holders(population),
             // The next call may have come, and died before it woke us.
-            Watch::Idle => WATCHFUL,
+            Watch::Idle => slice_in_crowd(WATCHFUL, population),
         }
     }
 
@@ -113,7 +113,7 @@ impl Patience {
             self.quiet_since = now;
         }
         let quiet = Duration::from_nanos(now.saturating_sub(self.quiet_since));
-        let longest = slice_in_crowd(watch.longest(), population);
+        let longest = watch.longest(population);
         let slice = (quiet / 4).clamp(watch.shortest(), longest);
         deadline.min_slice(slice.max(cost.saturating_mul(SHARE_OF_TIME)))
     }
@@ -142,7 +142,7 @@ mod tests {
         assert!(slice_after(Duration::ZERO, Watch::Held, 2) <= Duration::from_millis(1));
         assert!(slice_after(Duration::ZERO, Watch::Idle, 2) <= Duration::from_millis(4));
         assert!(slice_after(hour, Watch::InFlight, 2) <= Duration::from_millis(5));
-        assert!(slice_after(hour, Watch::Held, 2) <= Duration::from_millis(50));
+        assert!(slice_after(hour, Watch::Held, 2) <= Duration::from_millis(8));
         assert!(slice_after(hour, Watch::Idle, 25) <= WATCHFUL);
         assert!(slice_after(hour, Watch::Idle, 1000) > Duration::from_secs(1));
     }

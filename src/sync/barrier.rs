@@ -243,7 +243,7 @@ impl RawBarrier {
     /// Waits until the round of `mine` has ended.
     #[cold]
     fn stay(&self, call: &Call<'_>, mine: Word) -> Result<(), Failed> {
-        let mut patience = Patience::new(call.until, call.peers);
+        let mut patience = Patience::new(call.until, call.peers).beside_holders();
         let mut last_sleep = Wake::Woken;
         loop {
             let seen = self.load();

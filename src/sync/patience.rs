@@ -2,7 +2,7 @@
 
 use crate::sys::atomic::spin_loop;
 use crate::sys::backoff;
-use crate::sys::clock::{Deadline, WATCHFUL, now_ns, slice_in_crowd};
+use crate::sys::clock::{Deadline, WATCHFUL, now_ns, slice_beside_holders, slice_in_crowd};
 use crate::sys::identity::Oracle;
 use crate::sys::until::{Over, Until};
 use std::time::Duration;
@@ -16,7 +16,8 @@ pub(super) struct Patience<'a> {
     until: Until<'a>,
     peers: &'a dyn Oracle,
     pauses_left: u32,
-    shortest: Duration,
+    /// Whether what is waited for is held by somebody who may take it to his grave.
+    beside_holders: bool,
     /// So many pauses, one yield: about a microsecond, but not fewer than [`FEWEST_TO_YIELD`].
     to_yield: u32,
     /// When the first sleep since the last stir began; 0 before.
@@ -46,7 +47,7 @@ impl<'a> Patience<'a> {
             until,
             peers,
             pauses_left,
-            shortest: SHORTEST,
+            beside_holders: false,
             to_yield: backoff::pauses_in_a_microsecond().max(FEWEST_TO_YIELD),
             since: 0,
         }
@@ -55,7 +56,7 @@ impl<'a> Patience<'a> {
     /// The same of one who waits for what others hold.
     pub(super) fn beside_holders(self) -> Self {
         Patience {
-            shortest: SHORTEST_BESIDE_HOLDERS,
+            beside_holders: true,
             ..self
         }
     }
@@ -89,8 +90,12 @@ impl<'a> Patience<'a> {
             self.since = now;
         }
         let slept = Duration::from_nanos(now.saturating_sub(self.since));
-        let longest = slice_in_crowd(WATCHFUL, self.peers.population());
-        self.until.slice((slept / 4).clamp(self.shortest, longest))
+        let population = self.peers.population();
+        let (shortest, longest) = match self.beside_holders {
+            true => (SHORTEST_BESIDE_HOLDERS, slice_beside_holders(population)),
+            false => (SHORTEST, slice_in_crowd(WATCHFUL, population)),
+        };
+        self.until.slice((slept / 4).clamp(shortest, longest))
     }
 
     /// Something happened: what is waited for may be near, so look closely again.

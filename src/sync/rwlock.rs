@@ -423,7 +423,7 @@ impl<'a> RawRwLock<'a> {
         if !seeded("rwlock-missing-barrier") {
             membarrier::heavy(); // pairs with `light` in `publish` and `leave`
         }
-        let mut patience = Patience::new(deadline.into(), peers);
+        let mut patience = Patience::new(deadline.into(), peers).beside_holders();
         for row in self.rows {
             if let Err(over) = wait_for(row, &mut patience, peers) {
                 self.gate.set(before);
