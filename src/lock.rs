@@ -6,6 +6,7 @@ mod inner;
 
 use std::fmt;
 use std::mem::ManuallyDrop;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::NonNull;
 use std::thread::panicking;
 use std::time::{Duration, Instant};
@@ -113,6 +114,10 @@ pub struct Lock<T: Plain> {
 unsafe impl<T: Plain> Send for Lock<T> {}
 // SAFETY: as above; one guard at a time exists in all processes.
 unsafe impl<T: Plain> Sync for Lock<T> {}
+
+// A holder that panics marks the lock, so nobody comes upon half a change without being told.
+impl<T: Plain> UnwindSafe for Lock<T> {}
+impl<T: Plain> RefUnwindSafe for Lock<T> {}
 
 impl<T: Plain> Lock<T> {
     /// A new lock without a name, around `value`.

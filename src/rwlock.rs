@@ -5,6 +5,7 @@ mod readers;
 
 use std::fmt;
 use std::mem::ManuallyDrop;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -117,6 +118,10 @@ pub struct RwLock<T: Plain> {
 unsafe impl<T: Plain> Send for RwLock<T> {}
 // SAFETY: as above; one writer or any number of readers have a guard, in all processes.
 unsafe impl<T: Plain> Sync for RwLock<T> {}
+
+// A writer that panics marks the lock, so nobody comes upon half a change without being told.
+impl<T: Plain> UnwindSafe for RwLock<T> {}
+impl<T: Plain> RefUnwindSafe for RwLock<T> {}
 
 impl<T: Plain> RwLock<T> {
     /// So many threads can read at a time, where nothing else is said.
