@@ -51,7 +51,7 @@ pub use error::{BarrierError, BrokenBy};
 /// process id, within 100 ms as long as no more than 25 processes use the barrier and in proportion later with more. Those
 /// who come later get it too, the last to arrive included, until a `reset`. (One that is killed within the first
 /// microseconds of its wait, before it went to sleep, has arrived. So has, with more than 16 parties, one that died less
-/// than 0.1 ms for each of them before the last came.) A party that drops its last handle has left. That is
+/// than 0.5 ms for each of them before the last came.) A party that drops its last handle has left. That is
 /// [`BarrierError::PeerLeft`] for those who then wait, if too few remain: fewer than make a round have waited before, or,
 /// if that party never did, fewer than make a round have a handle.
 ///
