@@ -65,6 +65,9 @@ impl Core {
 
     /// Claims a slot.
     pub(super) fn claim(&self, deadline: Deadline) -> Result<Hold<'_>, ClaimError> {
+        if let Some(hold) = self.claim_here(self.words(Fit::Any)) {
+            return Ok(hold);
+        }
         let claim = self.ring.claim(self.me(), &*self.tenant, deadline)?;
         Ok(Hold { core: self, claim })
     }
