@@ -3,12 +3,12 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::mutex::count;
 use crate::harness::backoff::Backoff;
 use crate::harness::clock::{busy_wait, nanos, ticks};
 use crate::harness::crew::{Crew, Meeting, Report};
 use crate::harness::shared::Shared;
 use crate::harness::stats::Percentiles;
-use crate::harness::workload::rate;
 
 /// Two words on lines of their own.
 #[derive(Debug)]
@@ -54,29 +54,12 @@ pub fn fetch_add(workers: usize, each: u64) -> f64 {
     let shared = Shared::new(4096);
     // SAFETY: an atomic is valid for any bytes.
     let counter: &Line<AtomicU64> = unsafe { shared.at(0) };
-    let add = |meeting: &Meeting| {
-        meeting.meet();
-        let begin = ticks();
-        for _ in 0..each {
-            counter.0.fetch_add(1, Ordering::SeqCst);
-        }
-        Report {
-            begin,
-            end: ticks(),
-            count: each,
-            ..Report::default()
-        }
+    let add = || {
+        counter.0.fetch_add(1, Ordering::SeqCst);
     };
-    let mut crew = Crew::new();
-    (0..workers).for_each(|_| crew.hire(add));
-    let reports = crew.run();
-    let total: u64 = reports.iter().map(|report| report.count).sum();
-    assert_eq!(
-        counter.0.load(Ordering::Relaxed),
-        total,
-        "additions were lost"
-    );
-    rate(&reports, total)
+    count(workers, each, false, add, || {
+        counter.0.load(Ordering::Relaxed)
+    })
 }
 
 fn ping_pong(
