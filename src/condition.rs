@@ -319,6 +319,18 @@ impl<T: Plain> Condition<T> {
         ))
     }
 
+    /// Waits for the lock until a moment, or until another process has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`LockTimeoutError::Ended`], and those of [`lock_timeout`](Condition::lock_timeout).
+    pub fn lock_until(
+        &self,
+        until: Until<'_>,
+    ) -> std::result::Result<ConditionGuard<'_, T>, LockTimeoutError> {
+        Ok(ConditionGuard::new(self, self.lock.lock_until(until)?))
+    }
+
     /// Waits for the lock and takes it even if it is marked; see [`Lock::recover`].
     ///
     /// If it was marked everybody is notified who waits, for the dead may have changed the data and not come to say so.

@@ -3,6 +3,7 @@
 mod error;
 mod guard;
 mod inner;
+mod until;
 
 use std::fmt;
 use std::mem::ManuallyDrop;
@@ -18,9 +19,10 @@ use crate::sync::{Adoption, Claimant, Owner, RawLock, Refused};
 use crate::sys::clock::Deadline;
 use crate::sys::membarrier;
 use crate::tenancy::{Form, Maker, Opener, Plan, RawHandle, SharedField, Small, Tenant};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, Until};
 pub use error::{AdoptError, LockError, LockTimeoutError, TryLockError};
 pub use guard::LockGuard;
+pub(crate) use until::attempt_until;
 
 /// A lock together with the data it guards, shared by processes.
 ///
@@ -280,7 +282,9 @@ impl<T: Plain> Lock<T> {
             LockTimeoutError::OwnerDied { pid } => LockError::OwnerDied { pid },
             LockTimeoutError::Deadlock => LockError::Deadlock,
             LockTimeoutError::Invalid => LockError::Invalid,
-            LockTimeoutError::Timeout => unreachable!("there is no deadline"),
+            LockTimeoutError::Timeout | LockTimeoutError::Ended => {
+                unreachable!("there is no end")
+            }
         })
     }
 
@@ -316,7 +320,9 @@ impl<T: Plain> Lock<T> {
         self.in_time(Deadline::NOW).map_err(|why| match why {
             LockTimeoutError::OwnerDied { pid } => TryLockError::OwnerDied { pid },
             LockTimeoutError::Invalid => TryLockError::Invalid,
-            LockTimeoutError::Timeout | LockTimeoutError::Deadlock => TryLockError::WouldBlock,
+            LockTimeoutError::Timeout | LockTimeoutError::Ended | LockTimeoutError::Deadlock => {
+                TryLockError::WouldBlock
+            }
         })
     }
 
@@ -365,6 +371,45 @@ impl<T: Plain> Lock<T> {
         match self.at_once() {
             Some(guard) => Ok(guard),
             None => self.in_time(Deadline::at(deadline)),
+        }
+    }
+
+    /// Waits for the lock until a moment, or until another process has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`LockTimeoutError::Ended`], and those of [`lock_timeout`](Lock::lock_timeout).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> multiproc::Result<()> {
+    /// # multiproc::init();
+    /// use multiproc::{Lock, LockTimeoutError, Process, Until};
+    ///
+    /// fn gives_no_answer(_: Lock<u32>) {}
+    ///
+    /// let answer = Lock::new(0_u32)?;
+    /// let held = answer.lock()?;
+    /// let helper = Process::spawn(gives_no_answer, (answer.clone(),))?;
+    /// std::thread::scope(|scope| {
+    ///     let waiter = scope.spawn(|| {
+    ///         let until = Until::forever().or_end_of(&helper);
+    ///         answer.lock_until(until).map(drop)
+    ///     });
+    ///     assert_eq!(waiter.join().unwrap(), Err(LockTimeoutError::Ended));
+    /// });
+    /// # drop(held);
+    /// # helper.join()
+    /// # }
+    /// ```
+    pub fn lock_until(
+        &self,
+        until: Until<'_>,
+    ) -> std::result::Result<LockGuard<'_, T>, LockTimeoutError> {
+        match self.at_once() {
+            Some(guard) => Ok(guard),
+            None => attempt_until(until, |end| self.in_time(end)),
         }
     }
 

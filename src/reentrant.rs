@@ -6,12 +6,12 @@ use std::fmt;
 use std::mem::{ManuallyDrop, forget};
 use std::time::{Duration, Instant};
 
-use crate::Result;
 use crate::lock::{Lock, LockError, LockGuard, LockTimeoutError, TryLockError, put};
 use crate::message::{Handle, Plain, handle_message, plain_fingerprint, plain_name};
 use crate::segment::{Kind, Place, Segment};
 use crate::sync::{Damage, RawHold};
 use crate::tenancy::{Form, Maker, Opener, Plan, RawHandle, SharedField, Small};
+use crate::{Result, Until};
 pub use guard::ReentrantGuard;
 
 /// A lock with data that the thread which holds it may take again, as often as it likes.
@@ -302,6 +302,25 @@ impl<T: Plain> ReentrantLock<T> {
             return self.again_in_time();
         }
         Ok(self.begin(self.lock.lock_deadline(deadline)?))
+    }
+
+    /// Waits for the lock until a moment, or until another process has ended; takes it at once if the calling thread holds
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// [`LockTimeoutError::Ended`], and those of [`lock_timeout`](ReentrantLock::lock_timeout).
+    pub fn lock_until(
+        &self,
+        until: Until<'_>,
+    ) -> std::result::Result<ReentrantGuard<'_, T>, LockTimeoutError> {
+        if let Some(guard) = self.at_once() {
+            return Ok(guard);
+        }
+        if self.is_mine() {
+            return self.again_in_time();
+        }
+        Ok(self.begin(self.lock.lock_until(until)?))
     }
 
     /// Waits for the lock and takes it even if it is marked.

@@ -9,7 +9,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::lock::{LockError, LockTimeoutError, TryLockError};
+use crate::lock::{LockError, LockTimeoutError, TryLockError, attempt_until};
 use crate::message::{Handle, Plain, Room, handle_message, plain_fingerprint, plain_name};
 use crate::segment::layout::{LINE, Offset};
 use crate::segment::{Kind, Place, Places, Segment};
@@ -17,7 +17,7 @@ use crate::sync::{Entry, GATE_AT, Gate, MOST_ROWS, Owner, RawLock, RawRwLock, Re
 use crate::sys::clock::Deadline;
 use crate::sys::{membarrier, serial};
 use crate::tenancy::{Form, Maker, Opener, Plan, RawHandle, SharedField, Small, Tenant};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, Until};
 pub use guard::{ReadGuard, WriteGuard};
 use readers::Readers;
 
@@ -346,6 +346,15 @@ impl<T: Plain> RwLock<T> {
         self.read_in_time(Deadline::at(deadline))
     }
 
+    /// [`read`](RwLock::read), waiting until a moment, or until another process has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`LockTimeoutError::Ended`], and those of [`read_timeout`](RwLock::read_timeout).
+    pub fn read_until(&self, until: Until<'_>) -> Outcome<ReadGuard<'_, T>, LockTimeoutError> {
+        attempt_until(until, |end| self.read_in_time(end))
+    }
+
     /// By the row that this thread is known to have, while no writer is near.
     #[inline(always)]
     fn read_here(&self) -> Option<ReadGuard<'_, T>> {
@@ -477,6 +486,15 @@ impl<T: Plain> RwLock<T> {
         self.write_in_time(Deadline::at(deadline))
     }
 
+    /// [`write`](RwLock::write), waiting until a moment, or until another process has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`LockTimeoutError::Ended`], and those of [`write_timeout`](RwLock::write_timeout).
+    pub fn write_until(&self, until: Until<'_>) -> Outcome<WriteGuard<'_, T>, LockTimeoutError> {
+        attempt_until(until, |end| self.write_in_time(end))
+    }
+
     fn write_in_time(&self, deadline: Deadline) -> Outcome<WriteGuard<'_, T>, LockTimeoutError> {
         if self.reads() {
             return Err(LockTimeoutError::Deadlock);
@@ -560,7 +578,7 @@ fn in_no_time(why: LockTimeoutError) -> LockError {
         LockTimeoutError::OwnerDied { pid } => LockError::OwnerDied { pid },
         LockTimeoutError::Deadlock => LockError::Deadlock,
         LockTimeoutError::Invalid => LockError::Invalid,
-        LockTimeoutError::Timeout => unreachable!("there is no deadline"),
+        LockTimeoutError::Timeout | LockTimeoutError::Ended => unreachable!("there is no end"),
     }
 }
 
@@ -569,7 +587,9 @@ fn at_once(why: LockTimeoutError) -> TryLockError {
     match why {
         LockTimeoutError::OwnerDied { pid } => TryLockError::OwnerDied { pid },
         LockTimeoutError::Invalid => TryLockError::Invalid,
-        LockTimeoutError::Timeout | LockTimeoutError::Deadlock => TryLockError::WouldBlock,
+        LockTimeoutError::Timeout | LockTimeoutError::Ended | LockTimeoutError::Deadlock => {
+            TryLockError::WouldBlock
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use multiproc::{
-    ErrorKind, Event, LockError, LockTimeoutError, Process, RwLock, TryLockError, Value,
+    ErrorKind, Event, LockError, LockTimeoutError, Process, RwLock, TryLockError, Until, Value,
 };
 
 #[path = "common/sleeper.rs"]
@@ -150,6 +150,32 @@ fn times_are_kept_and_leave_nothing_behind() {
         drop(change);
         drop(lock.write_timeout(Duration::ZERO).unwrap());
     });
+}
+
+#[test]
+fn a_wait_ends_with_another_process() {
+    fn end_at_once() {}
+    let lock = RwLock::new(0).unwrap();
+    let change = lock.write().unwrap();
+    let other = Process::spawn(end_at_once, ()).unwrap();
+    let ended = || Until::timeout(PATIENCE).or_end_of(&other);
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| lock.read_until(ended()).map(drop));
+        let writer = scope.spawn(|| lock.write_until(ended()).map(drop));
+        assert_eq!(reader.join().unwrap(), Err(LockTimeoutError::Ended));
+        assert_eq!(writer.join().unwrap(), Err(LockTimeoutError::Ended));
+        let late = scope.spawn(|| lock.read_until(Until::timeout(Duration::ZERO)).map(drop));
+        assert_eq!(late.join().unwrap(), Err(LockTimeoutError::Timeout));
+    });
+    drop(change);
+    let until = Until::forever().or_end_of(&other);
+    assert_eq!(
+        *lock.read_until(until).unwrap(),
+        0,
+        "what is waited for comes first"
+    );
+    *lock.write_until(until).unwrap() = 1;
+    other.join().unwrap();
 }
 
 #[test]

@@ -52,6 +52,9 @@ pub enum LockTimeoutError {
     /// Somebody held the lock until the time was over.
     #[error("the lock was held until the time was over")]
     Timeout,
+    /// The process that an [`Until`](crate::Until) names has ended, and the lock was held still.
+    #[error("the process that was watched has ended")]
+    Ended,
     /// See [`LockError::OwnerDied`].
     #[error(
         "process {pid} died or panicked while it held the lock; its data may be half changed, see Lock::recover"
@@ -127,6 +130,7 @@ impl From<LockTimeoutError> for Error {
     fn from(error: LockTimeoutError) -> Self {
         let kind = match error {
             LockTimeoutError::Timeout => ErrorKind::Timeout,
+            LockTimeoutError::Ended => ErrorKind::Disconnected,
             LockTimeoutError::OwnerDied { .. } => ErrorKind::OwnerDied,
             LockTimeoutError::Deadlock => ErrorKind::Deadlock,
             LockTimeoutError::Invalid => ErrorKind::Corrupt,

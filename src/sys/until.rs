@@ -12,7 +12,8 @@ use std::time::Instant;
 
 /// How long to wait at most: for ever, until a moment, or until another process has ended.
 ///
-/// Every primitive has a verb that takes one, such as [`Event::wait_until`](crate::Event::wait_until). What is waited for
+/// Events, latches, semaphores, conditions, barriers and locks have a verb that takes one, such as
+/// [`Event::wait_until`](crate::Event::wait_until) or [`Lock::lock_until`](crate::Lock::lock_until). What is waited for
 /// comes first: if it is there, the wait succeeds, whatever else has happened meanwhile.
 ///
 /// # Examples
