@@ -398,7 +398,7 @@ fn pause(tries: &mut u32) {
     if *tries < 16 {
         std::thread::yield_now();
     } else {
-        std::thread::sleep(Duration::from_micros(50));
+        std::thread::sleep(Duration::from_micros(50)); // the pace of a poll: see above why nobody is told
     }
 }
 

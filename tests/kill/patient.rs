@@ -193,7 +193,7 @@ mod owed {
                     Err(held) => panic!("{held}"),
                 }
             };
-            std::thread::sleep(Duration::from_millis(5)); // time it is: the other one is dead by then
+            std::thread::sleep(Duration::from_millis(5)); // either order is right; mostly the other one, who leaves no mark of it, is dead by then
             world.since.begin();
             drop(inside);
             assert!(world.done.wait()); // who leaves wakes everybody

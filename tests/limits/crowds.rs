@@ -222,7 +222,7 @@ pub fn idle(keep: impl FnOnce(&Shared), sleep: fn(&Shared)) {
     // Time it is, here and below: every sleeper is to have come to its longest slices, and then to go on like that.
     std::thread::sleep(seconds.min(Duration::from_secs(12)));
     let (before, begin) = (spent(&children), Instant::now());
-    std::thread::sleep(seconds);
+    std::thread::sleep(seconds); // time it is: over which is measured
     let permille = (spent(&children) - before).as_secs_f64() / begin.elapsed().as_secs_f64() * 1e3;
     println!(
         "  {waiters} idle waiters: {:.2} % of one processor",

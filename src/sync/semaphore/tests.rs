@@ -242,7 +242,7 @@ fn sleepers_hear_of_what_is_given_by_stores() {
         let sleepers = [(); 2].map(|()| scope.spawn(waits));
         for turn in 0..4000 {
             if turn % 50 == 0 {
-                thread::sleep(Duration::from_micros(100)); // time enough to fall asleep
+                until_asleep(&semaphore); // one is short of a permit until the last turn
             }
             if !semaphore.give_as(giver, 1) {
                 semaphore.release(1).unwrap();
