@@ -78,20 +78,30 @@ impl Tenant {
         init: impl Fn(&Segment) -> Result<()>,
         repair: Arc<dyn Repair>,
     ) -> Result<Arc<Self>> {
-        let created = |repair| {
-            let draft = Draft::named(directory, spec)?;
-            let home = Some((directory.clone(), name.clone()));
-            Self::settle(draft, home, &init, repair)
-        };
-        match created(Arc::clone(&repair)) {
+        match Self::make_in(directory, name, spec, &init, Arc::clone(&repair)) {
             Err(taken) if taken.kind() == ErrorKind::AlreadyExists => {
                 match naming::remove_abandoned(directory, name) {
-                    Ok(Fate::Removed | Fate::Absent) => created(repair),
+                    Ok(Fate::Removed | Fate::Absent) => {
+                        Self::make_in(directory, name, spec, &init, repair)
+                    }
                     _ => Err(taken),
                 }
             }
             done => done,
         }
+    }
+
+    /// Makes a new object, where nothing has the name.
+    fn make_in(
+        directory: &Directory,
+        name: &Name,
+        spec: &Spec,
+        init: &impl Fn(&Segment) -> Result<()>,
+        repair: Arc<dyn Repair>,
+    ) -> Result<Arc<Self>> {
+        let draft = Draft::named(directory, spec)?;
+        let home = Some((directory.clone(), name.clone()));
+        Self::settle(draft, home, init, repair)
     }
 
     fn settle(
@@ -202,7 +212,8 @@ impl Tenant {
                 Err(absent) if absent.kind() == ErrorKind::NotFound => {}
                 done => return done,
             }
-            match Self::create_in(directory, name, spec, &init, Arc::clone(&repair)) {
+            // Not `create_in`: what somebody has made meanwhile is taken over even if he has died since.
+            match Self::make_in(directory, name, spec, &init, Arc::clone(&repair)) {
                 Err(late) if late.kind() == ErrorKind::AlreadyExists => {}
                 done => return done,
             }

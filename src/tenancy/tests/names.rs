@@ -269,6 +269,33 @@ fn a_file_cut_short_behind_its_members_is_refused_to_newcomers() {
 }
 
 #[test]
+fn what_another_made_meanwhile_and_died_with_is_taken_over() {
+    alone(|| {
+        let place = Place::new();
+        let name = Name::parse("jobs").unwrap();
+        // Between the look for the name and the making of it, another comes, changes the data, and dies.
+        let once = std::cell::Cell::new(true);
+        let overtaken = |_: &Segment| {
+            if !once.take() {
+                return Ok(());
+            }
+            let mut other = Actor::start(|line| {
+                let theirs = place.create("jobs").unwrap();
+                set(word(&theirs, 0), 7);
+                line.say(1);
+                line.hear();
+            });
+            assert_eq!(other.hear(), 1);
+            other.kill();
+            Ok(())
+        };
+        let mine =
+            Tenant::open_or_create_in(&place.directory, &name, &spec(), overtaken, nothing());
+        assert_eq!(get(word(&mine.unwrap(), 0)), 7);
+    });
+}
+
+#[test]
 fn gc_in_a_loop_never_removes_what_lives() {
     let place = Place::new();
     let mut collectors: Vec<_> = (0..2)
