@@ -217,14 +217,8 @@ impl<T: Plain> RwLock<T> {
         let value = ManuallyDrop::new(value);
         let init = |s: &Segment, place| init(s, place, &*value, Self::READERS);
         // Any number of rows is welcome in one that is there.
-        match Self::open(name) {
-            Err(absent) if absent.kind() == ErrorKind::NotFound => {}
-            done => return done,
-        }
-        match Small::create(name, &form::<T>(Self::READERS)?, init) {
-            Err(late) if late.kind() == ErrorKind::AlreadyExists => Self::open(name),
-            done => Self::on(done?),
-        }
+        let (least, form) = (form::<T>(1)?, form::<T>(Self::READERS)?);
+        Self::on(Small::open_or_create_sized(name, &least, &form, init)?)
     }
 
     /// Removes the name. Those who have the lock open keep it; the name is free for a new one.

@@ -150,17 +150,9 @@ impl BoundedSemaphore {
     /// Those of [`open`](BoundedSemaphore::open) but `NotFound`, and those of [`create`](BoundedSemaphore::create) but
     /// `AlreadyExists`.
     pub fn open_or_create(name: &str, permits: u32) -> Result<Self> {
-        checked(permits)?;
-        match Self::open(name) {
-            Err(absent) if absent.kind() == ErrorKind::NotFound => {}
-            done => return done,
-        }
-        match Self::create(name, permits) {
-            Err(late) if late.kind() == ErrorKind::AlreadyExists => {
-                Self::open_or_create(name, permits)
-            }
-            done => done,
-        }
+        let (least, form) = (form(1), form(checked(permits)?));
+        let init = |s: &Segment, place| prepare(s, place, permits);
+        Self::on(Small::open_or_create_sized(name, &least, &form, init)?)
     }
 
     /// Removes the name. Those who have the semaphore open keep it; the name is free for a new one.

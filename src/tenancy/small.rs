@@ -147,10 +147,24 @@ impl Small {
         form: &Form,
         init: impl Fn(&Segment, u64) -> Result<()>,
     ) -> Result<Self> {
+        Self::open_or_create_sized(name, form, form, init)
+    }
+
+    /// The object called `name`, which may be as small as `least`; made in `form` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// See [`Tenant::open_or_create`].
+    pub(crate) fn open_or_create_sized(
+        name: &str,
+        least: &Form,
+        form: &Form,
+        init: impl Fn(&Segment, u64) -> Result<()>,
+    ) -> Result<Self> {
         let init = |segment: &Segment| complete(form, segment, segment.body().0, &init);
         let name = Name::parse(name)?;
         let tenant = Tenant::open_or_create(&name, &form.spec(), init, repair_of(form.kind))?;
-        Self::checked(Object::whole(tenant), form)
+        Self::checked(Object::whole(tenant), least)
     }
 
     /// Removes the name; who has the object open keeps it.
