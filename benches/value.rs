@@ -16,10 +16,11 @@ fn main() {
     let span = bench.options.span;
     for workers in [1, 2, 4] {
         let contenders = vec![
-            contender(
-                "multiproc Value",
-                sized(span, move |each| ours(workers, each)),
-            ),
+            contender("multiproc Value", {
+                // Kept, so that each run has a line of its own, as the bare atomic's has: some are faster than others.
+                let mut kept = Vec::new();
+                sized(span, move |each| ours(workers, each, &mut kept))
+            }),
             contender("bare atomic", sized(span, move |each| bare(workers, each))),
         ];
         let name = format!("{workers} processes");
@@ -29,8 +30,9 @@ fn main() {
     }
 }
 
-fn ours(workers: usize, each: u64) -> f64 {
+fn ours(workers: usize, each: u64, kept: &mut Vec<Value<u64>>) -> f64 {
     let value = Value::new(0_u64).expect("a value");
+    kept.push(value.clone());
     let add = || {
         value.fetch_add(1);
     };

@@ -144,7 +144,7 @@ impl Bench {
         }
     }
 
-    /// Runs all contenders in turn, round after round; the goal binds the first against the second.
+    /// Runs all contenders in turn, forwards and backwards, round after round; the goal binds the first against the second.
     pub fn row(&mut self, name: &str, unit: Unit, goal: Goal, mut contenders: Vec<Contender<'_>>) {
         if !self.options.wants(&self.section, name) {
             return;
@@ -153,11 +153,11 @@ impl Bench {
         let mut runs = vec![Vec::new(); contenders.len()];
         let (mut probes, mut unsteady) = (Vec::new(), 0);
         let stolen = Stolen::so_far();
-        for _ in 0..self.options.rounds {
+        for round in 0..self.options.rounds {
             probes.push(Probe::take());
-            for (contender, runs) in contenders.iter_mut().zip(&mut runs) {
-                let (figure, steady) = self.usual.steady(&mut contender.run);
-                runs.push(figure);
+            for place in order(round, contenders.len()) {
+                let (figure, steady) = self.usual.steady(&mut contenders[place].run);
+                runs[place].push(figure);
                 unsteady += usize::from(!steady);
             }
         }
@@ -250,6 +250,14 @@ impl Drop for Bench {
             .iter()
             .for_each(|row| println!("  missed: {row}"));
     }
+}
+
+/// Who runs when: forwards and backwards in turn, so that nobody is always the one who runs behind the probe.
+fn order(round: usize, contenders: usize) -> impl Iterator<Item = usize> {
+    (0..contenders).map(move |place| match round % 2 {
+        0 => place,
+        _ => contenders - 1 - place,
+    })
 }
 
 fn ratio(ours: &[f64], theirs: &[f64]) -> Summary {

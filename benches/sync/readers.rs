@@ -1,33 +1,50 @@
 //! Readers of a lock that nobody writes, alone and beside each other.
 
+use std::time::Duration;
+
 use multiproc::RwLock;
 
-use crate::harness::{
-    Bench, Crew, Goal, Meeting, Report, Unit, contender, nanos, rate, sized, ticks,
-};
+use crate::harness::{Bench, Crew, Goal, Meeting, Report, Unit, contender, nanos, ticks};
 
-/// Pairs per second of `readers` processes, all together.
-fn together(readers: u32, each: u64) -> f64 {
-    let lock = RwLock::new(7_u64).expect("a lock");
-    let lock = &lock;
+/// Pairs per second of some processes, all together, which read by one lock, or each by its own.
+fn together(span: Duration, readers: u32, own: bool) -> f64 {
+    let locks = [(); 2].map(|()| RwLock::new(7_u64).expect("a lock"));
     let mut crew = Crew::new();
-    for _ in 0..readers {
+    for reader in 0..readers {
+        let lock = &locks[if own { reader as usize } else { 0 }];
         crew.hire(move |meeting: &Meeting| {
             let look = || *lock.read().expect("nobody writes");
             look();
             meeting.meet();
-            let begin = ticks();
-            let sum = (0..each).fold(0, |sum: u64, _| sum.wrapping_add(look()));
-            Report {
-                begin,
-                end: ticks(),
-                count: each,
-                sum,
-                ..Report::default()
-            }
+            until(span, look)
         });
     }
-    rate(&crew.run(), each * u64::from(readers))
+    crew.run().iter().map(speed).sum()
+}
+
+/// How many looks pass in a look at the clock.
+const LOOKS: u64 = 1000;
+
+/// Looks for as long as `span`: all stop at the same time, whoever is slower.
+fn until(span: Duration, look: impl Fn() -> u64) -> Report {
+    let begin = ticks();
+    let (mut count, mut sum, mut end) = (0, 0_u64, begin);
+    while nanos(end - begin) < span.as_nanos() as f64 {
+        sum = (0..LOOKS).fold(sum, |sum, _| sum.wrapping_add(look()));
+        count += LOOKS;
+        end = ticks();
+    }
+    Report {
+        begin,
+        end,
+        count,
+        sum,
+        ..Report::default()
+    }
+}
+
+fn speed(report: &Report) -> f64 {
+    report.count as f64 / nanos(report.end - report.begin) * 1e9
 }
 
 fn alone(pairs: u64, look: impl Fn() -> u64) -> f64 {
@@ -48,8 +65,9 @@ pub fn rows(bench: &mut Bench) {
     bench.row("a pair, alone", Unit::Nanos, Goal::NONE, row);
     let span = bench.options.span;
     let row = vec![
-        contender("2 readers", sized(span, |each| together(2, each))),
-        contender("1 reader", sized(span, |each| together(1, each))),
+        contender("2 readers", || together(span, 2, false)),
+        contender("1 reader", || together(span, 1, false)),
+        contender("2 readers, a lock each", || together(span, 2, true)),
     ];
     let goal = Goal::must(1.9);
     bench.row("2 readers on 2 processors", Unit::PerSecond, goal, row);
