@@ -34,6 +34,11 @@ pub fn busy_wait(span: Duration) {
     }
 }
 
+/// Measures how long a tick is, if that has not been done: before the first fork, lest every worker do it.
+pub fn calibrate() {
+    nanos_per_tick();
+}
+
 /// Measured once; a forked worker inherits its parent's measurement.
 fn nanos_per_tick() -> f64 {
     static RATE: OnceLock<f64> = OnceLock::new();

@@ -1,5 +1,6 @@
 //! Rows of contenders, run in turn, printed with their ratios and the machine's limits.
 
+use super::clock;
 use super::machine::{self, Stolen};
 use super::options::Options;
 use super::probe::{Probe, Usual};
@@ -110,6 +111,7 @@ impl Bench {
     /// Reads the command line, prints the machine.
     pub fn start(name: &str) -> Self {
         let options = Options::parse();
+        clock::calibrate();
         println!("{name}: {}, {} rounds", machine::describe(), options.rounds);
         let (priority, usual) = (machine::prefer(), Usual::find());
         println!(
