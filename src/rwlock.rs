@@ -15,11 +15,11 @@ use crate::segment::layout::{LINE, Offset};
 use crate::segment::{Kind, Place, Places, Segment};
 use crate::sync::{Entry, GATE_AT, Gate, MOST_ROWS, Owner, RawLock, RawRwLock, ReaderRow, Refused};
 use crate::sys::clock::Deadline;
-use crate::sys::{membarrier, serial};
+use crate::sys::membarrier;
 use crate::tenancy::{Form, Maker, Opener, Plan, RawHandle, SharedField, Small, Tenant};
 use crate::{Error, ErrorKind, Result, Until};
 pub use guard::{ReadGuard, WriteGuard};
-use readers::Readers;
+use readers::{OwnRow, Readers};
 
 /// Data that any number of threads of any number of processes may look at, or one may change.
 ///
@@ -352,18 +352,17 @@ impl<T: Plain> RwLock<T> {
     /// By the row that this thread is known to have, while no writer is near.
     #[inline(always)]
     fn read_here(&self) -> Option<ReadGuard<'_, T>> {
-        let here = serial::here();
-        let row = self.readers.row_here(here)?;
-        match self.gate.get().enter(row, here) {
-            Entry::Entered => ReadGuard::new(self, Some(row)).checked(),
+        let own = self.readers.own()?;
+        match self.gate.get().enter(own.row, own.reader) {
+            Entry::Entered => ReadGuard::new(self, Some(own.row)).checked(),
             Entry::GateClosed | Entry::TooDeep => None,
         }
     }
 
     #[cold]
     fn read_in_time(&self, deadline: Deadline) -> Outcome<ReadGuard<'_, T>, LockTimeoutError> {
-        let guard = match self.readers.row() {
-            Some(row) => self.read_by(row, deadline)?,
+        let guard = match self.readers.take_row() {
+            Some(own) => self.read_by(own, deadline)?,
             None => self.read_without_row(deadline)?,
         };
         guard.checked().ok_or(LockTimeoutError::Invalid)
@@ -371,19 +370,19 @@ impl<T: Plain> RwLock<T> {
 
     fn read_by<'a>(
         &'a self,
-        row: &'a ReaderRow,
+        own: OwnRow<'a>,
         deadline: Deadline,
     ) -> Outcome<ReadGuard<'a, T>, LockTimeoutError> {
         loop {
-            match self.gate.get().enter(row, serial::here()) {
-                Entry::Entered => return Ok(ReadGuard::new(self, Some(row))),
+            match self.gate.get().enter(own.row, own.reader) {
+                Entry::Entered => return Ok(ReadGuard::new(self, Some(own.row))),
                 Entry::TooDeep => return Err(LockTimeoutError::Deadlock),
                 Entry::GateClosed => {}
             }
             match self.take(deadline) {
                 Ok(()) => {
-                    self.raw().enter_and_give_up(row);
-                    return Ok(ReadGuard::new(self, Some(row)));
+                    self.raw().enter_and_give_up(own.row);
+                    return Ok(ReadGuard::new(self, Some(own.row)));
                 }
                 // The one in the way may have been a reader on its way in.
                 Err(LockTimeoutError::Timeout) if self.gate.get().is_open() => {}
@@ -413,7 +412,7 @@ impl<T: Plain> RwLock<T> {
 
     /// The writer becomes a reader: by its row, or with the lock.
     fn go_on_reading(&self) -> ReadGuard<'_, T> {
-        let row = self.readers.row();
+        let row = self.readers.take_row().map(|own| own.row);
         match row {
             Some(row) => self.raw().downgrade(row),
             None => self.gate.get().open(),
@@ -505,9 +504,8 @@ impl<T: Plain> RwLock<T> {
 
     /// Whether this thread reads by a row: it would wait for itself.
     fn reads(&self) -> bool {
-        let here = serial::here();
-        let row = self.readers.row_here(here);
-        row.is_some_and(|row| row.is_reading(here))
+        let own = self.readers.find();
+        own.is_some_and(|own| own.row.is_reading(own.reader))
     }
 
     /// Takes the lock for changing although it is marked. If it is, mend the data and call

@@ -40,6 +40,27 @@ fn readers_are_in_together() {
 }
 
 #[test]
+fn a_crowd_of_threads_reads_together_again_and_again() {
+    // More than the process notes the rows of; those of the second wave come to places that others have left.
+    const CROWD: usize = 80;
+    let lock = RwLock::for_readers(7, CROWD as u32).unwrap();
+    for _ in 0..2 {
+        let inside = Meeting::new(CROWD);
+        let look = || {
+            for _ in 0..3 {
+                let (outer, inner) = (lock.read().unwrap(), lock.read().unwrap());
+                inside.wait(); // returns once all read
+                drop(outer);
+                assert!(matches!(lock.try_write(), Err(TryLockError::WouldBlock)));
+                assert_eq!(*inner, 7);
+            }
+        };
+        thread::scope(|scope| (0..CROWD).for_each(|_| drop(scope.spawn(look))));
+        drop(lock.try_write().expect("all have left"));
+    }
+}
+
+#[test]
 fn nobody_is_in_beside_a_writer() {
     let lock = RwLock::new([0_u64; 16]).unwrap();
     thread::scope(|scope| {

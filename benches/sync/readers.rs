@@ -13,10 +13,9 @@ fn together(span: Duration, readers: u32, own: bool) -> f64 {
     for reader in 0..readers {
         let lock = &locks[if own { reader as usize } else { 0 }];
         crew.hire(move |meeting: &Meeting| {
-            let look = || *lock.read().expect("nobody writes");
-            look();
+            drop(lock.read());
             meeting.meet();
-            until(span, look)
+            until(span, lock)
         });
     }
     crew.run().iter().map(speed).sum()
@@ -26,7 +25,8 @@ fn together(span: Duration, readers: u32, own: bool) -> f64 {
 const LOOKS: u64 = 1000;
 
 /// Looks for as long as `span`: all stop at the same time, whoever is slower.
-fn until(span: Duration, look: impl Fn() -> u64) -> Report {
+fn until(span: Duration, lock: &RwLock<u64>) -> Report {
+    let look = || *lock.read().expect("nobody writes");
     let begin = ticks();
     let (mut count, mut sum, mut end) = (0, 0_u64, begin);
     while nanos(end - begin) < span.as_nanos() as f64 {

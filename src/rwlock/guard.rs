@@ -36,6 +36,12 @@ impl<'a, T: Plain> ReadGuard<'a, T> {
         }
     }
 
+    /// It read with the lock.
+    #[cold]
+    fn leave_without_row(&self) {
+        self.lock.raw().lock.unlock();
+    }
+
     /// Itself, if the data are a value.
     #[inline(always)]
     pub(super) fn checked(self) -> Option<Self> {
@@ -55,11 +61,11 @@ impl<T: Plain> Deref for ReadGuard<'_, T> {
 }
 
 impl<T: Plain> Drop for ReadGuard<'_, T> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         match self.row {
             Some(row) => self.lock.gate.get().leave(row, serial::here()),
-            None => self.lock.raw().lock.unlock(),
+            None => self.leave_without_row(),
         }
     }
 }

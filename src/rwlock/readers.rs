@@ -2,30 +2,84 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::ptr::null_mut;
 use std::sync::{Arc, Weak};
 
 use crate::segment::Places;
 use crate::sync::{Reader, ReaderRow};
 use crate::sys::atfork::ForkMutex;
-use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::sys::atomic::{AtomicPtr, AtomicU64, Ordering::Relaxed};
 use crate::sys::identity::Participant;
 use crate::sys::serial;
 use crate::tenancy::Small;
+
+/// A row of the calling thread.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OwnRow<'a> {
+    pub(super) row: &'a ReaderRow,
+    pub(super) reader: Reader,
+}
 
 /// What all handles of one process on one lock share. A thread keeps its row until it ends, and the process gives all of
 /// them back with its last handle.
 pub(super) struct Readers {
     rows: Places<ReaderRow>,
-    /// `{serial:48 | row:16}` of threads that have one, at `serial % KNOWN`; a row counts from 1. A child of a fork finds
-    /// its parent's here, and none of its own, whose serials are new.
-    known: [AtomicU64; KNOWN],
+    /// Threads that have one, each at its serial or, where that is taken, elsewhere.
+    known: [Known; KNOWN],
     /// As whom this process has its rows: a [`Participant`], or 0.
     who: AtomicU64,
     home: Small,
 }
 
+/// More threads than these look through all rows for their own, each time that they read.
 const KNOWN: usize = 64;
-const ROW_BITS: u32 = 16;
+
+/// Which row a thread has, in memory of this process. Only the thread itself writes it, from when it has taken it to when
+/// it ends, so what it reads here is one row's.
+#[repr(align(32))]
+struct Known {
+    /// Its serial. A child of a fork finds its parent's threads here, and none of its own, whose serials are new.
+    thread: AtomicU64,
+    row: AtomicPtr<ReaderRow>,
+    reader: AtomicU64,
+}
+
+/// No thread's serial.
+const NOBODY: u64 = u64::MAX - 1;
+
+// No step in what follows: memory of this process.
+impl Known {
+    const fn of_nobody() -> Known {
+        Known {
+            thread: AtomicU64::new(NOBODY),
+            row: AtomicPtr::new(null_mut()),
+            reader: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether it is the calling thread's, whose serial is `here`.
+    #[inline(always)]
+    fn is_of(&self, here: u64) -> bool {
+        self.thread.load(Relaxed) == here // its own store, or somebody else's
+    }
+
+    /// Takes it for the calling thread, if it is nobody's.
+    fn take(&self, here: u64, OwnRow { row, reader }: OwnRow<'_>) -> bool {
+        // Relaxed: what lies behind it only this thread reads.
+        let taken = self.thread.compare_exchange(NOBODY, here, Relaxed, Relaxed); // no step: memory of this process
+        if taken.is_ok() {
+            let row: *const ReaderRow = row;
+            self.row.store(row.cast_mut(), Relaxed); // no step: memory of this process
+            self.reader.store(reader.to_bits(), Relaxed); // no step: memory of this process
+        }
+        taken.is_ok()
+    }
+
+    fn forget(&self, here: u64) {
+        // Relaxed: see `take`.
+        let _ = self.thread.compare_exchange(here, NOBODY, Relaxed, Relaxed); // no step: memory of this process
+    }
+}
 
 /// By segment and place.
 type All = HashMap<(u64, u64), Weak<Readers>>;
@@ -62,7 +116,7 @@ impl Readers {
         }
         let readers = Arc::new(Readers {
             rows,
-            known: [const { AtomicU64::new(0) }; KNOWN],
+            known: [const { Known::of_nobody() }; KNOWN],
             who: AtomicU64::new(0),
             home: home.clone(),
         });
@@ -74,47 +128,62 @@ impl Readers {
         self.rows.get()
     }
 
-    /// The row of the thread with the serial `here`, the calling one, if it has had one lately.
+    /// The row of the calling thread, if it is where the thread looks first.
     #[inline(always)]
-    pub(super) fn row_here(&self, here: u64) -> Option<&ReaderRow> {
-        let known = self.known[here as usize % KNOWN].load(Relaxed); // memory of this process
-        if known >> ROW_BITS != here {
-            return None;
-        }
-        let index = (known as u16).wrapping_sub(1); // no row at all is beyond all
-        self.rows.get().get(usize::from(index))
+    pub(super) fn own(&self) -> Option<OwnRow<'_>> {
+        let here = serial::here();
+        let known = &self.known[here as usize % KNOWN];
+        known.is_of(here).then(|| self.own_by(known))
     }
 
-    fn reader(&self, here: u64) -> Option<Reader> {
-        let who = Participant::new(self.who.load(Relaxed) as u16)?; // memory of this process
-        Some(Reader::new(who, here))
+    /// What the calling thread, whose it is, has noted there.
+    #[inline(always)]
+    fn own_by(&self, known: &Known) -> OwnRow<'_> {
+        let row = known.row.load(Relaxed); // this thread's own store, as the next
+        // SAFETY: one of `self.rows`, which `self` keeps mapped; noted by this thread when it took the place.
+        let row = unsafe { &*row };
+        let reader = Reader::from_bits(known.reader.load(Relaxed));
+        OwnRow { row, reader }
+    }
+
+    /// The row of the calling thread, if it has one.
+    pub(super) fn find(&self) -> Option<OwnRow<'_>> {
+        let here = serial::here();
+        let known = from(&self.known, here).find(|known| known.is_of(here));
+        let own = known.map(|known| self.own_by(known));
+        own.filter(|own| own.row.is_of(own.reader)) // and not emptied by who took this process for dead
     }
 
     /// The row of the calling thread, which takes one if it has none; `None` if there is none to be had.
     #[cold]
-    pub(super) fn row(&self) -> Option<&ReaderRow> {
+    pub(super) fn take_row(&self) -> Option<OwnRow<'_>> {
+        self.find().or_else(|| self.take_new())
+    }
+
+    fn take_new(&self) -> Option<OwnRow<'_>> {
         let me = self.home.tenant().me();
         // Before the serial: where a thread is ending already it gets neither.
         LEAVES.try_with(|leaves| leaves.0.set(true)).ok()?;
         let here = serial::arrived()?;
         self.who.store(me.get().into(), Relaxed); // no step: memory of this process
         let reader = Reader::new(me, here);
-        let rows = self.rows.get();
-        let own = rows.iter().position(|row| row.is_of(reader));
         // Each begins its search elsewhere: neighbours would look at each other's lines.
-        let from = here as usize % rows.len().max(1);
-        let mut order = (from..rows.len()).chain(0..from);
-        let index = own.or_else(|| order.find(|&index| rows[index].claim(reader)))?;
-        let known = here << ROW_BITS | (index as u64 + 1);
-        self.known[here as usize % KNOWN].store(known, Relaxed); // no step: memory of this process
-        Some(&rows[index])
+        let rows = || from(self.rows.get(), here);
+        let own = rows().find(|row| row.is_of(reader)); // that of a thread too many to be known
+        let row = own.or_else(|| rows().find(|row| row.claim(reader)))?;
+        let own = OwnRow { row, reader };
+        self.known.iter().for_each(|known| known.forget(here));
+        from(&self.known, here).any(|known| known.take(here, own));
+        Some(own)
     }
 
     /// Gives back the row of the thread with the serial `here`, which is ending.
     fn give_up(&self, here: u64) {
-        if let Some(reader) = self.reader(here)
+        self.known.iter().for_each(|known| known.forget(here));
+        if let Some(who) = Participant::new(self.who.load(Relaxed) as u16) // memory of this process
             && self.is_here()
         {
+            let reader = Reader::new(who, here);
             let own = self.rows.get().iter().find(|row| row.is_of(reader));
             own.inspect(|row| row.give_up(reader));
         }
@@ -141,6 +210,12 @@ impl Drop for Readers {
             self.rows().iter().for_each(|row| row.give_up_for(me));
         }
     }
+}
+
+/// All of them, from the one that the thread with the serial `here` has before others.
+fn from<T>(all: &[T], here: u64) -> impl Iterator<Item = &T> {
+    let (before, behind) = all.split_at(here as usize % all.len().max(1));
+    behind.iter().chain(before)
 }
 
 fn key(home: &Small) -> (u64, u64) {

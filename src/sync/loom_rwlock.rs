@@ -46,6 +46,10 @@ fn participant(who: u16) -> Participant {
     Participant::new(who).unwrap()
 }
 
+fn reader(who: u16) -> Reader {
+    Reader::new(participant(who), who.into())
+}
+
 impl Shared {
     /// Participants 1 and 2 have rows.
     fn new() -> Arc<Self> {
@@ -57,8 +61,7 @@ impl Shared {
             dead: AtomicU64::new(0),
         };
         for who in [1, 2] {
-            let reader = Reader::new(participant(who), who.into());
-            assert!(shared.row(who).claim(reader));
+            assert!(shared.row(who).claim(reader(who)));
         }
         Arc::new(shared)
     }
@@ -78,7 +81,7 @@ impl Shared {
     /// What `who` sees; both halves are the same, or the lock says that they may not be.
     fn read(&self, who: u16) -> Result<u32, Refused> {
         let row = self.row(who);
-        if self.gate.enter(row, who.into()) == Entry::GateClosed {
+        if self.gate.enter(row, reader(who)) == Entry::GateClosed {
             self.raw().take(participant(who), self, Deadline::NEVER)?;
             self.raw().enter_and_give_up(row);
         }

@@ -99,6 +99,32 @@ impl Reader {
     fn participant(self) -> Option<Participant> {
         Participant::new((self.0 >> PARTICIPANT_SHIFT) as u16)
     }
+
+    /// To keep it in a word.
+    #[cfg(not(loom))]
+    #[inline(always)]
+    pub(crate) fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// From [`to_bits`](Reader::to_bits).
+    #[cfg(not(loom))]
+    #[inline(always)]
+    pub(crate) fn from_bits(bits: u64) -> Self {
+        Reader(bits)
+    }
+
+    /// What its row says while it does not read.
+    #[inline(always)]
+    fn idle(self) -> u64 {
+        self.0
+    }
+
+    /// What its row says while it has one guard.
+    #[inline(always)]
+    fn reading(self) -> u64 {
+        self.0 + 1
+    }
 }
 
 /// What came of an attempt to read by a row.
@@ -127,7 +153,7 @@ impl ReaderRow {
         let free = self.word.load(Relaxed) == 0; // spares the lines of others an exchange
         free && self
             .word
-            .compare_exchange(0, reader.0, SeqCst, Relaxed)
+            .compare_exchange(0, reader.idle(), SeqCst, Relaxed)
             .is_ok()
     }
 
@@ -140,7 +166,9 @@ impl ReaderRow {
     pub(crate) fn give_up(&self, reader: Reader) {
         step("rwlock.row.free");
         // Release: pairs with `claim`. It stays where the thread has forgotten a guard.
-        let _ = self.word.compare_exchange(reader.0, 0, Release, Relaxed);
+        let _ = self
+            .word
+            .compare_exchange(reader.idle(), 0, Release, Relaxed);
     }
 
     /// Gives up the row if it is of a thread of `who` that does not read.
@@ -156,17 +184,17 @@ impl ReaderRow {
         self.word.load(Relaxed) // of its own row: only this thread stores to it
     }
 
-    /// Whether the thread with this serial, whose row it is, reads.
-    pub(crate) fn is_reading(&self, serial: u64) -> bool {
+    /// Whether `reader`, whose row it is, reads.
+    pub(crate) fn is_reading(&self, reader: Reader) -> bool {
         let word = self.load();
-        is_of_thread(word, serial) && word & DEPTH != 0
+        Reader::of(word) == reader && word & DEPTH != 0
     }
 
     /// The thread found the gate closed, and its row says what it said before.
     #[cold]
-    fn back_off(&self, before: u64) -> Entry {
+    fn back_off(&self, reader: Reader) -> Entry {
         step("rwlock.back-off");
-        self.word.store(before, Release); // nothing was read; the writer may have seen the row, and sleeps
+        self.word.store(reader.idle(), Release); // nothing was read; the writer may have seen the row, and sleeps
         self.wake_writer();
         Entry::GateClosed
     }
@@ -257,22 +285,21 @@ impl Gate {
         self.rows_at.load(Relaxed) // see `prepare`
     }
 
-    /// One guard more for the thread with this serial, whose row this is, if the gate is open or it has one already.
+    /// One guard more for `reader`, whose row this is, if the gate is open or it has one already.
     #[inline(always)]
-    pub(crate) fn enter(&self, row: &ReaderRow, serial: u64) -> Entry {
-        let word = row.load();
-        if !is_of_thread(word, serial) || word & DEPTH != 0 {
-            return enter_deeper(row, serial);
+    pub(crate) fn enter(&self, row: &ReaderRow, reader: Reader) -> Entry {
+        if row.load() != reader.idle() {
+            return enter_deeper(row, reader);
         }
         step("rwlock.enter");
         if !seeded("rwlock-unseen-reader") {
-            row.say(word + 1);
+            row.say(reader.reading());
         }
         // Acquire: pairs with the opening of the gate; what the writer wrote is read after this. SeqCst: see `say`.
         if self.state.load(SeqCst) == OPEN {
             Entry::Entered
         } else {
-            row.back_off(word)
+            row.back_off(reader)
         }
     }
 
@@ -281,7 +308,7 @@ impl Gate {
     #[inline(always)]
     pub(crate) fn leave(&self, row: &ReaderRow, serial: u64) {
         let word = row.load();
-        if !is_of_thread(word, serial) || word & DEPTH != 1 {
+        if !reads_once(word, serial) {
             return leave_deeper(row, serial);
         }
         step("rwlock.leave");
@@ -316,11 +343,18 @@ fn is_of_thread(word: u64, serial: u64) -> bool {
     (word >> SERIAL_SHIFT) as u32 == serial as u32
 }
 
+/// Whether that thread has one guard: the same as above and a depth of 1, compared at once.
+#[inline(always)]
+fn reads_once(word: u64, serial: u64) -> bool {
+    const ABOVE: u32 = u64::BITS - PARTICIPANT_SHIFT;
+    word << ABOVE == (serial << SERIAL_SHIFT | 1) << ABOVE
+}
+
 /// One guard more for a thread that has some: no writer is in, whatever the gate says.
 #[cold]
-fn enter_deeper(row: &ReaderRow, serial: u64) -> Entry {
+fn enter_deeper(row: &ReaderRow, reader: Reader) -> Entry {
     let word = row.load();
-    if !is_of_thread(word, serial) || word & DEPTH == DEPTH {
+    if Reader::of(word) != reader || word & DEPTH == DEPTH {
         return Entry::TooDeep;
     }
     step("rwlock.enter.deeper");
