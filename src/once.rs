@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use crate::message::{Handle, Plain, Room, handle_message, plain_fingerprint, plain_name};
 use crate::segment::{Kind, Place};
-use crate::sync::{RawLock, RawOnce};
+use crate::sync::{RawLock, RawOnce, Turn};
 use crate::sys::clock::Deadline;
 use crate::sys::membarrier;
-use crate::tenancy::{Form, Maker, Opener, Plan, RawHandle, SharedField, Small, Tenant};
-use crate::{Error, ErrorKind, Result};
+use crate::sys::until::{Missed, Over};
+use crate::tenancy::{Form, Maker, Opener, Plan, RawHandle, SharedField, Small};
+use crate::{Error, ErrorKind, Result, Until};
 pub use error::OnceError;
 
 /// A value that the first of several processes makes, and all of them read from then on.
@@ -31,9 +32,9 @@ pub use error::OnceError;
 ///
 /// # Waiting and cost
 ///
-/// Reading a value that is there costs one load. The verbs that wait for somebody who is just making it have bounded
-/// forms: [`get_or_init_timeout`](OnceValue::get_or_init_timeout),
-/// [`get_or_init_deadline`](OnceValue::get_or_init_deadline). [`get`](OnceValue::get) never waits.
+/// Reading a value that is there costs one load. The verbs that wait for somebody who is just making it have the usual
+/// forms: `try_`, `_timeout`, `_deadline`; [`get_or_init_until`](OnceValue::get_or_init_until) ends with another process,
+/// too. [`get`](OnceValue::get) never waits.
 ///
 /// # Examples
 ///
@@ -247,6 +248,19 @@ impl<T: Plain> OnceValue<T> {
         }
     }
 
+    /// As [`get_or_init`](OnceValue::get_or_init), but waits for nobody.
+    ///
+    /// # Errors
+    ///
+    /// [`OnceError::Timeout`] if somebody is making the value, and [`OnceError::Deadlock`].
+    ///
+    /// # Panics
+    ///
+    /// When `init` does.
+    pub fn try_get_or_init(&self, init: impl FnOnce() -> T) -> std::result::Result<&T, OnceError> {
+        self.made_in_time(Deadline::NOW, init)
+    }
+
     /// As [`get_or_init`](OnceValue::get_or_init), but waits for another initialiser no longer than `timeout`. The own
     /// one takes as long as it takes.
     ///
@@ -262,10 +276,7 @@ impl<T: Plain> OnceValue<T> {
         timeout: Duration,
         init: impl FnOnce() -> T,
     ) -> std::result::Result<&T, OnceError> {
-        match self.get() {
-            Some(value) => Ok(value),
-            None => self.in_time(Deadline::after(timeout), || Ok(init())),
-        }
+        self.made_in_time(Deadline::after(timeout), init)
     }
 
     /// As [`get_or_init_timeout`](OnceValue::get_or_init_timeout), until `deadline`.
@@ -282,9 +293,28 @@ impl<T: Plain> OnceValue<T> {
         deadline: Instant,
         init: impl FnOnce() -> T,
     ) -> std::result::Result<&T, OnceError> {
+        self.made_in_time(Deadline::at(deadline), init)
+    }
+
+    /// As [`get_or_init`](OnceValue::get_or_init), but waits for another initialiser until a moment, or until another
+    /// process has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`OnceError::Ended`] if somebody is still making the value when that process has ended, and those of
+    /// [`get_or_init_timeout`](OnceValue::get_or_init_timeout).
+    ///
+    /// # Panics
+    ///
+    /// When `init` does.
+    pub fn get_or_init_until(
+        &self,
+        until: Until<'_>,
+        init: impl FnOnce() -> T,
+    ) -> std::result::Result<&T, OnceError> {
         match self.get() {
             Some(value) => Ok(value),
-            None => self.in_time(Deadline::at(deadline), || Ok(init())),
+            None => self.make(self.turn_until(until)?, || Ok(init())),
         }
     }
 
@@ -308,15 +338,56 @@ impl<T: Plain> OnceValue<T> {
     /// # }
     /// ```
     pub fn set(&self, value: T) -> std::result::Result<(), OnceError> {
+        self.set_in_time(Deadline::NEVER, value)
+    }
+
+    /// As [`set`](OnceValue::set), but waits for nobody.
+    ///
+    /// # Errors
+    ///
+    /// [`OnceError::Timeout`] if somebody is making a value, and those of [`set`](OnceValue::set).
+    pub fn try_set(&self, value: T) -> std::result::Result<(), OnceError> {
+        self.set_in_time(Deadline::NOW, value)
+    }
+
+    /// As [`set`](OnceValue::set), waiting until `timeout` has passed.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_set`](OnceValue::try_set).
+    pub fn set_timeout(&self, timeout: Duration, value: T) -> std::result::Result<(), OnceError> {
+        self.set_in_time(Deadline::after(timeout), value)
+    }
+
+    /// As [`set`](OnceValue::set), waiting until `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_set`](OnceValue::try_set).
+    pub fn set_deadline(&self, deadline: Instant, value: T) -> std::result::Result<(), OnceError> {
+        self.set_in_time(Deadline::at(deadline), value)
+    }
+
+    fn set_in_time(&self, deadline: Deadline, value: T) -> std::result::Result<(), OnceError> {
         let mut taken = false;
-        self.get_or_init(|| {
+        self.made_in_time(deadline, || {
             taken = true;
             value
         })?;
-        if taken {
-            Ok(())
-        } else {
-            Err(OnceError::AlreadySet)
+        match taken {
+            true => Ok(()),
+            false => Err(OnceError::AlreadySet),
+        }
+    }
+
+    fn made_in_time(
+        &self,
+        deadline: Deadline,
+        init: impl FnOnce() -> T,
+    ) -> std::result::Result<&T, OnceError> {
+        match self.get() {
+            Some(value) => Ok(value),
+            None => self.in_time(deadline, || Ok(init())),
         }
     }
 
@@ -327,12 +398,35 @@ impl<T: Plain> OnceValue<T> {
         deadline: Deadline,
         init: impl FnOnce() -> std::result::Result<T, E>,
     ) -> std::result::Result<&T, E> {
-        let tenant: &Tenant = self.home.tenant();
-        let turn = self
-            .once
-            .get()
-            .turn(self.lock.get(), tenant.me(), tenant, deadline)
-            .map_err(OnceError::from)?;
+        self.make(self.turn(deadline)?, init)
+    }
+
+    /// The right to make the value; `None` if there is one by then.
+    fn turn(&self, deadline: Deadline) -> std::result::Result<Option<Turn<'_>>, OnceError> {
+        let (once, tenant) = (self.once.get(), &**self.home.tenant());
+        let turn = once.turn(self.lock.get(), tenant.me(), tenant, deadline);
+        turn.map_err(OnceError::from)
+    }
+
+    fn turn_until(&self, until: Until<'_>) -> std::result::Result<Option<Turn<'_>>, OnceError> {
+        let turn = until.attempt(|end| {
+            self.turn(end).map_err(|why| match why {
+                OnceError::Timeout => None,
+                other => Some(other),
+            })
+        });
+        turn.map_err(|why| match why {
+            Missed::Over(Over::TimedOut) => OnceError::Timeout,
+            Missed::Over(Over::Ended) => OnceError::Ended,
+            Missed::Refused(why) => why,
+        })
+    }
+
+    fn make<E>(
+        &self,
+        turn: Option<Turn<'_>>,
+        init: impl FnOnce() -> std::result::Result<T, E>,
+    ) -> std::result::Result<&T, E> {
         if let Some(turn) = turn {
             self.value.put(init()?);
             turn.finish();
@@ -357,6 +451,53 @@ impl Once {
     #[inline]
     pub fn call_once(&self, body: impl FnOnce()) -> std::result::Result<(), OnceError> {
         self.get_or_init(body).copied()
+    }
+
+    /// As [`call_once`](Once::call_once), but waits for nobody.
+    ///
+    /// # Errors
+    ///
+    /// [`OnceError::Timeout`] if somebody is running it, and [`OnceError::Deadlock`].
+    ///
+    /// # Panics
+    ///
+    /// When `body` does.
+    pub fn try_call_once(&self, body: impl FnOnce()) -> std::result::Result<(), OnceError> {
+        self.try_get_or_init(body).copied()
+    }
+
+    /// As [`call_once`](Once::call_once), waiting for somebody else who runs it until `timeout` has passed.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_call_once`](Once::try_call_once).
+    ///
+    /// # Panics
+    ///
+    /// When `body` does.
+    pub fn call_once_timeout(
+        &self,
+        timeout: Duration,
+        body: impl FnOnce(),
+    ) -> std::result::Result<(), OnceError> {
+        self.get_or_init_timeout(timeout, body).copied()
+    }
+
+    /// As [`call_once_timeout`](Once::call_once_timeout), until `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_call_once`](Once::try_call_once).
+    ///
+    /// # Panics
+    ///
+    /// When `body` does.
+    pub fn call_once_deadline(
+        &self,
+        deadline: Instant,
+        body: impl FnOnce(),
+    ) -> std::result::Result<(), OnceError> {
+        self.get_or_init_deadline(deadline, body).copied()
     }
 
     /// Whether it has been run to its end.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use multiproc::{Error, ErrorKind, Once, OnceError, OnceValue, Process, Queue, Value};
+use multiproc::{Error, ErrorKind, Once, OnceError, OnceValue, Process, Queue, Until, Value};
 
 /// Longer than anything here takes, on the slowest machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -128,6 +128,12 @@ fn waiting_for_an_initialiser_ends_with_the_time_given() {
                 assert_eq!(value.get_or_init_timeout(Duration::ZERO, || 1), late);
                 assert_eq!(value.get_or_init_timeout(soon, || 1), late);
                 assert_eq!(value.get_or_init_deadline(Instant::now(), || 1), late);
+                assert_eq!(value.try_get_or_init(|| 1), late);
+                assert_eq!(value.get_or_init_until(Until::timeout(soon), || 1), late);
+                let late = Err(OnceError::Timeout);
+                assert_eq!(value.try_set(1), late);
+                assert_eq!(value.set_timeout(soon, 1), late);
+                assert_eq!(value.set_deadline(Instant::now(), 1), late);
             });
             other.join().unwrap();
         });
@@ -135,6 +141,56 @@ fn waiting_for_an_initialiser_ends_with_the_time_given() {
     });
     assert_eq!(made, Ok(&2));
     assert_eq!(value.get_or_init_timeout(Duration::ZERO, || 3), Ok(&2));
+}
+
+#[test]
+fn what_nobody_makes_is_made_in_every_form() {
+    let made = |make: fn(&OnceValue<u32>) -> Result<(), OnceError>| {
+        let value = OnceValue::new().unwrap();
+        assert_eq!((make(&value), value.get()), (Ok(()), Some(&5)));
+        value
+    };
+    made(|value| value.try_get_or_init(|| 5).map(drop));
+    made(|value| value.get_or_init_until(Until::forever(), || 5).map(drop));
+    made(|value| value.try_set(5));
+    made(|value| value.set_timeout(PATIENCE, 5));
+    let value = made(|value| value.set_deadline(Instant::now(), 5));
+    assert_eq!(value.get_or_init_until(Until::forever(), || 6), Ok(&5));
+    assert_eq!(value.try_set(6), Err(OnceError::AlreadySet));
+}
+
+#[test]
+fn a_body_runs_once_in_every_form() {
+    let runs = |call: fn(&Once, &dyn Fn()) -> Result<(), OnceError>| {
+        let (once, runs) = (Once::new().unwrap(), AtomicU32::new(0));
+        let run = || {
+            runs.fetch_add(1, SeqCst);
+        };
+        assert_eq!([call(&once, &run), call(&once, &run)], [Ok(()); 2]);
+        assert_eq!((runs.load(SeqCst), once.is_completed()), (1, true));
+    };
+    runs(|once, run| once.call_once(run));
+    runs(|once, run| once.try_call_once(run));
+    runs(|once, run| once.call_once_timeout(PATIENCE, run));
+    runs(|once, run| once.call_once_deadline(Instant::now(), run));
+    let once = Once::new().unwrap();
+    let inner = || assert_eq!(once.try_call_once(|| ()), Err(OnceError::Deadlock));
+    assert_eq!(once.call_once(inner), Ok(()));
+}
+
+#[test]
+fn waiting_for_an_initialiser_ends_with_another_process() {
+    let (value, ready) = (OnceValue::new().unwrap(), Value::new(0).unwrap());
+    let slow = Process::spawn(stall, (value.clone(), ready.clone())).unwrap();
+    wait_for(|| ready.load() == 1);
+    let ended = Process::spawn(std::thread::yield_now, ()).unwrap();
+    let found = value.get_or_init_until(Until::forever().or_end_of(&ended), || 1);
+    assert_eq!(found, Err(OnceError::Ended));
+    // What was waited for comes first, also when both have happened.
+    slow.kill().unwrap();
+    assert!(slow.join().is_err());
+    let found = value.get_or_init_until(Until::forever().or_end_of(&ended), || 2);
+    assert_eq!(found, Ok(&2));
 }
 
 fn stall(value: OnceValue<u32>, ready: Value<u32>) {

@@ -14,6 +14,9 @@ pub enum OnceError {
     /// The time given has passed, and somebody is still making the value.
     #[error("the time given has passed, and somebody is still making the value")]
     Timeout,
+    /// The process named in the [`Until`](crate::Until) has ended, and somebody is still making the value.
+    #[error("the other process has ended, and somebody is still making the value")]
+    Ended,
     /// There is a value already; from [`set`](crate::OnceValue::set) only.
     #[error("the value is set already")]
     AlreadySet,
@@ -33,6 +36,7 @@ impl From<OnceError> for Error {
         let kind = match error {
             OnceError::Deadlock => ErrorKind::Deadlock,
             OnceError::Timeout => ErrorKind::Timeout,
+            OnceError::Ended => ErrorKind::Disconnected,
             OnceError::AlreadySet => ErrorKind::AlreadyExists,
         };
         Error::new(kind, error.to_string()).with_source(error)

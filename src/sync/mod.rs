@@ -37,7 +37,7 @@ pub(crate) use event::RawEvent;
 pub(crate) use hold::{Damage, RawHold};
 pub(crate) use latch::{RawLatch, TooFew};
 pub(crate) use lock::{Adoption, RawLock, Refused};
-pub(crate) use once::RawOnce;
+pub(crate) use once::{RawOnce, Turn};
 pub(crate) use rwlock::{Entry, Gate, RawRwLock, Reader, ReaderRow};
 #[cfg(not(loom))]
 pub(crate) use rwlock::{GATE_AT, MOST_ROWS, repair_readers};

@@ -109,7 +109,49 @@ impl Until<'_> {
     }
 }
 
+/// Nobody waits in one piece for so long.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// Why an [attempt](Until::attempt) came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missed<E> {
+    /// The wait is over.
+    Over(Over),
+    /// What was waited for cannot be had.
+    Refused(E),
+}
+
 impl Until<'_> {
+    /// Attempts what waits until a deadline by itself, one slice after the other, until it succeeds or this is over. At the
+    /// end of a process it is tried once more: what is waited for comes first.
+    ///
+    /// `attempt` fails with `None` when its time is up.
+    ///
+    /// # Errors
+    ///
+    /// [`Missed`].
+    pub(crate) fn attempt<G, E>(
+        &self,
+        attempt: impl Fn(Deadline) -> Result<G, Option<E>>,
+    ) -> Result<G, Missed<E>> {
+        loop {
+            match attempt(self.slice(LONGEST)) {
+                Ok(got) => return Ok(got),
+                Err(Some(why)) => return Err(Missed::Refused(why)),
+                Err(None) => {}
+            }
+            match self.over() {
+                None => {}
+                Some(Over::TimedOut) => return Err(Missed::Over(Over::TimedOut)),
+                Some(Over::Ended) => {
+                    let last = attempt(Deadline::NOW);
+                    return last
+                        .map_err(|why| why.map_or(Missed::Over(Over::Ended), Missed::Refused));
+                }
+            }
+        }
+    }
+
     /// Why to wait no longer, if there is a reason.
     pub(crate) fn over(&self) -> Option<Over> {
         if self.deadline.expired() {
