@@ -10,7 +10,7 @@ use crate::Result;
 use crate::message::room_at;
 use crate::ring::{Claim, ClaimError, Fit, Geometry, Peers, Ring, Role, Words};
 use crate::segment::Segment;
-use crate::segment::blocks::BlockRef;
+use crate::segment::blocks::{BlockRef, Blocks};
 use crate::sys::atfork::ForkMutex;
 use crate::sys::clock::Deadline;
 use crate::sys::identity::Participant;
@@ -85,18 +85,13 @@ impl Core {
     }
 
     /// Memory beside the ring for a long message.
-    #[cold]
     pub(super) fn spill(&self, len: usize) -> Result<Spill<'_>, PutFault> {
         let blocks = self.ring.blocks().ok_or(PutFault::NoSpace)?;
-        let alloc = || blocks.alloc(self.me(), len as u64);
-        let block = alloc()
-            .or_else(|_| {
-                // The dead may hold memory that nobody has missed yet.
-                self.tenant.sweep();
-                alloc()
-            })
-            .map_err(|_| PutFault::NoSpace)?;
-        match blocks.bytes(block, len as u64) {
+        let block = match blocks.alloc(self.me(), len as u64) {
+            Ok(block) => block,
+            Err(_) => self.alloc_behind_the_dead(blocks, len)?,
+        };
+        match blocks.room(block, len as u64) {
             Ok(bytes) => Ok(Spill {
                 core: self,
                 block,
@@ -107,6 +102,14 @@ impl Core {
                 Err(PutFault::NoSpace)
             }
         }
+    }
+
+    /// The dead may hold memory that nobody has missed yet.
+    #[cold]
+    fn alloc_behind_the_dead(&self, blocks: &Blocks, len: usize) -> Result<BlockRef, PutFault> {
+        self.tenant.sweep();
+        let block = blocks.alloc(self.me(), len as u64);
+        block.map_err(|_| PutFault::NoSpace)
     }
 }
 

@@ -140,13 +140,22 @@ const fn size(class: usize) -> u64 {
 }
 
 /// How many blocks of a class there can be.
-const fn count(class: usize) -> u32 {
-    let fit = CLASS_LEN / size(class);
-    if fit < MOST_BLOCKS {
-        fit as u32
-    } else {
-        MOST_BLOCKS as u32
+fn count(class: usize) -> u32 {
+    const COUNTS: [u32; CLASSES] = by_class(CLASS_LEN, 0, MOST_BLOCKS);
+    COUNTS[class]
+}
+
+/// How many blocks of each class fit `len` bytes, within bounds.
+const fn by_class(len: u64, least: u64, most: u64) -> [u32; CLASSES] {
+    let mut all = [0; CLASSES];
+    let mut class = 0;
+    while class < CLASSES {
+        let fit = len / size(class);
+        let fit = if fit < least { least } else { fit };
+        all[class] = if fit < most { fit } else { most } as u32;
+        class += 1;
     }
+    all
 }
 
 /// Offset and length of one class's descriptors or blocks, from the beginning of the store.
@@ -154,6 +163,7 @@ type Extent = (u64, u64);
 
 /// The extents of all classes, one behind the other from `start`, with `entry` bytes or a whole block each.
 const fn extents(start: u64, entry: Option<u64>) -> [Extent; CLASSES] {
+    let counts = by_class(CLASS_LEN, 0, MOST_BLOCKS);
     let mut all = [(0, 0); CLASSES];
     let mut end = start;
     let mut class = 0;
@@ -162,7 +172,7 @@ const fn extents(start: u64, entry: Option<u64>) -> [Extent; CLASSES] {
             Some(bytes) => bytes,
             None => size(class),
         };
-        let len = align_up(count(class) as u64 * each, PAGE);
+        let len = align_up(counts[class] as u64 * each, PAGE);
         all[class] = (end, len);
         end += len;
         class += 1;
@@ -186,8 +196,9 @@ fn class_for(len: u64) -> Result<usize> {
 
 /// How many blocks of a class take turns as long as they suffice.
 fn few(class: usize) -> u32 {
+    const FEWS: [u32; CLASSES] = by_class(FEW_BYTES, FEW_BLOCKS, MOST_BLOCKS);
     match size(class) < SEVERAL_UP_TO {
-        true => (FEW_BYTES / size(class)).max(FEW_BLOCKS) as u32,
+        true => FEWS[class],
         false => 1,
     }
 }
@@ -219,6 +230,9 @@ impl Blocks {
     /// `NoSpace` if `len` is more than [`LARGEST`], if all blocks of the size are taken, or if there is no memory.
     pub(crate) fn alloc(&self, me: Participant, len: u64) -> Result<BlockRef> {
         let class = class_for(len)?;
+        if let Some(next) = self.take_next(me, class, len) {
+            return Ok(next);
+        }
         let block = loop {
             match self.take_free(me, class)? {
                 Some(block) => break block,
@@ -234,6 +248,24 @@ impl Blocks {
         }
     }
 
+    /// Takes the one of the few whose turn it is, if it is free and has the memory.
+    #[inline]
+    fn take_next(&self, me: Participant, class: usize, len: u64) -> Option<BlockRef> {
+        let (turn, few) = (&self.turns[class], few(class));
+        let next = BlockRef {
+            class: class as u8,
+            index: turn.next_of(few)?,
+        };
+        let descriptor = self.descriptor(next).ok()?;
+        // Relaxed: a hint until the block is taken; a free block of these sizes keeps its memory.
+        let is_warm = u64::from(descriptor.warm.load(Relaxed)) * PAGE >= len;
+        if !is_warm || next.size() >= PUNCH_FROM || !try_take(me, descriptor) {
+            return None;
+        }
+        turn.took(next.index, few);
+        Some(next)
+    }
+
     /// Takes a free block that has the memory already, where there is no more to be had: the turn may have led past it.
     #[cold]
     fn take_warm(&self, me: Participant, class: usize, len: u64) -> Option<BlockRef> {
@@ -247,16 +279,16 @@ impl Blocks {
             // Relaxed: a hint until the block is taken; then ordered by its word.
             descriptor.is_some_and(|d| d.warm.load(Relaxed) >= needed)
         };
-        blocks
-            .filter(warm)
-            .find(|&block| match self.try_take(me, block) {
+        blocks.filter(warm).find(
+            |&block| match self.descriptor(block).map(|d| try_take(me, d)) {
                 Ok(true) if warm(&block) => true,
                 Ok(true) => {
                     self.free(me, block);
                     false
                 }
                 _ => false,
-            })
+            },
+        )
     }
 
     fn take_free(&self, me: Participant, class: usize) -> Result<Option<BlockRef>> {
@@ -267,24 +299,12 @@ impl Blocks {
                 class: class as u8,
                 index,
             };
-            if self.try_take(me, block)? {
+            if try_take(me, self.descriptor(block)?) {
                 turn.took(index, few);
                 return Ok(Some(block));
             }
         }
         Ok(None)
-    }
-
-    fn try_take(&self, me: Participant, block: BlockRef) -> Result<bool> {
-        let word = &self.descriptor(block)?.word;
-        let seen = Word(word.load(Relaxed));
-        if seen.state() != FREE {
-            return Ok(false);
-        }
-        step("blocks.alloc.cas");
-        // Acquire: pairs with the Release of `free`; the last user has finished reading, and `warm` is right.
-        let taken = word.compare_exchange(seen.0, seen.owned_by(me).0, Acquire, Relaxed);
-        Ok(taken.is_ok())
     }
 
     /// Gives memory to one more page of descriptors.
@@ -378,10 +398,20 @@ impl Blocks {
     /// `Corrupt` if the block is smaller or has no memory there, or the error of mapping the class.
     pub(crate) fn bytes(&self, block: BlockRef, len: u64) -> Result<NonNull<[u8]>> {
         let warm = u64::from(self.descriptor(block)?.warm.load(Relaxed)) * PAGE;
-        let start = block.start();
         if len > block.size() || len > warm {
             return Err(stray());
         }
+        self.room(block, len)
+    }
+
+    /// The first `len` bytes of a block that was just [allocated](Blocks::alloc) for so many.
+    ///
+    /// # Errors
+    ///
+    /// The error of mapping the class.
+    #[inline]
+    pub(crate) fn room(&self, block: BlockRef, len: u64) -> Result<NonNull<[u8]>> {
+        let start = block.start();
         let map = self.class_map(block)?;
         map.bytes(start as usize..(start + len) as usize)
             .ok_or_else(stray)
@@ -451,12 +481,14 @@ impl Blocks {
     }
 
     /// Descriptors that have memory; bounded, whatever shared memory says.
+    #[inline]
     fn described(&self, class: usize) -> u32 {
         // Acquire: pairs with the Release of `describe_more`.
         let word = self.segment.header().described(class);
         word.load(Acquire).min(count(class))
     }
 
+    #[inline]
     fn descriptor(&self, block: BlockRef) -> Result<&Descriptor> {
         let class = usize::from(block.class);
         if block.index >= self.described(class) {
@@ -467,6 +499,7 @@ impl Blocks {
         Ok(&found[0])
     }
 
+    #[inline]
     fn table(&self) -> Result<&Mapping> {
         let start = self.segment.blocks_offset();
         map_once(&self.table, || {
@@ -474,6 +507,7 @@ impl Blocks {
         })
     }
 
+    #[inline]
     fn class_map(&self, block: BlockRef) -> Result<&Mapping> {
         let (offset, len) = DATA[usize::from(block.class)];
         let start = self.segment.blocks_offset() + offset;
@@ -492,7 +526,22 @@ impl Blocks {
     }
 }
 
+/// Makes the block with this descriptor `me`'s, if it is free.
+#[inline]
+fn try_take(me: Participant, descriptor: &Descriptor) -> bool {
+    let word = &descriptor.word;
+    let seen = Word(word.load(Relaxed));
+    if seen.state() != FREE {
+        return false;
+    }
+    step("blocks.alloc.cas");
+    // Acquire: pairs with the Release of `free`; the last user has finished reading, and `warm` is right.
+    let taken = word.compare_exchange(seen.0, seen.owned_by(me).0, Acquire, Relaxed);
+    taken.is_ok()
+}
+
 /// Two threads may both map; one mapping is kept.
+#[inline]
 fn map_once(cell: &OnceLock<Mapping>, map: impl FnOnce() -> Result<Mapping>) -> Result<&Mapping> {
     match cell.get() {
         Some(found) => Ok(found),

@@ -47,7 +47,16 @@ impl Turn {
             .chain(0..few)
     }
 
+    /// Which of the `few` is the first in that order; `None` while they are left out.
+    #[inline]
+    pub(super) fn next_of(&self, few: u32) -> Option<u32> {
+        let next = self.next_of_few.load(Relaxed);
+        let tried = self.few_left_out.load(Relaxed) == 0;
+        tried.then_some(if next < few { next } else { 0 })
+    }
+
     /// Remembers that `index` was the first free one in that order.
+    #[inline]
     pub(super) fn took(&self, index: u32, few: u32) {
         let after = index + 1;
         if index < few {
