@@ -14,14 +14,14 @@ pub struct Options {
 }
 
 impl Options {
-    /// Reads the command line of a bench: `[--quick] [--rounds N] [TEXT]`.
+    /// Reads the command line of a bench: `[--quick] [--rounds N] [TEXT]`; `rounds` where it says nothing.
     ///
     /// # Panics
     ///
     /// On an option that is not known, with the known ones.
-    pub fn parse() -> Self {
+    pub fn parse(rounds: usize) -> Self {
         let mut options = Self {
-            rounds: 15,
+            rounds,
             span: Duration::from_millis(15),
             only: None,
         };

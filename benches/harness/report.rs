@@ -110,7 +110,13 @@ pub struct Bench {
 impl Bench {
     /// Reads the command line, prints the machine.
     pub fn start(name: &str) -> Self {
-        let options = Options::parse();
+        Self::of_rounds(name, 15)
+    }
+
+    /// The same with more or fewer rounds where the command line says nothing of them: wake-ups differ by a tenth from one
+    /// round to the next.
+    pub fn of_rounds(name: &str, rounds: usize) -> Self {
+        let options = Options::parse(rounds);
         clock::calibrate();
         println!("{name}: {}, {} rounds", machine::describe(), options.rounds);
         let (priority, usual) = (machine::prefer(), Usual::find());

@@ -13,7 +13,7 @@ mod readers;
 mod wake;
 
 fn main() {
-    let mut bench = harness::Bench::start("sync");
+    let mut bench = harness::Bench::of_rounds("sync", 31);
     wake::rows(&mut bench);
     flag::rows(&mut bench);
     notify::rows(&mut bench);
