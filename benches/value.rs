@@ -11,7 +11,7 @@ use harness::baseline::raw;
 use harness::{Bench, Goal, Unit, contender, sized};
 
 fn main() {
-    let mut bench = Bench::start("value");
+    let mut bench = Bench::of_rounds("value", 31);
     bench.section("fetch_add");
     let span = bench.options.span;
     for workers in [1, 2, 4] {
