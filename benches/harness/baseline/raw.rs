@@ -1,6 +1,6 @@
 //! Bare hardware and kernel: one cache line, one futex, one counter.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::mutex::count;
@@ -50,10 +50,15 @@ pub fn futex_round_trip(rounds: u64, gap: Duration) -> Percentiles {
 }
 
 /// `workers` processes that add to one counter: additions per second.
+///
+/// Each call has a line of its own, as far as they go: fresh memory is mostly that of the call before.
 pub fn fetch_add(workers: usize, each: u64) -> f64 {
-    let shared = Shared::new(4096);
-    // SAFETY: an atomic is valid for any bytes.
-    let counter: &Line<AtomicU64> = unsafe { shared.at(0) };
+    const LINES: usize = 256;
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+    let line = CALLS.fetch_add(1, Ordering::Relaxed) % LINES;
+    let shared = Shared::new(LINES * size_of::<Line<AtomicU64>>());
+    // SAFETY: an atomic is valid for any bytes, and the line lies within.
+    let counter: &Line<AtomicU64> = unsafe { shared.at(line * size_of::<Line<AtomicU64>>()) };
     let add = || {
         counter.0.fetch_add(1, Ordering::SeqCst);
     };
