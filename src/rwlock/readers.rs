@@ -8,7 +8,10 @@ use std::sync::{Arc, Weak};
 use crate::segment::Places;
 use crate::sync::{Reader, ReaderRow};
 use crate::sys::atfork::ForkMutex;
-use crate::sys::atomic::{AtomicPtr, AtomicU64, Ordering::Relaxed};
+use crate::sys::atomic::{
+    AtomicPtr, AtomicU64,
+    Ordering::{Relaxed, Release},
+};
 use crate::sys::identity::Participant;
 use crate::sys::serial;
 use crate::tenancy::Small;
@@ -44,8 +47,9 @@ struct Known {
     reader: AtomicU64,
 }
 
-/// No thread's serial.
+/// No thread's serial, and no thread's either.
 const NOBODY: u64 = u64::MAX - 1;
+const TAKING: u64 = u64::MAX - 2;
 
 // No step in what follows: memory of this process.
 impl Known {
@@ -63,14 +67,18 @@ impl Known {
         self.thread.load(Relaxed) == here // its own store, or somebody else's
     }
 
-    /// Takes it for the calling thread, if it is nobody's.
+    /// Takes it for the calling thread, if it is nobody's. It is the thread's once all of it is written: a signal handler
+    /// may read by the lock in between.
     fn take(&self, here: u64, OwnRow { row, reader }: OwnRow<'_>) -> bool {
         // Relaxed: what lies behind it only this thread reads.
-        let taken = self.thread.compare_exchange(NOBODY, here, Relaxed, Relaxed); // no step: memory of this process
+        let taken = self
+            .thread
+            .compare_exchange(NOBODY, TAKING, Relaxed, Relaxed); // no step: memory of this process
         if taken.is_ok() {
             let row: *const ReaderRow = row;
             self.row.store(row.cast_mut(), Relaxed); // no step: memory of this process
             self.reader.store(reader.to_bits(), Relaxed); // no step: memory of this process
+            self.thread.store(here, Release); // no step: as above; behind what it stands for
         }
         taken.is_ok()
     }
