@@ -4,6 +4,7 @@
 //! somebody stirs the sleepers in their place.
 
 use super::barrier::{Breakage, Call, Cause, Failed, RawBarrier, Watch};
+use super::models::{actor, check};
 use crate::sys::atomic::{AtomicU64, Ordering::SeqCst};
 use crate::sys::clock::Deadline;
 use crate::sys::identity::{Oracle, Participant};
@@ -81,20 +82,6 @@ impl Shared {
         // SAFETY: loom checks the claim that nobody writes meanwhile.
         self.data[who].with(|data| unsafe { *data })
     }
-}
-
-fn check(model: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(2));
-    builder.check(model);
-}
-
-fn actor<R: 'static>(
-    shared: &Arc<Shared>,
-    act: impl FnOnce(&Shared) -> R + 'static,
-) -> thread::JoinHandle<R> {
-    let shared = shared.clone();
-    thread::spawn(move || act(&shared))
 }
 
 /// What each did before is seen by the other, and nobody of the next round is let go with this one.

@@ -4,6 +4,7 @@
 //! has slept is passed over at once.
 
 use super::bounded::{PermitWord, RawBounded, Undertaker};
+use super::models::{actor, check};
 use super::turnstile::Turnstile;
 use crate::sys::atomic::{AtomicU32, Ordering::SeqCst};
 use crate::sys::clock::Deadline;
@@ -11,7 +12,6 @@ use crate::sys::identity::{Oracle, Participant};
 use crate::sys::step::model::until_step;
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
-use loom::thread;
 
 /// More steps than taking and giving back two permits takes.
 const STEPS: i64 = 12;
@@ -72,20 +72,6 @@ impl Shared {
         // SAFETY: loom checks the claim that this access is exclusive.
         self.data.with_mut(|data| unsafe { *data += 1 });
     }
-}
-
-fn actor<R: 'static>(
-    shared: &Arc<Shared>,
-    act: impl FnOnce(&Shared) -> R + 'static,
-) -> thread::JoinHandle<R> {
-    let shared = shared.clone();
-    thread::spawn(move || act(&shared))
-}
-
-fn check(model: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(2));
-    builder.check(model);
 }
 
 #[test]

@@ -3,12 +3,12 @@
 //! Slices do not end in a model. Where a death is to cost no more than a slice, the model ends everybody's once.
 
 use super::RawEvent;
+use super::models::{actor, check};
 use crate::sys::clock::Deadline;
 use crate::sys::identity::{Oracle, Participant};
 use crate::sys::step::model::until_step;
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
-use loom::thread;
 
 /// More steps than a setter or somebody who clears takes.
 const STEPS: i64 = 6;
@@ -46,20 +46,6 @@ impl Shared {
         // SAFETY: as for `prepare`.
         assert_eq!(self.data.with(|data| unsafe { *data }), 7);
     }
-}
-
-fn actor<R: 'static>(
-    shared: &Arc<Shared>,
-    act: impl FnOnce(&Shared) -> R + 'static,
-) -> thread::JoinHandle<R> {
-    let shared = shared.clone();
-    thread::spawn(move || act(&shared))
-}
-
-fn check(model: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(2));
-    builder.check(model);
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! The latch under the model checker: the last step wakes everybody, and whoever dies at it costs a slice.
 
 use super::RawLatch;
+use super::models::{actor, check};
 use crate::sys::clock::Deadline;
 use crate::sys::identity::{Oracle, Participant};
 use crate::sys::step::model::until_step;
 use loom::sync::Arc;
-use loom::thread;
 
 /// More steps than counting takes.
 const STEPS: i64 = 5;
@@ -30,20 +30,6 @@ impl Shared {
     fn wait(&self) {
         self.latch.wait(Deadline::NEVER.into(), self).unwrap();
     }
-}
-
-fn actor<R: 'static>(
-    shared: &Arc<Shared>,
-    act: impl FnOnce(&Shared) -> R + 'static,
-) -> thread::JoinHandle<R> {
-    let shared = shared.clone();
-    thread::spawn(move || act(&shared))
-}
-
-fn check(model: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(2));
-    builder.check(model);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! The code is the lock's own. The futex and the robust list are models of the kernel's, and the oracle is a flag that
 //! is raised after the kernel has walked the dead thread's list, as byte locks go after the last thread.
 
+use super::models::{actor_as, check, check_up_to};
 use super::{Claimant, RawLock, Refused};
 use crate::sys::atomic::{AtomicU64, Ordering::SeqCst};
 use crate::sys::clock::Deadline;
@@ -11,7 +12,6 @@ use crate::sys::robust;
 use crate::sys::step::model::until_step;
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
-use loom::thread;
 
 /// More steps than any actor below takes.
 const STEPS: i64 = 20;
@@ -97,36 +97,11 @@ fn participant(who: u16) -> Participant {
     Participant::new(who).unwrap()
 }
 
-/// Starts a thread that is the only one of the process `who`.
-fn actor<R: 'static>(
-    shared: &Arc<Shared>,
-    who: u16,
-    act: impl FnOnce(&Shared) -> R + 'static,
-) -> thread::JoinHandle<R> {
-    let shared = shared.clone();
-    thread::spawn(move || {
-        robust::enter(u32::from(who));
-        act(&shared)
-    })
-}
-
-fn check(model: impl Fn() + Sync + Send + 'static) {
-    check_up_to(2, model);
-}
-
-/// With so many preemptions at least, whatever the others get.
-fn check_up_to(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    let asked = builder.preemption_bound.unwrap_or(preemptions);
-    builder.preemption_bound = Some(asked.max(preemptions));
-    builder.check(model);
-}
-
 #[test]
 fn loom_lock_excludes_and_publishes() {
     check(|| {
         let shared = Shared::new();
-        let actors = [1, 2].map(|who| actor(&shared, who, move |s| s.pass_through(who)));
+        let actors = [1, 2].map(|who| actor_as(&shared, who, move |s| s.pass_through(who)));
         actors.map(|a| a.join().unwrap());
         assert_eq!(shared.touched(), 2);
     });
@@ -137,7 +112,7 @@ fn loom_lock_excludes_and_publishes() {
 fn loom_lock_wakes_every_sleeper() {
     check_up_to(3, || {
         let shared = Shared::new();
-        let actors = [1, 2, 3].map(|who| actor(&shared, who, move |s| s.pass_through(who)));
+        let actors = [1, 2, 3].map(|who| actor_as(&shared, who, move |s| s.pass_through(who)));
         actors.map(|a| a.join().unwrap());
         assert_eq!(shared.touched(), 3);
     });
@@ -152,7 +127,7 @@ fn loom_lock_fair_wakes_every_sleeper() {
             if !late {
                 shared.lock.make_fair();
             }
-            let actors = [1, 2].map(|who| actor(&shared, who, move |s| s.pass_through(who)));
+            let actors = [1, 2].map(|who| actor_as(&shared, who, move |s| s.pass_through(who)));
             robust::enter(3);
             shared.lock(3).expect("nobody dies here");
             shared.lock.make_fair();
@@ -173,7 +148,7 @@ fn loom_lock_leaked_is_adopted_once() {
         shared.lock(3).expect("free");
         shared.touch();
         shared.lock.leak(false);
-        let waiter = actor(&shared, 1, |s| s.pass_through(1));
+        let waiter = actor_as(&shared, 1, |s| s.pass_through(1));
         let adopt = |s: &Shared, who: u16| {
             let adopted = s.lock.adopt(participant(who), s).is_ok();
             if adopted {
@@ -182,7 +157,7 @@ fn loom_lock_leaked_is_adopted_once() {
             }
             adopted
         };
-        let other = actor(&shared, 2, move |s| adopt(s, 2));
+        let other = actor_as(&shared, 2, move |s| adopt(s, 2));
         let mine = adopt(&shared, 3);
         assert!(other.join().unwrap() != mine, "one of them adopts");
         waiter.join().unwrap();
@@ -197,11 +172,11 @@ fn loom_lock_calm_comes_back_past_a_sleeper() {
     check(|| {
         let shared = Shared::new();
         shared.lock.raise_alert();
-        let twice = actor(&shared, 1, |s| {
+        let twice = actor_as(&shared, 1, |s| {
             s.pass_through(1);
             s.pass_through(1);
         });
-        let sleeper = actor(&shared, 2, |s| s.pass_through(2));
+        let sleeper = actor_as(&shared, 2, |s| s.pass_through(2));
         twice.join().unwrap();
         sleeper.join().unwrap();
         assert_eq!(shared.touched(), 3);
@@ -213,7 +188,7 @@ fn loom_lock_calm_comes_back_past_a_sleeper() {
 fn loom_lock_remembers_who_sleeps_past_the_end_of_an_alert() {
     check(|| {
         let shared = Shared::new();
-        let actors = [1, 2].map(|who| actor(&shared, who, move |s| s.pass_through(who)));
+        let actors = [1, 2].map(|who| actor_as(&shared, who, move |s| s.pass_through(who)));
         robust::enter(3);
         shared.pass_through(3);
         shared.pass_through(3);
@@ -226,8 +201,8 @@ fn loom_lock_remembers_who_sleeps_past_the_end_of_an_alert() {
 fn loom_lock_try_and_time_out_leave_nothing_behind() {
     check(|| {
         let shared = Shared::new();
-        let waiter = actor(&shared, 1, |s| s.pass_through(1));
-        let hasty = actor(&shared, 2, |s| {
+        let waiter = actor_as(&shared, 1, |s| s.pass_through(1));
+        let hasty = actor_as(&shared, 2, |s| {
             match s.lock.lock(participant(2), s, Deadline::NOW) {
                 Ok(()) => s.lock.unlock(),
                 Err(why) => assert_eq!(why, Refused::TimedOut),
@@ -251,8 +226,8 @@ fn loom_lock_survives_a_death_at_every_step() {
     for n in 0..STEPS {
         check(move || {
             let shared = Shared::new();
-            let victim = actor(&shared, VICTIM.get(), move |s| die_at(s, n, true));
-            let survivor = actor(&shared, 2, |s| s.survive(2));
+            let victim = actor_as(&shared, VICTIM.get(), move |s| die_at(s, n, true));
+            let survivor = actor_as(&shared, 2, |s| s.survive(2));
             victim.join().unwrap();
             survivor.join().unwrap();
         });
@@ -268,11 +243,11 @@ fn loom_lock_death_reaches_both_waiters() {
     for n in 0..STEPS {
         check(move || {
             let shared = Shared::new();
-            let victim = actor(&shared, VICTIM.get(), move |s| {
+            let victim = actor_as(&shared, VICTIM.get(), move |s| {
                 die_at(s, n, true);
                 s.lock.repair(VICTIM);
             });
-            let survivors = [2, 3].map(|who| actor(&shared, who, move |s| s.survive(who)));
+            let survivors = [2, 3].map(|who| actor_as(&shared, who, move |s| s.survive(who)));
             victim.join().unwrap();
             survivors.map(|s| s.join().unwrap());
         });
@@ -285,9 +260,9 @@ fn loom_lock_unmarked_death_is_found_by_asking() {
     for n in 0..STEPS {
         check(move || {
             let shared = Shared::new();
-            let died = actor(&shared, VICTIM.get(), move |s| die_at(s, n, false));
+            let died = actor_as(&shared, VICTIM.get(), move |s| die_at(s, n, false));
             died.join().unwrap();
-            let other = actor(&shared, 2, |s| s.survive(2));
+            let other = actor_as(&shared, 2, |s| s.survive(2));
             robust::enter(3);
             shared.survive(3);
             other.join().unwrap();
@@ -300,13 +275,13 @@ fn loom_lock_unmarked_death_is_found_by_asking() {
 fn loom_lock_mark_reaches_every_waiter() {
     check(|| {
         let shared = Shared::new();
-        let marker = actor(&shared, VICTIM.get(), |s| {
+        let marker = actor_as(&shared, VICTIM.get(), |s| {
             if s.lock(VICTIM.get()).is_ok() {
                 s.touch();
                 s.lock.unlock_marked(None);
             }
         });
-        let waiters = [2, 3].map(|who| actor(&shared, who, move |s| s.survive(who)));
+        let waiters = [2, 3].map(|who| actor_as(&shared, who, move |s| s.survive(who)));
         marker.join().unwrap();
         waiters.map(|w| w.join().unwrap());
     });
@@ -317,9 +292,9 @@ fn loom_lock_mark_reaches_every_waiter() {
 fn loom_lock_repair_and_recovery_race() {
     check(|| {
         let shared = Shared::new();
-        let died = actor(&shared, VICTIM.get(), |s| die_at(s, 4, false));
+        let died = actor_as(&shared, VICTIM.get(), |s| die_at(s, 4, false));
         died.join().unwrap();
-        let sweeper = actor(&shared, 2, |s| s.lock.repair(VICTIM));
+        let sweeper = actor_as(&shared, 2, |s| s.lock.repair(VICTIM));
         robust::enter(3);
         shared.survive(3);
         sweeper.join().unwrap();

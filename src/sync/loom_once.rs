@@ -1,5 +1,6 @@
 //! The once under the model checker: done by one of several, seen by all, and done again after a death.
 
+use super::models::{actor_as, check};
 use super::once::RawOnce;
 use super::{RawLock, Refused};
 use crate::sys::atomic::{AtomicU64, Ordering::SeqCst};
@@ -9,7 +10,6 @@ use crate::sys::robust;
 use crate::sys::step::model::until_step;
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
-use loom::thread;
 
 /// More steps than the victim below takes.
 const STEPS: i64 = 12;
@@ -53,30 +53,12 @@ impl Shared {
     }
 }
 
-fn check(model: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(2));
-    builder.check(model);
-}
-
-fn actor(
-    shared: &Arc<Shared>,
-    who: u16,
-    act: impl FnOnce(&Shared) + 'static,
-) -> thread::JoinHandle<()> {
-    let shared = shared.clone();
-    thread::spawn(move || {
-        robust::enter(u32::from(who));
-        act(&shared);
-    })
-}
-
 #[test]
 fn loom_once_is_done_by_one_and_seen_by_all() {
     check(|| {
         let shared = Shared::new();
         let actors = [1, 2].map(|who| {
-            actor(&shared, who, move |s| {
+            actor_as(&shared, who, move |s| {
                 assert_eq!(s.get(who, Deadline::NEVER), Ok(7));
             })
         });
@@ -93,7 +75,7 @@ fn loom_once_is_done_by_one_and_seen_by_all() {
 fn loom_once_who_does_not_wait_does_not_do_it() {
     check(|| {
         let shared = Shared::new();
-        let hasty = actor(&shared, 1, |s| match s.get(1, Deadline::NOW) {
+        let hasty = actor_as(&shared, 1, |s| match s.get(1, Deadline::NOW) {
             Ok(value) => assert_eq!(value, 7),
             Err(why) => assert_eq!(why, Refused::TimedOut),
         });
@@ -109,13 +91,13 @@ fn loom_once_is_done_again_after_a_death() {
     for n in 0..STEPS {
         check(move || {
             let shared = Shared::new();
-            let victim = actor(&shared, 1, move |s| {
+            let victim = actor_as(&shared, 1, move |s| {
                 if until_step(n, || s.get(1, Deadline::NEVER)).is_none() {
                     s.lock.kernel_walks();
                     s.dead.fetch_or(2, SeqCst); // no step: the oracle of the model
                 }
             });
-            let survivor = actor(&shared, 2, |s| assert_eq!(s.get(2, Deadline::NEVER), Ok(7)));
+            let survivor = actor_as(&shared, 2, |s| assert_eq!(s.get(2, Deadline::NEVER), Ok(7)));
             victim.join().unwrap();
             survivor.join().unwrap();
         });

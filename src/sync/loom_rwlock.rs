@@ -5,6 +5,7 @@
 //! end in a model: where a death is to cost a slice, the model sweeps and ends the writer's.
 
 use super::bounded::Undertaker;
+use super::models::{actor_as, check};
 use super::rwlock::{Entry, Gate, RawRwLock, Reader, ReaderRow};
 use super::{RawLock, Refused};
 use crate::sys::atomic::{AtomicU64, Ordering::SeqCst};
@@ -15,7 +16,6 @@ use crate::sys::step::model::until_step;
 use crate::sys::step::step;
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
-use loom::thread;
 
 /// More steps than any victim below takes.
 const STEPS: i64 = 24;
@@ -124,29 +124,11 @@ impl Shared {
     }
 }
 
-fn check(model: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(2));
-    builder.check(model);
-}
-
-fn actor<R: 'static>(
-    shared: &Arc<Shared>,
-    who: u16,
-    act: impl FnOnce(&Shared) -> R + 'static,
-) -> thread::JoinHandle<R> {
-    let shared = shared.clone();
-    thread::spawn(move || {
-        robust::enter(u32::from(who));
-        act(&shared)
-    })
-}
-
 #[test]
 fn loom_rwlock_nobody_reads_what_is_being_changed() {
     check(|| {
         let shared = Shared::new();
-        let reader = actor(&shared, 1, |s| {
+        let reader = actor_as(&shared, 1, |s| {
             let first = s.read(1).unwrap();
             assert!(first <= s.read(1).unwrap());
         });
@@ -161,7 +143,7 @@ fn loom_rwlock_nobody_reads_what_is_being_changed() {
 fn loom_rwlock_two_readers_and_a_writer() {
     check(|| {
         let shared = Shared::new();
-        let readers = [1, 2].map(|who| actor(&shared, who, move |s| s.read(who).unwrap()));
+        let readers = [1, 2].map(|who| actor_as(&shared, who, move |s| s.read(who).unwrap()));
         robust::enter(3);
         shared.write(3).unwrap();
         assert!(readers.map(|r| r.join().unwrap()).iter().all(|&n| n <= 1));
@@ -172,8 +154,8 @@ fn loom_rwlock_two_readers_and_a_writer() {
 fn loom_rwlock_two_writers_and_a_reader() {
     check(|| {
         let shared = Shared::new();
-        let writer = actor(&shared, 3, |s| s.write(3).unwrap());
-        let reader = actor(&shared, 1, |s| s.read(1).unwrap());
+        let writer = actor_as(&shared, 3, |s| s.write(3).unwrap());
+        let reader = actor_as(&shared, 1, |s| s.read(1).unwrap());
         robust::enter(4);
         shared.write(4).unwrap();
         writer.join().unwrap();
@@ -186,7 +168,7 @@ fn loom_rwlock_two_writers_and_a_reader() {
 fn loom_rwlock_who_reads_on_after_writing_is_alone_until_then() {
     check(|| {
         let shared = Shared::new();
-        let writer = actor(&shared, 3, |s| s.write(3).unwrap());
+        let writer = actor_as(&shared, 3, |s| s.write(3).unwrap());
         robust::enter(1);
         let raw = shared.raw();
         raw.take(participant(1), &*shared, Deadline::NEVER).unwrap();
@@ -206,7 +188,7 @@ fn loom_rwlock_a_dead_reader_holds_up_nobody() {
     for n in 0..STEPS {
         check(move || {
             let shared = Shared::new();
-            let victim = actor(&shared, 1, move |s| {
+            let victim = actor_as(&shared, 1, move |s| {
                 let _ = until_step(n, || s.read(1));
                 s.dies(1);
             });
@@ -224,7 +206,7 @@ fn loom_rwlock_a_dead_writers_half_change_is_told() {
     for n in 0..STEPS {
         check(move || {
             let shared = Shared::new();
-            let victim = actor(&shared, 3, move |s| {
+            let victim = actor_as(&shared, 3, move |s| {
                 let done = until_step(n, || s.write(3)).is_some();
                 s.dies(3);
                 done

@@ -4,6 +4,7 @@
 //! has slept is passed over at once.
 
 use super::RawSemaphore;
+use super::models::{actor, check};
 use super::word::Word;
 use crate::sys::atomic::{AtomicU32, Ordering::SeqCst};
 use crate::sys::clock::Deadline;
@@ -11,7 +12,6 @@ use crate::sys::identity::{Oracle, Participant};
 use crate::sys::step::model::until_step;
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
-use loom::thread;
 
 /// More steps than any actor below takes.
 const STEPS: i64 = 10;
@@ -78,20 +78,6 @@ fn participant(who: u16) -> Option<Participant> {
 /// The one thread of the participant `who`.
 fn giver(who: u16) -> Word {
     Word::held(u64::from(who), Participant::new(who).unwrap())
-}
-
-fn actor<R: 'static>(
-    shared: &Arc<Shared>,
-    act: impl FnOnce(&Shared) -> R + 'static,
-) -> thread::JoinHandle<R> {
-    let shared = shared.clone();
-    thread::spawn(move || act(&shared))
-}
-
-fn check(model: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(2));
-    builder.check(model);
 }
 
 #[test]

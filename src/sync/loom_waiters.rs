@@ -5,13 +5,13 @@
 //! after a death notifies everybody, as a condition does. A slice of a sleep never ends in a model, so what a sleeper's slice
 //! would put right, a notifier's death between notification and wake-up, is left out; the sweep is an actor.
 
+use super::models::{actor, check};
 use super::waiters::{Outcome, Ticket, WaiterRing, Waiters};
 use crate::sys::atomic::{AtomicU64, Ordering::SeqCst};
 use crate::sys::clock::Deadline;
 use crate::sys::identity::{Oracle, Participant};
 use crate::sys::step::model::until_step;
 use loom::sync::{Arc, Mutex, MutexGuard};
-use loom::thread;
 use std::cell::RefCell;
 
 /// More steps than a waiter takes.
@@ -105,21 +105,6 @@ type Held<'s> = RefCell<Option<MutexGuard<'s, u32>>>;
 
 fn has_permit(held: &Held<'_>) -> bool {
     held.borrow().as_ref().is_some_and(|permits| **permits > 0)
-}
-
-/// Starts a thread.
-fn actor<R: 'static>(
-    shared: &Arc<Shared>,
-    act: impl FnOnce(&Shared) -> R + 'static,
-) -> thread::JoinHandle<R> {
-    let shared = shared.clone();
-    thread::spawn(move || act(&shared))
-}
-
-fn check(model: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(2));
-    builder.check(model);
 }
 
 const NEVER: Deadline = Deadline::NEVER;

@@ -63,3 +63,5 @@ mod loom_rwlock;
 mod loom_semaphore;
 #[cfg(all(test, loom))]
 mod loom_waiters;
+#[cfg(all(test, loom))]
+mod models;
