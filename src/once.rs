@@ -242,10 +242,58 @@ impl<T: Plain> OnceValue<T> {
         &self,
         init: impl FnOnce() -> std::result::Result<T, E>,
     ) -> std::result::Result<&T, E> {
-        match self.get() {
-            Some(value) => Ok(value),
-            None => self.in_time(Deadline::NEVER, init),
-        }
+        self.tried_in_time(Deadline::NEVER, init)
+    }
+
+    /// As [`get_or_try_init`](OnceValue::get_or_try_init), but waits for nobody.
+    ///
+    /// # Errors
+    ///
+    /// [`OnceError::Timeout`] if somebody is making the value, and those of
+    /// [`get_or_try_init`](OnceValue::get_or_try_init).
+    ///
+    /// # Panics
+    ///
+    /// When `init` does.
+    pub fn try_get_or_try_init<E: From<OnceError>>(
+        &self,
+        init: impl FnOnce() -> std::result::Result<T, E>,
+    ) -> std::result::Result<&T, E> {
+        self.tried_in_time(Deadline::NOW, init)
+    }
+
+    /// As [`get_or_try_init`](OnceValue::get_or_try_init), but waits for another initialiser no longer than `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_get_or_try_init`](OnceValue::try_get_or_try_init).
+    ///
+    /// # Panics
+    ///
+    /// When `init` does.
+    pub fn get_or_try_init_timeout<E: From<OnceError>>(
+        &self,
+        timeout: Duration,
+        init: impl FnOnce() -> std::result::Result<T, E>,
+    ) -> std::result::Result<&T, E> {
+        self.tried_in_time(Deadline::after(timeout), init)
+    }
+
+    /// As [`get_or_try_init_timeout`](OnceValue::get_or_try_init_timeout), until `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_get_or_try_init`](OnceValue::try_get_or_try_init).
+    ///
+    /// # Panics
+    ///
+    /// When `init` does.
+    pub fn get_or_try_init_deadline<E: From<OnceError>>(
+        &self,
+        deadline: Instant,
+        init: impl FnOnce() -> std::result::Result<T, E>,
+    ) -> std::result::Result<&T, E> {
+        self.tried_in_time(Deadline::at(deadline), init)
     }
 
     /// As [`get_or_init`](OnceValue::get_or_init), but waits for nobody.
@@ -385,9 +433,17 @@ impl<T: Plain> OnceValue<T> {
         deadline: Deadline,
         init: impl FnOnce() -> T,
     ) -> std::result::Result<&T, OnceError> {
+        self.tried_in_time(deadline, || Ok(init()))
+    }
+
+    fn tried_in_time<E: From<OnceError>>(
+        &self,
+        deadline: Deadline,
+        init: impl FnOnce() -> std::result::Result<T, E>,
+    ) -> std::result::Result<&T, E> {
         match self.get() {
             Some(value) => Ok(value),
-            None => self.in_time(deadline, || Ok(init())),
+            None => self.in_time(deadline, init),
         }
     }
 

@@ -130,6 +130,11 @@ fn waiting_for_an_initialiser_ends_with_the_time_given() {
                 assert_eq!(value.get_or_init_deadline(Instant::now(), || 1), late);
                 assert_eq!(value.try_get_or_init(|| 1), late);
                 assert_eq!(value.get_or_init_until(Until::timeout(soon), || 1), late);
+                let (soon_late, now) = (Instant::now() + soon, Instant::now());
+                assert_eq!(value.try_get_or_try_init(|| Ok(1)), late);
+                assert_eq!(value.get_or_try_init_timeout(soon, || Ok(1)), late);
+                assert_eq!(value.get_or_try_init_deadline(soon_late, || Ok(1)), late);
+                assert_eq!(value.get_or_try_init_deadline(now, || Ok(1)), late);
                 let late = Err(OnceError::Timeout);
                 assert_eq!(value.try_set(1), late);
                 assert_eq!(value.set_timeout(soon, 1), late);
@@ -152,6 +157,12 @@ fn what_nobody_makes_is_made_in_every_form() {
     };
     made(|value| value.try_get_or_init(|| 5).map(drop));
     made(|value| value.get_or_init_until(Until::forever(), || 5).map(drop));
+    made(|value| value.try_get_or_try_init(|| Ok(5)).map(drop));
+    made(|value| value.get_or_try_init_timeout(PATIENCE, || Ok(5)).map(drop));
+    made(|value| {
+        let now = Instant::now();
+        value.get_or_try_init_deadline(now, || Ok(5)).map(drop)
+    });
     made(|value| value.try_set(5));
     made(|value| value.set_timeout(PATIENCE, 5));
     let value = made(|value| value.set_deadline(Instant::now(), 5));
