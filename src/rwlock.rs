@@ -56,6 +56,7 @@ use readers::{OwnRow, Readers};
 /// Each thread that reads has a row of 128 bytes in the lock until it ends, or its process drops its last handle. There are
 /// [28 rows](RwLock::READERS), or as many as [`for_readers`](RwLock::for_readers) says. Threads beyond get no row: they
 /// read one after the other, beside all others.
+/// From the 65th thread of one process on a thread looks for its row at each `read`, among all of them.
 ///
 /// # Examples
 ///

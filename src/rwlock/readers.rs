@@ -10,7 +10,7 @@ use crate::sync::{Reader, ReaderRow};
 use crate::sys::atfork::ForkMutex;
 use crate::sys::atomic::{
     AtomicPtr, AtomicU64,
-    Ordering::{Relaxed, Release},
+    Ordering::{Acquire, Relaxed, Release},
 };
 use crate::sys::identity::Participant;
 use crate::sys::serial;
@@ -70,10 +70,10 @@ impl Known {
     /// Takes it for the calling thread, if it is nobody's. It is the thread's once all of it is written: a signal handler
     /// may read by the lock in between.
     fn take(&self, here: u64, OwnRow { row, reader }: OwnRow<'_>) -> bool {
-        // Relaxed: what lies behind it only this thread reads.
+        // Acquire: pairs with `forget`, whose thread has read what is written next.
         let taken = self
             .thread
-            .compare_exchange(NOBODY, TAKING, Relaxed, Relaxed); // no step: memory of this process
+            .compare_exchange(NOBODY, TAKING, Acquire, Relaxed); // no step: memory of this process
         if taken.is_ok() {
             let row: *const ReaderRow = row;
             self.row.store(row.cast_mut(), Relaxed); // no step: memory of this process
@@ -83,9 +83,11 @@ impl Known {
         taken.is_ok()
     }
 
+    /// Gives it up if it is the calling thread's.
     fn forget(&self, here: u64) {
-        // Relaxed: see `take`.
-        let _ = self.thread.compare_exchange(here, NOBODY, Relaxed, Relaxed); // no step: memory of this process
+        if self.is_of(here) {
+            self.thread.store(NOBODY, Release); // no step: memory of this process. Pairs with `take`
+        }
     }
 }
 
