@@ -208,7 +208,8 @@ pub use latch::{CountError, Latch};
 pub use lock::{AdoptError, Lock, LockError, LockGuard, LockTimeoutError, TryLockError};
 #[cfg(not(loom))]
 pub use message::{
-    ArchivedHandle, ArchivedHandlePair, Bytes, Encode, InvalidMessage, Message, Plain, WriteError,
+    ArchivedHandle, ArchivedHandlePair, Bytes, Encode, InvalidMessage, Message, Plain, Validation,
+    WriteError,
 };
 #[cfg(not(loom))]
 pub use once::{Once, OnceError, OnceValue};
@@ -220,7 +221,7 @@ pub use process::{
 pub use queue::{
     Claim, Consumer, GetError, GetTimeoutError, Iter, JoinTimeoutError, Lease, Producer, PutError,
     PutTimeoutError, Queue, QueueBuilder, QueueInfo, Received, Stats, TryGetError, TryIter,
-    TryPutError, Validation,
+    TryPutError,
 };
 #[cfg(not(loom))]
 pub use reentrant::{ReentrantGuard, ReentrantLock};

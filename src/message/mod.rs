@@ -13,6 +13,7 @@
 //! | `packed` | a message in private memory: arguments and results of a process |
 //! | `plain` | [`Plain`], values that live *in* shared memory |
 //! | `macros` | [`message!`](crate::message), for types of the user's |
+//! | `validation` | [`Validation`], whether messages are checked before they are read |
 //! | `impls` | [`Message`] for the types of std |
 
 mod bytes;
@@ -27,6 +28,7 @@ mod scratch;
 mod shape;
 #[cfg(test)]
 mod tests;
+mod validation;
 mod write;
 
 pub use bytes::Bytes;
@@ -45,6 +47,7 @@ pub use read::{Checker, Reader, check_value, own_value, view_value, view_value_m
 pub(crate) use read::{bytes_at, view_at_mut};
 #[doc(hidden)]
 pub use shape::{FORMAT, Shape};
+pub use validation::Validation;
 pub use write::WriteError;
 #[doc(hidden)]
 pub use write::{Sink, forward_value, write_value};

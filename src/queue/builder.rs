@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::Queue;
-use crate::message::{Message, segment_fingerprint};
+use crate::message::{Message, Validation, segment_fingerprint};
 use crate::ring::{Fit, Geometry, Shape};
 use crate::segment::name::Name;
 use crate::segment::{Expect, Kind, MODE_HUGE, MODE_PREFAULT, Spec};
@@ -24,22 +24,6 @@ const MAX_DELIVERIES: u8 = 16;
 
 /// The place of the validation policy among a queue's parameters.
 const PARAM_VALIDATION: usize = 7;
-
-/// Whether messages are checked before they are read.
-///
-/// The promise of this crate is about processes of one user that may die at any instant, not about ones that write
-/// nonsense: what a crash leaves behind is never seen by a reader, checked or not. Types are compared when a queue is
-/// opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Validation {
-    /// Messages are read as they are: what the other process wrote is what it says.
-    #[default]
-    Trust,
-    /// Every message is checked before it is read; one that is not valid is an error and never undefined behaviour.
-    /// Costs next to nothing for numbers, and about as much as writing them for strings.
-    Check,
-}
 
 /// The knobs of a queue; made by [`Queue::builder`].
 ///

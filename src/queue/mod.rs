@@ -14,7 +14,7 @@ mod stats;
 #[cfg(test)]
 mod tests;
 
-pub use builder::{QueueBuilder, Validation};
+pub use builder::QueueBuilder;
 pub use claim::Claim;
 pub use error::{
     GetError, GetTimeoutError, JoinTimeoutError, PutError, PutTimeoutError, TryGetError,

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::message::Bytes;
+use crate::message::Validation;
 use crate::ring::Fit;
 
 /// Puts bytes that are no `String`.
