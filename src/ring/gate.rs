@@ -54,6 +54,17 @@ impl Gate {
         Ticket(sequence)
     }
 
+    /// As [`arm`](Gate::arm), at a gate with one sleeper; and whether it was the first to arm it since it was disarmed.
+    ///
+    /// If not, whoever stored since has seen it armed, or will: only he disarms, and never from what was just written.
+    pub(crate) fn arm_alone(&self) -> (Ticket, bool) {
+        let sequence = self.sequence.load(SeqCst); // as in `arm`
+        step("gate.arm-alone");
+        let before = self.armed.swap(sequence | 1, SeqCst); // as in `arm`
+        publish_then_look();
+        (Ticket(sequence), before == 0)
+    }
+
     /// Sleeps until a waker bumps the sequence past the ticket, the slice ends, or for no reason at all; true unless
     /// the slice ended.
     pub(crate) fn wait(&self, ticket: Ticket, slice: Deadline) -> bool {

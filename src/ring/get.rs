@@ -218,7 +218,7 @@ impl Ring {
         let end = self.end_in_slot(&taken, fit);
         if end > FIRST_LINE && self.rewrites {
             // SAFETY: the slot is `Taken` by us; its message was used through guards, of which none is left.
-            unsafe { words.slots.rewrite_lines(taken.index(), end) };
+            unsafe { words.slots.rewrite_lines(taken.index(), FIRST_LINE, end) };
         }
         protocol::free(slot, taken.word());
         true

@@ -330,7 +330,11 @@ impl Blocks {
     }
 
     /// Gives memory to as many pages of an own block as `len` bytes need.
-    fn warm_up(&self, block: BlockRef, len: u64) -> Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// `NoSpace` if there is none.
+    pub(crate) fn warm_up(&self, block: BlockRef, len: u64) -> Result<()> {
         let descriptor = self.descriptor(block)?;
         let warm = descriptor.warm.load(Relaxed); // Relaxed: written by owners alone, ordered by the word
         let needed = len.div_ceil(PAGE) as u32;
@@ -415,6 +419,47 @@ impl Blocks {
         let map = self.class_map(block)?;
         map.bytes(start as usize..(start + len) as usize)
             .ok_or_else(stray)
+    }
+
+    /// Lets go of a block of `me`'s to which a message refers: whoever [owns](Blocks::own) it next answers for it.
+    pub(crate) fn let_go(&self, me: Participant, block: BlockRef) {
+        let Ok(descriptor) = self.descriptor(block) else {
+            return;
+        };
+        let seen = Word(descriptor.word.load(Relaxed)); // Relaxed: nobody else changes a living owner's word
+        if seen.is_owned_by(me) {
+            step("blocks.let-go.cas");
+            let next = seen.next(LINKED, 0);
+            // Release: pairs with the Acquire in `reclaim`.
+            let _ = descriptor
+                .word
+                .compare_exchange(seen.0, next.0, Release, Relaxed);
+        }
+    }
+
+    /// Frees the blocks that nobody owns any more and to which nothing refers.
+    ///
+    /// # Errors
+    ///
+    /// The error of mapping the descriptors.
+    pub(crate) fn reclaim(&self, referenced: &mut dyn FnMut(BlockRef) -> bool) -> Result<()> {
+        for class in 0..CLASSES {
+            for index in 0..self.described(class) {
+                let block = BlockRef {
+                    class: class as u8,
+                    index,
+                };
+                let word = &self.descriptor(block)?.word;
+                // Acquire: pairs with `let_go` and the sweep, so that the references are looked at later.
+                let seen = Word(word.load(Acquire));
+                if seen.state() == LINKED && !referenced(block) {
+                    step("blocks.reclaim.cas");
+                    // From the exact word: somebody may own it by now.
+                    let _ = word.compare_exchange(seen.0, seen.next(FREE, 0).0, AcqRel, Relaxed);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Settles the blocks that `dead` owned: those to which something refers stay, the others are freed. Returns how

@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 /// The line by which processors move memory about.
-const CPU_LINE: usize = 64;
+pub(crate) const CPU_LINE: usize = 64;
 
 /// `count` rows of `stride` bytes, each beginning with a `T`, and the bytes behind it.
 ///
@@ -162,17 +162,49 @@ impl<'a, T: Layout> Rows<'a, T> {
         NonNull::slice_from_raw_parts(first, len)
     }
 
-    /// Writes a word of each line of row `index` as it stands, but the first line's, up to the byte `end`.
+    /// `len` bytes from the byte `skip` of row `index` on, which may reach over rows that follow.
+    ///
+    /// # Panics
+    ///
+    /// When the bytes do not lie inside of the rows.
+    #[inline]
+    pub(crate) fn run(self, index: u32, skip: usize, len: usize) -> NonNull<[u8]> {
+        assert!(len <= self.reach(index, skip));
+        // SAFETY: `skip` and the `len` bytes behind it are inside the rows from `index` on.
+        let first = unsafe { self.start(index).add(skip) };
+        NonNull::slice_from_raw_parts(first, len)
+    }
+
+    /// Bytes from the byte `skip` of row `index` to the end of the last row.
+    #[inline]
+    pub(crate) fn reach(self, index: u32, skip: usize) -> usize {
+        let rows = self.count.saturating_sub(index) as usize;
+        (rows * self.stride).saturating_sub(skip)
+    }
+
+    /// The word at the byte `skip` of row `index`.
+    ///
+    /// # Panics
+    ///
+    /// When it does not lie inside of the row, or not aligned.
+    #[inline]
+    pub(crate) fn word(self, index: u32, skip: usize) -> &'a AtomicU64 {
+        assert!(skip.is_multiple_of(8) && skip + size_of::<AtomicU64>() <= self.stride);
+        // SAFETY: inside the row, which begins aligned for a word (asserted in `Table::new`) and is kept for `'a`.
+        unsafe { self.start(index).add(skip).cast::<AtomicU64>().as_ref() }
+    }
+
+    /// Writes a word of each line of row `index` as it stands, from the byte `first`, where a line begins, up to `end`.
     ///
     /// Whoever writes to those lines next gets them sooner for it; see [`cpu`](crate::sys::cpu).
     ///
     /// # Safety
     ///
-    /// Nobody else uses the row's bytes behind its first line, and there is no reference to them.
+    /// Nobody else uses those lines of the row, and there is no reference to their bytes.
     #[inline]
-    pub(crate) unsafe fn rewrite_lines(self, index: u32, end: usize) {
+    pub(crate) unsafe fn rewrite_lines(self, index: u32, first: usize, end: usize) {
         let last = end.min(self.stride + 1 - size_of::<AtomicU64>());
-        for at in (CPU_LINE..last).step_by(CPU_LINE) {
+        for at in (first..last).step_by(CPU_LINE) {
             // SAFETY: `at` and the seven bytes behind it are inside the row, which begins where a `T` may.
             let word = unsafe { self.start(index).add(at).cast::<AtomicU64>().as_ref() };
             // no step: it says what it said before
@@ -197,6 +229,93 @@ impl<T> std::fmt::Debug for Rows<'_, T> {
 impl<T> std::fmt::Debug for Table<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Table({} x {} B)", self.count, self.stride)
+    }
+}
+
+/// The distances, known at compile time, of the heads and the rows of a [`Twins`].
+pub(crate) trait Strides {
+    /// Bytes from one head to the next.
+    const HEAD: usize;
+    /// Bytes from one row to the next.
+    const ROW: usize;
+}
+
+/// Two tables with as many rows, for the paths on which every instruction counts: a word each, and a room each.
+pub(crate) struct Twins<S> {
+    heads: NonNull<u8>,
+    rows: NonNull<u8>,
+    count: u32,
+    segment: Arc<Segment>,
+    strides: PhantomData<fn() -> S>,
+}
+
+// SAFETY: twins hand out shared references to atomics and raw byte ranges; the mapping is kept alive by the `Arc`, and
+// `Segment` is Send and Sync.
+unsafe impl<S> Send for Twins<S> {}
+// SAFETY: as above.
+unsafe impl<S> Sync for Twins<S> {}
+
+impl<S: Strides> Twins<S> {
+    /// The `count` heads and rows at these offsets.
+    ///
+    /// # Panics
+    ///
+    /// As [`Table::new`].
+    pub(crate) fn new(segment: &Arc<Segment>, heads: u64, rows: u64, count: u32) -> Self {
+        Twins {
+            heads: Table::<AtomicU64>::new(segment, heads, S::HEAD, count).base,
+            rows: Table::<AtomicU64>::new(segment, rows, S::ROW, count).base,
+            count,
+            segment: Arc::clone(segment),
+            strides: PhantomData,
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// The head of row `index`.
+    ///
+    /// # Panics
+    ///
+    /// When `index` is not below the count.
+    #[inline(always)]
+    pub(crate) fn head(&self, index: u32) -> &AtomicU64 {
+        assert!(index < self.count);
+        // SAFETY: `index < count`, and so many heads lie in the mapping, aligned for a word (checked in `Table::new`).
+        unsafe { self.heads.add(S::HEAD * index as usize).cast().as_ref() }
+    }
+
+    /// `len` bytes of row `index`, from `skip` on.
+    ///
+    /// # Panics
+    ///
+    /// When `index` is not below the count, or the bytes do not lie inside of the row.
+    #[inline(always)]
+    pub(crate) fn part(&self, index: u32, skip: usize, len: usize) -> NonNull<[u8]> {
+        assert!(index < self.count && skip + len <= S::ROW);
+        // SAFETY: inside of a row, and so many of them lie in the mapping (checked in `Table::new`).
+        let first = unsafe { self.rows.add(S::ROW * index as usize + skip) };
+        NonNull::slice_from_raw_parts(first, len)
+    }
+
+    /// All rows, one by one.
+    #[inline(always)]
+    pub(crate) fn rows(&self) -> Rows<'_, AtomicU64> {
+        Rows {
+            base: self.rows,
+            stride: S::ROW,
+            count: self.count,
+            table: PhantomData,
+        }
+    }
+}
+
+impl<S> std::fmt::Debug for Twins<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Twins({} in {:?})", self.count, self.segment)
     }
 }
 

@@ -371,6 +371,12 @@ impl<T> fmt::Debug for ForkMutex<T> {
 /// How many forks lie between the start of the program and this process.
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
+/// How often this process's line of ancestors was forked: what was noted under another number is a copy of the parent's.
+#[inline(always)]
+pub(crate) fn forks() -> u32 {
+    FORKS.load(Ordering::Relaxed) // changed in a child that has one thread
+}
+
 thread_local! {
     /// The token of this thread and the forks at which it was made.
     static TOKEN: Cell<(u64, u32)> = const { Cell::new((0, 0)) };
