@@ -15,6 +15,7 @@
 mod control;
 mod gate;
 mod protocol;
+pub(crate) mod spsc;
 mod word;
 
 #[cfg(not(loom))]

@@ -1,5 +1,6 @@
 //! Which repair belongs to which kind of segment: the one place that the members of an object and `gc` both ask.
 
+use crate::ring::spsc::Duct;
 use crate::ring::{Geometry, Ring};
 use crate::segment::{Kind, Segment};
 use crate::sys::identity::Participant;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 pub(super) fn mender_for(segment: &Segment) -> Option<Arc<dyn Repair>> {
     match segment.geometry().kind {
         Kind::Queue => Some(Arc::new(QueueMender)),
+        Kind::Pipe => Some(Arc::new(PipeMender)),
         _ => object::sort_in(segment).map(object::repair_of),
     }
 }
@@ -23,6 +25,19 @@ impl Repair for QueueMender {
         // A ring that cannot even be attached has nobody who could wait for the dead.
         if let Ok(geometry) = Geometry::from_params(segment.params()) {
             Ring::attach(segment, geometry).repair(dead);
+        }
+    }
+}
+
+/// Repairs pipes for the sweep.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PipeMender;
+
+impl Repair for PipeMender {
+    fn repair(&self, segment: &Arc<Segment>, dead: Participant) {
+        // A pipe that cannot even be attached has nobody who could wait for the dead.
+        if let Ok(duct) = Duct::attach(segment) {
+            duct.repair(dead);
         }
     }
 }

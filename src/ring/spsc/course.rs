@@ -1,0 +1,140 @@
+//! A lane as one of its ends sees it: how its messages lie is known when the end's user is compiled.
+
+use super::control::LaneControl;
+use super::cursor::Cursor;
+use super::duct::Duct;
+use super::geometry::LaneFit;
+use super::protocol::Memory;
+use crate::segment::{CPU_LINE, Place, Strides, Twins};
+use crate::sys::atomic::AtomicU64;
+use std::ptr::NonNull;
+
+/// Says how the messages of an end lie.
+pub(crate) trait Fitted: 'static {
+    const FIT: LaneFit;
+}
+
+impl<F: Fitted> Strides for F {
+    const HEAD: usize = F::FIT.headers();
+    const ROW: usize = F::FIT.stride();
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Course<F> {
+    control: Place<LaneControl>,
+    twins: Twins<F>,
+}
+
+/// A course for the length of a call.
+pub(super) struct Words<'a, F>(&'a Course<F>);
+
+impl<F> Clone for Words<'_, F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F> Copy for Words<'_, F> {}
+
+impl<F: Fitted> Course<F> {
+    /// Lane `which`, whose messages lie like these.
+    ///
+    /// # Panics
+    ///
+    /// When they do not: the caller has compared the types.
+    pub(super) fn new(duct: &Duct, which: usize) -> Self {
+        let lane = duct.lane(which);
+        assert_eq!(
+            lane.geometry().fit,
+            F::FIT,
+            "the lane carries other messages"
+        );
+        let (headers, granules) = lane.places();
+        Course {
+            control: lane.place(),
+            twins: Twins::new(lane.segment(), headers, granules, lane.geometry().granules),
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn words(&self) -> Words<'_, F> {
+        Words(self)
+    }
+}
+
+impl<'a, F: Fitted> Words<'a, F> {
+    /// The message that fills granule `index` of a uniform lane.
+    #[inline(always)]
+    pub(super) fn message_here(self, index: u32) -> NonNull<[u8]> {
+        match F::FIT {
+            LaneFit::Fixed { size, at, .. } => self.0.twins.part(index, at, size),
+            LaneFit::Any { .. } => self.0.twins.part(index, 0, 0),
+        }
+    }
+
+    /// The `len` bytes of the message whose record begins at the cursor; fewer where the ring ends before, which no sender
+    /// writes.
+    #[inline]
+    pub(super) fn message(self, at: Cursor, len: usize) -> NonNull<[u8]> {
+        let rows = self.0.twins.rows();
+        match F::FIT {
+            LaneFit::Fixed { at: skip, .. } => rows.part(at.granule, skip, len),
+            LaneFit::Any { at: skip } => {
+                let most = rows.reach(at.granule, skip);
+                rows.run(at.granule, skip, len.min(most))
+            }
+        }
+    }
+
+    /// The words of a record that refers to a block: which, and the message's length.
+    pub(super) fn reference(self, at: Cursor) -> [&'a AtomicU64; 2] {
+        let rows = self.0.twins.rows();
+        [REFERENCE, REFERENCE + 8].map(|skip| rows.word(at.granule, skip))
+    }
+
+    /// Writes the lines of the message in granule `index` of a uniform lane as they are; see `cpu`.
+    ///
+    /// # Safety
+    ///
+    /// The message is this caller's, and there is no reference to its bytes.
+    #[inline(always)]
+    pub(super) unsafe fn rewrite_lines(self, index: u32) {
+        if let LaneFit::Fixed { size, at, .. } = F::FIT {
+            // The line with the header stays: who wrote it last must not seem to be a receiver.
+            let first = if at == 0 { 0 } else { CPU_LINE };
+            // SAFETY: the caller's promise.
+            unsafe { self.0.twins.rows().rewrite_lines(index, first, at + size) };
+        }
+    }
+}
+
+/// Bytes from the beginning of a record to its reference to a block.
+pub(super) const REFERENCE: usize = 16;
+
+impl<F: Fitted> Memory for Words<'_, F> {
+    #[inline(always)]
+    fn control(&self) -> &LaneControl {
+        self.0.control.get()
+    }
+
+    #[inline(always)]
+    fn header(&self, granule: u32) -> &AtomicU64 {
+        self.0.twins.head(granule)
+    }
+
+    #[inline(always)]
+    fn granules(&self) -> u32 {
+        self.0.twins.count()
+    }
+
+    #[inline(always)]
+    fn granules_of(&self, len: u32) -> u32 {
+        F::FIT.granules_of(len as usize)
+    }
+
+    #[inline(always)]
+    fn is_uniform(&self) -> bool {
+        F::FIT.is_fixed()
+    }
+}

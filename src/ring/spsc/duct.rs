@@ -1,0 +1,140 @@
+//! A pipe where it lies in a segment: two lanes, one each way, and the blocks of long messages.
+
+use super::geometry::{LaneFit, LaneGeometry};
+use super::lane::Lane;
+use super::protocol::scan;
+use crate::Result;
+use crate::segment::Segment;
+use crate::segment::blocks::{BlockRef, Blocks};
+use crate::segment::layout::{LINE, align_up};
+use crate::sys::atomic::Ordering::{Relaxed, Release};
+use crate::sys::identity::Participant;
+use crate::sys::step::step;
+use std::sync::Arc;
+
+/// Which of a lane's two ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// The one that sends.
+    Sender,
+    /// The one that receives.
+    Receiver,
+}
+
+/// Both lanes.
+#[derive(Debug)]
+pub(crate) struct Duct {
+    lanes: [Lane; 2],
+    blocks: Blocks,
+}
+
+/// Where each lane begins, and how long both are.
+fn plan(shapes: &[LaneGeometry; 2]) -> ([u64; 2], u64) {
+    let second = align_up(shapes[0].len(), LINE as u64);
+    ([0, second], second + shapes[1].len())
+}
+
+/// The numbers of a segment's header that say of each lane how many granules it has, and how messages lie in them.
+const SHAPES: [[usize; 2]; 2] = [[0, 1], [2, 3]];
+
+impl Duct {
+    /// Bytes of the body for lanes of these shapes.
+    pub(crate) fn body_len(shapes: &[LaneGeometry; 2]) -> u64 {
+        plan(shapes).1
+    }
+
+    /// Notes the shapes in a header's parameters.
+    pub(crate) fn note(shapes: &[LaneGeometry; 2], params: &mut [u64; 8]) {
+        for ([granules, fit], shape) in SHAPES.into_iter().zip(shapes) {
+            params[granules] = u64::from(shape.granules);
+            params[fit] = shape.fit.to_bits();
+        }
+    }
+
+    /// The pipe in a segment. Zeroed memory is an empty one.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` when the header states lanes that do not fit the segment.
+    pub(crate) fn attach(segment: &Arc<Segment>) -> Result<Self> {
+        let params = segment.params();
+        let shape = |[granules, fit]: [usize; 2]| {
+            LaneGeometry::stated(LaneFit::from_bits(params[fit]), params[granules])
+        };
+        let shapes = [shape(SHAPES[0])?, shape(SHAPES[1])?];
+        let (body, len) = segment.body();
+        let (starts, end) = plan(&shapes);
+        if end > len {
+            let text = "the pipe's header states more than there is";
+            return Err(crate::Error::new(crate::ErrorKind::Corrupt, text));
+        }
+        let lane = |i: usize| Lane::new(segment, body + starts[i], shapes[i]);
+        Ok(Duct {
+            lanes: [lane(0), lane(1)],
+            blocks: Blocks::new(Arc::clone(segment)),
+        })
+    }
+
+    #[inline(always)]
+    pub(crate) fn lane(&self, which: usize) -> &Lane {
+        &self.lanes[which]
+    }
+
+    pub(super) fn blocks(&self) -> &Blocks {
+        &self.blocks
+    }
+
+    /// Whether a message that is not free yet lies in `block`.
+    pub(super) fn refers_to(&self, block: BlockRef) -> bool {
+        self.lanes.iter().any(|lane| {
+            let mut found = false;
+            scan(lane, |at, content| {
+                // Relaxed: published by the header that the scan has acquired.
+                let bits = lane.reference(at, content).map(|word| word.load(Relaxed));
+                found |= bits == Some(block.to_bits());
+            });
+            found
+        })
+    }
+
+    /// Puts right what `dead` held: his ends become orphans, whose waiting peers are woken, and blocks that he filled for
+    /// nobody are freed.
+    pub(crate) fn repair(&self, dead: Participant) {
+        for lane in &self.lanes {
+            let control = lane.control();
+            if control.sender.orphan(dead) {
+                control.filled.wake_all();
+            }
+            if control.receiver.orphan(dead) {
+                self.tell_sender(lane);
+            }
+        }
+        // An error means descriptors without memory: nothing was allocated there.
+        let _ = self.blocks.sweep(dead, &mut |block| self.refers_to(block));
+    }
+
+    /// Lets go of `me`'s end of a lane for good, and tells the peer.
+    pub(crate) fn close(&self, which: usize, side: Side, me: Participant) {
+        let lane = &self.lanes[which];
+        match side {
+            Side::Sender => {
+                if lane.control().sender.close(me) {
+                    lane.control().filled.wake_all();
+                }
+            }
+            Side::Receiver => {
+                if lane.control().receiver.close(me) {
+                    self.tell_sender(lane);
+                }
+            }
+        }
+    }
+
+    /// The receiver of a lane is gone.
+    fn tell_sender(&self, lane: &Lane) {
+        step("pipe.over");
+        // Release: who sees the hint finds the seat left.
+        lane.control().receiver_over.store(1, Release);
+        lane.control().freed.wake_all();
+    }
+}

@@ -1,0 +1,392 @@
+//! The two ends on words: publish and look, acknowledge and release, and what who takes an end over finds.
+//!
+//! *Order.* A header is stored after its record was written (Release), and loaded before it is read (Acquire). Room is
+//! freed by a store of `free` (Release) that the sender loads (Acquire) before it writes there. These two pairs carry all
+//! data.
+//!
+//! *What looks like a header.* Only a word that carries the lap in which the receiver comes by. In a lane whose records
+//! have one size each header has a place of its own, and every lap overwrites it. Else a record spans several granules,
+//! and the next header may come to lie where a payload was: so the receiver blanks the first word of each such granule
+//! before it frees them, and a sender does the same with what it wrote and did not publish, or what a dead one may have.
+//!
+//! *Sleeping.* Who stores looks at the other's gate behind the store. The sleeper arms the gate, has all processors pass a
+//! barrier, and looks once more: so one of them sees the other, and the store needs no fence (see `membarrier`). Each gate
+//! has one sleeper, so that one found armed still has been seen since, and needs no second barrier.
+
+use super::super::gate::{Gate, Ticket};
+use super::control::LaneControl;
+use super::cursor::Cursor;
+use super::header::{Content, Header};
+use crate::sys::atomic::AtomicU64;
+use crate::sys::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use crate::sys::membarrier;
+use crate::sys::seeded::seeded;
+use crate::sys::step::step;
+use std::cell::Cell;
+
+/// A lane's words, wherever they are.
+pub(super) trait Memory: Copy {
+    /// The words beside the records.
+    fn control(&self) -> &LaneControl;
+    /// The first word of a granule.
+    fn header(&self, granule: u32) -> &AtomicU64;
+    /// How many granules there are.
+    fn granules(&self) -> u32;
+    /// The granules that a message of `len` bytes takes in this lane.
+    fn granules_of(&self, len: u32) -> u32;
+
+    /// Whether every record has one granule, so that nothing but a header ever lies where one may.
+    fn is_uniform(&self) -> bool;
+
+    /// The granules of a record; bounded, whatever shared memory says.
+    fn span(&self, at: Cursor, content: Content) -> u32 {
+        let count = match content {
+            Content::Inline(len) => self.granules_of(len),
+            Content::Block => 1,
+            Content::Skip(granules) => granules,
+        };
+        count.clamp(1, at.to_end(self.granules()))
+    }
+}
+
+/// Stores `value` to a word and wakes who sleeps at `gate` for it.
+#[inline(always)]
+fn store_and_wake(word: &AtomicU64, value: u64, gate: &Gate) {
+    if !membarrier::is_ready() {
+        return exchange_and_wake(word, value, gate);
+    }
+    word.store(value, Release); // no step: by the callers, each under a name of its own
+    membarrier::light(); // pairs with the barrier in `fall_asleep`
+    gate.wake_after_release();
+}
+
+/// The same where no barrier of the sleeper's reaches this process.
+#[cold]
+fn exchange_and_wake(word: &AtomicU64, value: u64, gate: &Gate) {
+    word.swap(value, SeqCst); // no step: as above. SeqCst, before the look at the gate
+    gate.wake();
+}
+
+/// Announces a sleeper, and has everybody's stores seen who did not see it. Look once more, then wait.
+pub(super) fn arm(gate: &Gate) -> Ticket {
+    let (ticket, first) = gate.arm_alone();
+    if first {
+        membarrier::heavy(); // pairs with `light` in `store_and_wake`
+    }
+    ticket
+}
+
+/// Where an end stands, in single words: those that change with every record, and those that change with every lap.
+///
+/// The granule may be the one behind the ring's end: whoever finds it there [turns](Track::turn) to the next lap.
+#[derive(Debug)]
+struct Track {
+    granule: Cell<u32>,
+    lap: Cell<u32>,
+    /// The position of the lap's first granule.
+    base: Cell<u64>,
+}
+
+impl Track {
+    fn new(at: Cursor) -> Self {
+        Track {
+            granule: Cell::new(at.granule),
+            lap: Cell::new(at.lap),
+            base: Cell::new(at.position - u64::from(at.granule)),
+        }
+    }
+
+    fn set(&self, at: Cursor) {
+        self.granule.set(at.granule);
+        self.lap.set(at.lap);
+        self.base.set(at.position - u64::from(at.granule));
+    }
+
+    #[inline(always)]
+    fn position(&self) -> u64 {
+        self.base.get() + u64::from(self.granule.get())
+    }
+
+    /// The cursor, in the lap to which it belongs.
+    fn turn(&self, granules: u32) -> Cursor {
+        let at = Cursor {
+            position: self.position(),
+            granule: self.granule.get(),
+            lap: self.lap.get(),
+        };
+        if at.granule < granules {
+            return at;
+        }
+        let turned = at.turned();
+        self.set(turned);
+        turned
+    }
+}
+
+/// The sending end: where the next record goes, and how far it may reach.
+#[derive(Debug)]
+pub(super) struct Writer {
+    track: Track,
+    /// Granules that may be written from here on, in one piece, as far as this end knows.
+    left: Cell<u32>,
+}
+
+impl Writer {
+    /// The end as the last sender left it, if there was one: behind everything that was published.
+    ///
+    /// Nobody else sends meanwhile. The receiver may be at work.
+    pub(super) fn take_over<M: Memory>(memory: M) -> Self {
+        let writer = Writer {
+            track: Track::new(scan(memory, |_, _| {})),
+            left: Cell::new(0),
+        };
+        writer.blank_ahead(memory);
+        writer.refill(memory);
+        writer
+    }
+
+    /// A dead sender may have written a message here and not published it; of all that is free, as long as it cannot be
+    /// told where.
+    fn blank_ahead<M: Memory>(&self, memory: M) {
+        if memory.is_uniform() || seeded("pipe-take-over-without-blanking") {
+            return;
+        }
+        let mut at = self.at(memory);
+        for _ in 0..self.room(memory) {
+            blank(memory, at.granule);
+            at = at.behind(1, memory.granules());
+        }
+    }
+
+    pub(super) fn at<M: Memory>(&self, memory: M) -> Cursor {
+        self.track.turn(memory.granules())
+    }
+
+    /// Where the next record goes, if there is certainly room for one granule.
+    #[inline(always)]
+    pub(super) fn place(&self) -> Option<u32> {
+        match self.left.get() {
+            0 => None,
+            _ => Some(self.track.granule.get()),
+        }
+    }
+
+    /// The position up to which the receiver has freed.
+    pub(super) fn freed<M: Memory>(&self, memory: M) -> u64 {
+        memory.control().free.load(Acquire) // pairs with `Reader::release`
+    }
+
+    /// Granules that are free, all around the ring.
+    fn room<M: Memory>(&self, memory: M) -> u32 {
+        let used = self.at(memory).position.saturating_sub(self.freed(memory));
+        let used = u32::try_from(used).unwrap_or(u32::MAX);
+        match seeded("pipe-stale-room") {
+            false => memory.granules().saturating_sub(used),
+            true => memory.granules(),
+        }
+    }
+
+    /// Looks how far the receiver is; how many granules are free in one piece.
+    fn refill<M: Memory>(&self, memory: M) -> u32 {
+        let to_end = self.at(memory).to_end(memory.granules());
+        let left = self.room(memory).min(to_end);
+        self.left.set(left);
+        left
+    }
+
+    /// Whether a record of `count` granules can be written at the cursor. What remains of the ring, where it does not fit
+    /// any more, is left out.
+    #[inline]
+    pub(super) fn reach<M: Memory>(&self, memory: M, count: u32) -> bool {
+        self.left.get() >= count || self.reach_anew(memory, count)
+    }
+
+    #[cold]
+    fn reach_anew<M: Memory>(&self, memory: M, count: u32) -> bool {
+        if self.refill(memory) >= count {
+            return true;
+        }
+        let rest = self.at(memory).to_end(memory.granules());
+        if rest >= count || self.left.get() < rest {
+            return false;
+        }
+        self.publish(memory, rest, Content::Skip(rest));
+        self.refill(memory) >= count
+    }
+
+    /// Publishes the record of `count` granules that was written at the cursor, and wakes the receiver.
+    #[inline(always)]
+    pub(super) fn publish<M: Memory>(&self, memory: M, count: u32, content: Content) {
+        let (granule, lap) = (self.track.granule.get(), self.track.lap.get());
+        self.track.granule.set(granule + count);
+        self.left.set(self.left.get() - count);
+        let header = Header::new(lap, content);
+        step("pipe.publish");
+        let word = memory.header(granule);
+        store_and_wake(word, header.0, &memory.control().filled);
+    }
+
+    /// Blanks what was written at the cursor and is not published, from its granule `first` up to `end`: the next record
+    /// may end in front of any of them.
+    #[cold]
+    pub(super) fn blank<M: Memory>(&self, memory: M, first: u32, end: u32) {
+        let at = self.at(memory);
+        let end = end.min(at.to_end(memory.granules()));
+        (first..end).for_each(|granule| blank(memory, at.granule + granule));
+    }
+}
+
+/// The receiving end: where the next record will be, and what was done with those before.
+#[derive(Debug)]
+pub(super) struct Reader {
+    track: Track,
+    /// Up to here everything is acknowledged.
+    done: Cell<u64>,
+    /// Up to here the sender may write anew.
+    freed: Cell<Cursor>,
+}
+
+impl Reader {
+    /// The end as the last receiver left it: what it did not acknowledge is received again.
+    pub(super) fn take_over<M: Memory>(memory: M) -> Self {
+        let control = memory.control();
+        // Pairs with the stores of the last receiver, through the seat or the kernel's answer that he is dead.
+        let free = control.free.load(Acquire);
+        let done = control.done.load(Acquire).max(free);
+        let reader = Reader {
+            track: Track::new(Cursor::at(done, memory.granules())),
+            done: Cell::new(done),
+            freed: Cell::new(Cursor::at(free, memory.granules())),
+        };
+        reader.release(memory);
+        reader
+    }
+
+    pub(super) fn next<M: Memory>(&self, memory: M) -> Cursor {
+        self.track.turn(memory.granules())
+    }
+
+    /// The granule of the next record, if it is a message of a uniform lane and was published.
+    #[inline(always)]
+    pub(super) fn look_here<M: Memory>(&self, memory: M) -> Option<u32> {
+        let granule = self.track.granule.get();
+        if granule >= memory.granules() {
+            return None;
+        }
+        let expected = Header::new(self.track.lap.get(), Content::Inline(0));
+        // Pairs with the store in `Writer::publish`.
+        (memory.header(granule).load(Acquire) == expected.0).then_some(granule)
+    }
+
+    /// What lies at the cursor, if something was published there.
+    #[inline]
+    pub(super) fn look<M: Memory>(&self, memory: M) -> Option<Content> {
+        match look_at(memory, self.next(memory))? {
+            Content::Skip(granules) => self.look_behind(memory, granules),
+            content => Some(content),
+        }
+    }
+
+    #[cold]
+    fn look_behind<M: Memory>(&self, memory: M, granules: u32) -> Option<Content> {
+        self.pass(memory, Content::Skip(granules));
+        // A second one in a row is nothing that a sender writes.
+        look_at(memory, self.next(memory)).filter(|next| !matches!(next, Content::Skip(_)))
+    }
+
+    /// Goes on behind the record at the cursor.
+    #[inline]
+    pub(super) fn pass<M: Memory>(&self, memory: M, content: Content) {
+        let count = memory.span(self.next(memory), content);
+        self.track.granule.set(self.track.granule.get() + count);
+    }
+
+    /// Goes on behind a record of one granule.
+    #[inline(always)]
+    pub(super) fn pass_one(&self) {
+        self.track.granule.set(self.track.granule.get() + 1);
+    }
+
+    /// Everything passed is acknowledged; says how many granules are not free yet.
+    #[inline(always)]
+    pub(super) fn acknowledge<M: Memory>(&self, memory: M) -> u64 {
+        let done = self.track.position();
+        self.done.set(done);
+        step("pipe.done");
+        // Release: who takes over reads what was acknowledged before; and before the blanking that destroys it.
+        memory.control().done.store(done, Release);
+        done - self.freed.get().position
+    }
+
+    /// Whether the sender sleeps, or slept, until room is free.
+    #[inline(always)]
+    pub(super) fn is_awaited<M: Memory>(&self, memory: M) -> bool {
+        memory.control().freed.was_armed()
+    }
+
+    /// Frees everything acknowledged, blanked first.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn release<M: Memory>(&self, memory: M) {
+        let mut at = self.freed.get();
+        if at.position >= self.done.get() {
+            return;
+        }
+        if memory.is_uniform() {
+            at = Cursor::at(self.done.get(), memory.granules());
+        }
+        while at.position < self.done.get() {
+            let content = look_at(memory, at).unwrap_or(Content::Block);
+            let count = memory.span(at, content);
+            if !seeded("pipe-release-without-blanking") {
+                (1..count).for_each(|granule| blank(memory, at.granule + granule));
+            }
+            at = at.behind(count, memory.granules());
+        }
+        self.freed.set(at);
+        let control = memory.control();
+        step("pipe.free");
+        // Release: pairs with `Writer::freed`, behind the blanking.
+        store_and_wake(&control.free, at.position, &control.freed);
+    }
+
+    /// Receives again from what was acknowledged last.
+    pub(super) fn rewind<M: Memory>(&self, memory: M) {
+        self.track
+            .set(Cursor::at(self.done.get(), memory.granules()));
+    }
+}
+
+/// Looks at every record from the first that is not free on, and says where the next one will be.
+///
+/// Where an end is at work at the same time, what it frees meanwhile may still be seen.
+pub(super) fn scan<M: Memory>(memory: M, mut visit: impl FnMut(Cursor, Content)) -> Cursor {
+    // Pairs with `Reader::release`.
+    let free = memory.control().free.load(Acquire);
+    let mut at = Cursor::at(free, memory.granules());
+    while at.position - free < u64::from(memory.granules()) {
+        let Some(content) = look_at(memory, at) else {
+            break;
+        };
+        visit(at, content);
+        at = at.behind(memory.span(at, content), memory.granules());
+    }
+    at
+}
+
+#[inline(always)]
+fn look_at<M: Memory>(memory: M, at: Cursor) -> Option<Content> {
+    // Pairs with the store in `Writer::publish`.
+    Header(memory.header(at.granule).load(Acquire)).content(at.lap)
+}
+
+/// Makes sure that nothing which lies in `granule` looks like a header.
+fn blank<M: Memory>(memory: M, granule: u32) {
+    let word = memory.header(granule);
+    // Relaxed: what others write here they write after this was seen, by `free`.
+    if word.load(Relaxed) != 0 {
+        step("pipe.blank");
+        // Release: behind `done`, which says that the record is not needed any more.
+        word.store(0, Release);
+    }
+}

@@ -1,0 +1,345 @@
+//! The receiving end of a lane: no type, and no name.
+
+use super::super::stream::Stream;
+use super::course::{Course, Fitted, Words};
+use super::duct::{Duct, Side};
+use super::header::Content;
+use super::protocol::{Memory, Reader, arm};
+use super::seat::End;
+use super::wait::{Fault, Other, Poll, Vigil};
+use crate::ring::wait::Peers;
+use crate::segment::blocks::BlockRef;
+use crate::segment::narrow;
+use crate::sys::atomic::Ordering::Relaxed;
+use crate::sys::atomic::spin_loop;
+use crate::sys::clock::Deadline;
+use crate::sys::cpu;
+use crate::sys::identity::Participant;
+use crate::sys::membarrier;
+use crate::sys::seeded::seeded;
+use std::cell::Cell;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+/// The ring is freed in so many parts.
+const STRETCHES: u32 = 8;
+/// Blocks of so many bytes are freed at once, and not with the next stretch of the ring.
+const BIG: u64 = 256 << 10;
+
+/// The receiving end of lane `which`, held by `me`. One thread uses it at a time.
+#[derive(Debug)]
+pub(crate) struct RawReceiver<F> {
+    reader: Reader,
+    /// Messages in hand; and [`SPOILED`].
+    open: Cell<u32>,
+    /// The last message came alone, and had to be waited for.
+    waited: Cell<bool>,
+    rewrites: bool,
+    course: Course<F>,
+    duct: Arc<Duct>,
+    which: usize,
+    me: Participant,
+    /// Bytes in blocks that were acknowledged and are not free yet.
+    big: Cell<u64>,
+    stream: Stream,
+    poll: Poll,
+}
+
+/// One of the messages in hand was not done with: all since the last acknowledged are received again.
+const SPOILED: u32 = 1 << 31;
+
+/// A message in hand.
+#[derive(Clone, Copy, Debug)]
+#[must_use = "a message that is neither acknowledged nor given back keeps its place, and all behind it theirs"]
+pub(crate) struct Arrival {
+    pub(crate) bytes: NonNull<[u8]>,
+    pub(crate) record: Record,
+}
+
+/// What must be known of a message to be done with it: its granule, and its bytes if it lies in a block. One word, which is
+/// stored and loaded as a whole: a load of what two stores have written waits until these are through.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Record(u64);
+
+impl Record {
+    #[inline(always)]
+    fn new(granule: u32, big: u32) -> Self {
+        Record(u64::from(granule) | u64::from(big) << 32)
+    }
+
+    #[inline(always)]
+    fn granule(self) -> u32 {
+        self.0 as u32
+    }
+
+    #[inline(always)]
+    fn big(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+}
+
+impl<F: Fitted> RawReceiver<F> {
+    /// The end of `me`, who has just got its seat, as the last receiver left it.
+    pub(crate) fn new(duct: Arc<Duct>, which: usize, me: Participant) -> Self {
+        let course = Course::new(&duct, which);
+        let reader = Reader::take_over(course.words());
+        // The last receiver may have armed the gate and died before its barrier.
+        membarrier::heavy();
+        RawReceiver {
+            reader,
+            open: Cell::new(0),
+            waited: Cell::new(false),
+            rewrites: cpu::prefers_written_lines(),
+            course,
+            duct,
+            which,
+            me,
+            big: Cell::new(0),
+            stream: Stream::default(),
+            poll: Poll::default(),
+        }
+    }
+
+    #[inline(always)]
+    fn words(&self) -> Words<'_, F> {
+        self.course.words()
+    }
+
+    #[inline(always)]
+    pub(crate) fn me(&self) -> Participant {
+        self.me
+    }
+
+    /// The next message, if it is there.
+    #[inline(always)]
+    pub(crate) fn next_here(&self) -> Option<Arrival> {
+        let arrival = self.take()?;
+        self.waited.set(false);
+        Some(arrival)
+    }
+
+    #[inline(always)]
+    fn take(&self) -> Option<Arrival> {
+        if !F::FIT.is_fixed() {
+            return self.take_any();
+        }
+        let words = self.words();
+        let granule = self.reader.look_here(words)?;
+        self.reader.pass_one();
+        self.open.set(self.open.get() + 1);
+        Some(Arrival {
+            bytes: words.message_here(granule),
+            record: Record::new(granule, 0),
+        })
+    }
+
+    /// The same behind the end of the ring.
+    #[cold]
+    fn take_turned(&self) -> Option<Arrival> {
+        self.reader.next(self.words());
+        self.take()
+    }
+
+    fn take_any(&self) -> Option<Arrival> {
+        let words = self.words();
+        let content = self.reader.look(words)?;
+        let at = self.reader.next(words);
+        let (bytes, big) = match content {
+            Content::Inline(len) => (words.message(at, len as usize), 0),
+            _ => self.in_block(words),
+        };
+        self.reader.pass(words, content);
+        self.open.set(self.open.get() + 1);
+        Some(Arrival {
+            bytes,
+            record: Record::new(at.granule, big),
+        })
+    }
+
+    /// The bytes of the message at the cursor, which lies in a block; none at all when the reference was scribbled over.
+    fn in_block(&self, words: Words<'_, F>) -> (NonNull<[u8]>, u32) {
+        let at = self.reader.next(words);
+        // Relaxed: published by the header.
+        let [block, len] = words.reference(at).map(|word| word.load(Relaxed));
+        let bytes = BlockRef::from_bits(block)
+            .and_then(|block| self.duct.blocks().bytes(block, len).ok())
+            .unwrap_or_else(|| narrow(words.message(at, 0), 0));
+        (bytes, len.try_into().unwrap_or(u32::MAX))
+    }
+
+    /// Acknowledges a message in hand; with the last of several, all of them.
+    #[inline(always)]
+    pub(crate) fn ack(&self, record: Record) {
+        let open = self.open.get() - 1;
+        self.open.set(open);
+        if open != 0 {
+            return self.ack_later(record);
+        }
+        let words = self.words();
+        if !F::FIT.is_fixed() {
+            return self.ack_any(record, words);
+        }
+        if self.rewrites && !self.waited.get() {
+            // SAFETY: the message is in this end's hands, and its guard, the only one, is no more.
+            unsafe { words.rewrite_lines(record.granule()) };
+        }
+        self.acknowledge(words);
+    }
+
+    /// Others are in hand yet, or will come again.
+    #[cold]
+    fn ack_later(&self, record: Record) {
+        self.big.set(self.big.get() + u64::from(record.big()));
+        if self.open.get() == SPOILED {
+            self.open.set(0);
+            self.reader.rewind(self.words());
+        }
+    }
+
+    /// Acknowledges, and frees the room from time to time: at once if the sender sleeps until there is some.
+    #[inline(always)]
+    fn acknowledge(&self, words: Words<'_, F>) {
+        let waiting = self.reader.acknowledge(words);
+        if waiting >= u64::from(words.granules() / STRETCHES) || self.reader.is_awaited(words) {
+            self.release();
+        }
+    }
+
+    #[inline]
+    fn ack_any(&self, record: Record, words: Words<'_, F>) {
+        if record.big() != 0 {
+            self.note_big(record.big());
+        }
+        self.acknowledge(words);
+    }
+
+    /// A message lay in a block: the sender may be waiting for it, with all of the ring free.
+    #[cold]
+    fn note_big(&self, bytes: u32) {
+        let big = self.big.get() + u64::from(bytes);
+        self.big.set(big);
+        if big >= BIG {
+            let words = self.words();
+            self.reader.acknowledge(words);
+            self.release();
+        }
+    }
+
+    /// Frees what was acknowledged.
+    fn release(&self) {
+        self.big.set(0);
+        self.reader.release(self.words());
+    }
+
+    /// Gives a message back: it is received again, and with it all that came after the last one acknowledged.
+    #[cold]
+    pub(crate) fn give_back(&self, record: Record) {
+        self.open.set((self.open.get() - 1) | SPOILED);
+        self.ack_later(record);
+    }
+
+    /// The next message; waits for it.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::TimedOut`] at the deadline, [`Fault::Ended`] when nothing is left and nobody sends.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn wait(&self, peers: &dyn Peers, deadline: Deadline) -> Result<Arrival, Fault> {
+        if let Some(arrival) = self.take_turned() {
+            self.waited.set(false);
+            return Ok(arrival);
+        }
+        let arrival = self.wait_until(peers, deadline, || self.take())?;
+        self.waited.set(!self.stream.flows());
+        Ok(arrival)
+    }
+
+    /// Waits until a message is there, and leaves it where it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](RawReceiver::wait).
+    pub(crate) fn poll(&self, peers: &dyn Peers, deadline: Deadline) -> Result<(), Fault> {
+        self.wait_until(peers, deadline, || self.is_there().then_some(()))
+    }
+
+    /// Whether a message is there.
+    pub(crate) fn is_there(&self) -> bool {
+        self.reader.look(self.words()).is_some()
+    }
+
+    fn wait_until<R>(
+        &self,
+        peers: &dyn Peers,
+        deadline: Deadline,
+        look: impl Fn() -> Option<R>,
+    ) -> Result<R, Fault> {
+        let words = self.words();
+        let control = words.control();
+        self.release();
+        let mut vigil = Vigil::new(
+            Other {
+                duct: &self.duct,
+                seat: &control.sender,
+                me: self.me,
+                peers,
+            },
+            deadline,
+        );
+        self.let_gather(deadline);
+        loop {
+            if let Some(found) = vigil.spin(&look) {
+                return Ok(found);
+            }
+            // Before the look: what was published before the end is seen by it.
+            let end = vigil.end();
+            if let Some(found) = look() {
+                return Ok(found);
+            }
+            if let Some(end) = end {
+                return Err(Fault::Ended(end));
+            }
+            vigil.before_sleep(&self.poll)?;
+            let blind = seeded("pipe-arm-after-look");
+            let ticket = arm(&control.filled);
+            if let Some(found) = (!blind).then(&look).flatten() {
+                return Ok(found);
+            }
+            if vigil.end().is_none() {
+                vigil.sleep(&control.filled, ticket);
+            }
+        }
+    }
+
+    /// Leaves a stream of messages alone for a moment; see [`Stream`].
+    fn let_gather(&self, deadline: Deadline) {
+        let steps = self.stream.steps(self.reader.next(self.words()).position);
+        if deadline == Deadline::NOW {
+            return;
+        }
+        let pauses: u32 = (0..steps).map(|step| 1 << step.min(4)).sum();
+        (0..pauses).for_each(|_| spin_loop());
+    }
+
+    /// How the sending end ended, if it has.
+    pub(crate) fn peer_end(&self) -> Option<End> {
+        self.words().control().sender.end()
+    }
+
+    /// Offers the end to another process; the epoch that it must show. `None` if it is this one's no more.
+    pub(crate) fn offer(&self) -> Option<u16> {
+        self.release();
+        self.words().control().receiver.offer(self.me)
+    }
+
+    /// Takes the offer of `epoch` back; `false` if the end is another's.
+    pub(crate) fn withdraw(&self, epoch: u16) -> bool {
+        self.words().control().receiver.withdraw(epoch, self.me)
+    }
+
+    /// Ends the lane: the sender is told at its next call.
+    pub(crate) fn close(&self) {
+        self.duct.close(self.which, Side::Receiver, self.me);
+    }
+}

@@ -1,0 +1,316 @@
+//! The sending end of a lane: no type, and no name.
+
+use super::course::{Course, Fitted, Words};
+use super::duct::{Duct, Side};
+use super::header::Content;
+use super::pool::{Answer, Pool};
+use super::protocol::{Memory, Writer, arm, scan};
+use super::seat::End;
+use super::wait::{Fault, Other, Poll, Vigil};
+use crate::ring::wait::Peers;
+use crate::segment::blocks::BlockRef;
+use crate::sys::atomic::Ordering::{Acquire, Relaxed, Release};
+use crate::sys::clock::Deadline;
+use crate::sys::identity::Participant;
+use crate::sys::membarrier;
+use crate::sys::seeded::seeded;
+use crate::sys::step::step;
+use std::cell::RefCell;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+/// The sending end of lane `which`, held by `me`. One thread uses it at a time.
+#[derive(Debug)]
+pub(crate) struct RawSender<F> {
+    writer: Writer,
+    course: Course<F>,
+    duct: Arc<Duct>,
+    which: usize,
+    me: Participant,
+    pool: RefCell<Pool>,
+    poll: Poll,
+}
+
+/// A block that is being written: published with its record, or given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Spill<'s, F: Fitted> {
+    sender: &'s RawSender<F>,
+    block: BlockRef,
+    bytes: NonNull<[u8]>,
+}
+
+impl<F: Fitted> Spill<'_, F> {
+    /// The block's bytes, as many as were asked for.
+    pub(crate) fn bytes(&self) -> NonNull<[u8]> {
+        self.bytes
+    }
+}
+
+impl<F: Fitted> Drop for Spill<'_, F> {
+    fn drop(&mut self) {
+        self.sender.pool.borrow_mut().give_back(self.block);
+    }
+}
+
+impl<F: Fitted> RawSender<F> {
+    /// The end of `me`, who has just got its seat, as the last sender left it.
+    pub(crate) fn new(duct: Arc<Duct>, which: usize, me: Participant) -> Self {
+        let course = Course::new(&duct, which);
+        let writer = Writer::take_over(course.words());
+        // The last sender's sleeper may have armed the gate and died before its barrier.
+        membarrier::heavy();
+        let sender = RawSender {
+            writer,
+            course,
+            duct,
+            which,
+            me,
+            pool: RefCell::default(),
+            poll: Poll::default(),
+        };
+        sender.adopt_blocks();
+        sender
+    }
+
+    /// The blocks of messages that are not free yet become this end's; those of messages that are, free.
+    fn adopt_blocks(&self) {
+        let (blocks, lane) = (self.duct.blocks(), self.duct.lane(self.which));
+        scan(lane, |at, content| {
+            // Relaxed: published by the header that the scan has acquired.
+            let bits = lane.reference(at, content).map(|word| word.load(Relaxed));
+            if let Some(block) = bits.and_then(BlockRef::from_bits)
+                && blocks.own(self.me, block).unwrap_or(false)
+            {
+                self.pool.borrow_mut().keep(block, at.position + 1);
+            }
+        });
+        // An error means descriptors without memory: nothing was allocated there.
+        let _ = blocks.reclaim(&mut |block| self.duct.refers_to(block));
+    }
+
+    #[inline(always)]
+    fn words(&self) -> Words<'_, F> {
+        self.course.words()
+    }
+
+    #[inline(always)]
+    pub(crate) fn me(&self) -> Participant {
+        self.me
+    }
+
+    /// Bytes that fit the ring.
+    #[inline(always)]
+    pub(crate) fn inline(&self) -> usize {
+        self.duct.lane(self.which).geometry().inline()
+    }
+
+    /// The place of the next message where all have one size, if there is room and somebody to receive it.
+    #[inline(always)]
+    pub(crate) fn room_here(&self) -> Option<NonNull<[u8]>> {
+        if !F::FIT.is_fixed() {
+            return None;
+        }
+        let words = self.words();
+        let granule = self.writer.place()?;
+        // Relaxed: a hint; the seat tells.
+        if words.control().receiver_over.load(Relaxed) != 0 {
+            return None;
+        }
+        if seeded("pipe-commit-before-write") {
+            self.writer.publish(words, 1, Content::Inline(0));
+        }
+        Some(words.message_here(granule))
+    }
+
+    /// Publishes the message that was written to [`room_here`](RawSender::room_here).
+    #[inline(always)]
+    pub(crate) fn publish_here(&self) {
+        if !seeded("pipe-commit-before-write") {
+            self.writer.publish(self.words(), 1, Content::Inline(0));
+        }
+    }
+
+    /// The place for a message of `len` bytes, which fit the ring; waits for room.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`]; nothing is claimed then.
+    #[inline]
+    pub(crate) fn claim(
+        &self,
+        len: usize,
+        peers: &dyn Peers,
+        deadline: Deadline,
+    ) -> Result<NonNull<[u8]>, Fault> {
+        let words = self.words();
+        let count = words.granules_of(len as u32);
+        // Relaxed: a hint; the seat tells.
+        let over = words.control().receiver_over.load(Relaxed) != 0;
+        if over || !self.writer.reach(words, count) {
+            self.wait(peers, deadline, |writer, words| writer.reach(words, count))?;
+        }
+        Ok(words.message(self.writer.at(words), len))
+    }
+
+    /// Publishes the first `len` of the `claimed` bytes at the claimed place.
+    #[inline]
+    pub(crate) fn commit(&self, claimed: usize, len: usize) {
+        let words = self.words();
+        let of = |len: usize| words.granules_of(len as u32);
+        let (whole, count) = (of(claimed), of(len));
+        if count < whole {
+            self.writer.blank(words, count, whole);
+        }
+        let content = if words.is_uniform() { 0 } else { len as u32 };
+        self.writer.publish(words, count, Content::Inline(content));
+    }
+
+    /// Gives the claimed place back.
+    #[cold]
+    pub(crate) fn abort(&self, claimed: usize) {
+        let words = self.words();
+        if !words.is_uniform() {
+            self.writer
+                .blank(words, 1, words.granules_of(claimed as u32));
+        }
+    }
+
+    /// A block for a message of `len` bytes; waits until one is free.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`].
+    pub(crate) fn spill(
+        &self,
+        len: usize,
+        peers: &dyn Peers,
+        deadline: Deadline,
+    ) -> Result<Spill<'_, F>, Fault> {
+        loop {
+            let freed = self.writer.freed(self.words());
+            let mut pool = self.pool.borrow_mut();
+            let answer = pool.take(self.duct.blocks(), self.me, len as u64, freed);
+            drop(pool);
+            match answer.map_err(|_| Fault::NoSpace)? {
+                Answer::Ready(block, bytes) => {
+                    let sender = self;
+                    return Ok(Spill {
+                        sender,
+                        block,
+                        bytes,
+                    });
+                }
+                Answer::Wait(until) => self.wait(peers, deadline, |writer, words| {
+                    writer.freed(words) >= until.min(writer.at(words).position)
+                })?,
+            }
+        }
+    }
+
+    /// Publishes the first `len` bytes of a block; waits for room in the ring.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`]; the block is given back then.
+    pub(crate) fn commit_spilled(
+        &self,
+        spill: Spill<'_, F>,
+        len: usize,
+        peers: &dyn Peers,
+        deadline: Deadline,
+    ) -> Result<(), Fault> {
+        self.claim(24, peers, deadline)?;
+        let words = self.words();
+        let [block, length] = words.reference(self.writer.at(words));
+        step("pipe.reference");
+        // Relaxed: published by the header.
+        block.store(spill.block.to_bits(), Relaxed);
+        length.store(len as u64, Relaxed); // no step: as above
+        self.writer.publish(words, 1, Content::Block);
+        let until = self.writer.at(words).position;
+        self.pool.borrow_mut().keep(spill.block, until);
+        std::mem::forget(spill);
+        Ok(())
+    }
+
+    /// Waits until `ready`, or there is nobody to receive.
+    #[cold]
+    #[inline(never)]
+    fn wait(
+        &self,
+        peers: &dyn Peers,
+        deadline: Deadline,
+        ready: impl Fn(&Writer, Words<'_, F>) -> bool,
+    ) -> Result<(), Fault> {
+        let words = self.words();
+        let control = words.control();
+        let mut vigil = Vigil::new(
+            Other {
+                duct: &self.duct,
+                seat: &control.receiver,
+                me: self.me,
+                peers,
+            },
+            deadline,
+        );
+        let ready = || ready(&self.writer, words).then_some(());
+        loop {
+            if let Some(end) = vigil.end() {
+                return Err(Fault::Ended(end));
+            }
+            self.believe_seat();
+            if vigil.spin(ready).or_else(ready).is_some() {
+                return Ok(());
+            }
+            vigil.before_sleep(&self.poll)?;
+            let ticket = arm(&control.freed);
+            if vigil.end().is_none() && ready().is_none() {
+                vigil.sleep(&control.freed, ticket);
+            }
+        }
+    }
+
+    /// The hint says that there is no receiver, and the seat that there is: one has taken over.
+    fn believe_seat(&self) {
+        let words = self.words();
+        let control = words.control();
+        // Acquire: pairs with `Duct::tell_sender`; whoever orphaned the seat did so before.
+        if control.receiver_over.load(Acquire) != 0 && control.receiver.end().is_none() {
+            step("pipe.not-over");
+            control.receiver_over.store(0, Release); // a hint: who set it late finds the seat as it is
+        }
+    }
+
+    /// How the receiving end ended, if it has.
+    pub(crate) fn peer_end(&self) -> Option<End> {
+        self.words().control().receiver.end()
+    }
+
+    /// Offers the end to another process; the epoch that it must show. `None` if it is this one's no more.
+    pub(crate) fn offer(&self) -> Option<u16> {
+        let words = self.words();
+        let freed = self.writer.freed(words);
+        self.pool
+            .borrow_mut()
+            .let_go(self.duct.blocks(), self.me, freed);
+        self.words().control().sender.offer(self.me)
+    }
+
+    /// Takes the offer of `epoch` back; `false` if the end is another's.
+    pub(crate) fn withdraw(&self, epoch: u16) -> bool {
+        let mine = self.words().control().sender.withdraw(epoch, self.me);
+        if mine {
+            self.adopt_blocks();
+        }
+        mine
+    }
+
+    /// Ends the lane: the receiver reads what there is and is told.
+    pub(crate) fn close(&self) {
+        let freed = self.writer.freed(self.words());
+        self.pool
+            .borrow_mut()
+            .let_go(self.duct.blocks(), self.me, freed);
+        self.duct.close(self.which, Side::Sender, self.me);
+    }
+}
