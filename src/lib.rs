@@ -117,6 +117,7 @@
 //! | to | see |
 //! |---|---|
 //! | run functions in processes | [`Process`], [`process`] |
+//! | talk with one other process | [`Pipe`], its two [`Connection`]s, [`Connection::resume`] |
 //! | send messages | [`Queue`], and its [`producer`](Queue::producer) and [`consumer`](Queue::consumer) roles |
 //! | work on a message for long, and not lose it | [`Queue::lease`], [`Lease`] |
 //! | write a message where it will be read | [`Queue::claim_value`], [`Claim`] |
@@ -176,6 +177,8 @@ mod lock;
 #[cfg(not(loom))]
 mod once;
 #[cfg(not(loom))]
+mod pipe;
+#[cfg(not(loom))]
 mod queue;
 #[cfg(not(loom))]
 mod reentrant;
@@ -213,6 +216,11 @@ pub use message::{
 };
 #[cfg(not(loom))]
 pub use once::{Once, OnceError, OnceValue};
+#[cfg(not(loom))]
+pub use pipe::{
+    Connection, Incoming, Outgoing, Pipe, PipeBuilder, Receiver, RecvError, RecvIntoError,
+    RecvTimeoutError, SendError, SendTimeoutError, Sender, Ticket, TryRecvError, TrySendError,
+};
 #[cfg(not(loom))]
 pub use process::{
     ExitStatus, Process, Stdio, active_children, current_process, init, parent_process,

@@ -25,6 +25,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("tenancy", 4),
     ("message", 5),
     ("queue", 6),
+    ("pipe", 6),
     ("lock", 6),
     ("value", 6),
     ("event", 6),

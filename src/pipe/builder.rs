@@ -1,0 +1,128 @@
+//! The knobs of a pipe.
+
+use std::marker::PhantomData;
+
+use super::connection::Connection;
+use super::receiver::Receiver;
+use super::sender::Sender;
+use super::site::{Place, Plan, Site};
+use crate::Result;
+use crate::message::{Message, Validation};
+use crate::ring::spsc::Side;
+use crate::segment::{MODE_HUGE, MODE_PREFAULT};
+
+/// Bytes of each ring unless the builder says otherwise.
+const CAPACITY: usize = 256 << 10;
+
+/// The knobs of a pipe; made by [`Pipe::builder`](crate::Pipe::builder).
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> multiproc::Result<()> {
+/// let (near, far) = multiproc::Pipe::<String, u64>::builder().capacity(64 * 1024).pair()?;
+/// near.send("how long is this?")?;
+/// let text = far.recv()?;
+/// far.send(text.len() as u64)?;
+/// assert_eq!(near.recv_owned()?, 17);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder makes nothing until `pair` is called"]
+pub struct PipeBuilder<S: Message, R: Message> {
+    capacity: usize,
+    validation: Validation,
+    mode: u32,
+    messages: PhantomData<fn(S) -> R>,
+}
+
+impl<S: Message, R: Message> PipeBuilder<S, R> {
+    pub(super) fn new() -> Self {
+        PipeBuilder {
+            capacity: CAPACITY,
+            validation: Validation::default(),
+            mode: 0,
+            messages: PhantomData,
+        }
+    }
+
+    /// Bytes of shared memory for messages on their way, for each direction; 256 KiB unless said.
+    ///
+    /// A message takes its length and 8 to 16 bytes, rounded up to whole lines of 64 bytes unless all have one size; one
+    /// of more than an eighth of the capacity, or of 16 KiB, lies beside the ring in memory of its own, which comes when
+    /// it is first needed and is used again.
+    pub fn capacity(mut self, bytes: usize) -> Self {
+        self.capacity = bytes;
+        self
+    }
+
+    /// Whether messages are checked before they are read; see [`Validation`].
+    pub fn validation(mut self, policy: Validation) -> Self {
+        self.validation = policy;
+        self
+    }
+
+    /// Asks the system for huge pages, which speeds up large rings where the system grants them.
+    pub fn huge_pages(self, yes: bool) -> Self {
+        self.with_mode(MODE_HUGE, yes)
+    }
+
+    /// Takes all page faults when the pipe is made, in place of one at the first use of each page.
+    pub fn prefault(self, yes: bool) -> Self {
+        self.with_mode(MODE_PREFAULT, yes)
+    }
+
+    fn with_mode(mut self, bit: u32, yes: bool) -> Self {
+        self.mode = if yes {
+            self.mode | bit
+        } else {
+            self.mode & !bit
+        };
+        self
+    }
+
+    /// Makes the pipe, and gives both its ends.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a capacity that no pipe can have, `NoSpace` when shared memory is used up.
+    pub fn pair(self) -> Result<(Connection<S, R>, Connection<R, S>)> {
+        let site = self.make([self.capacity; 2])?;
+        let near = Connection::of_halves(sender(&site, 0)?, receiver(&site, 1)?);
+        let far = Connection::of_halves(sender(&site, 1)?, receiver(&site, 0)?);
+        Ok((near, far))
+    }
+
+    fn make(&self, capacity: [usize; 2]) -> Result<Site> {
+        Site::make::<S, R>(&Plan {
+            capacity,
+            check: self.validation == Validation::Check,
+            mode: self.mode,
+        })
+    }
+}
+
+impl<T: Message> PipeBuilder<T, ()> {
+    /// Makes a pipe of one direction.
+    ///
+    /// # Errors
+    ///
+    /// As [`pair`](PipeBuilder::pair).
+    pub fn one_way(self) -> Result<(Sender<T>, Receiver<T>)> {
+        let site = self.make([self.capacity, 0])?;
+        Ok((sender(&site, 0)?, receiver(&site, 0)?))
+    }
+}
+
+fn sender<T: Message>(site: &Site, lane: usize) -> Result<Sender<T>> {
+    let side = Side::Sender;
+    site.take_first(Place { lane, side })?;
+    Sender::new(site, lane)
+}
+
+fn receiver<T: Message>(site: &Site, lane: usize) -> Result<Receiver<T>> {
+    let side = Side::Receiver;
+    site.take_first(Place { lane, side })?;
+    Receiver::new(site, lane)
+}

@@ -1,0 +1,366 @@
+//! The receiving half of a connection.
+
+use std::cell::Cell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::{Duration, Instant};
+
+use super::error::{RecvError, RecvFault, RecvIntoError, RecvTimeoutError, TryRecvError};
+use super::incoming::Incoming;
+use super::site::{FitOf, OFFERED, Place, Site};
+use crate::Result;
+use crate::message::{Bytes, Handle, Message, handle_message};
+use crate::ring::Peers;
+use crate::ring::spsc::{Arrival, End, RawReceiver, Record, Side};
+use crate::sys::atfork;
+use crate::sys::clock::Deadline;
+use crate::tenancy::RawHandle;
+
+/// The receiving half of a [`Connection`](crate::Connection), for a thread or a process of its own.
+///
+/// Made by [`Connection::split`](crate::Connection::split) and [`Pipe::one_way`](crate::Pipe::one_way). Dropping it tells
+/// the other side.
+///
+/// It is `Send` and not `Sync`: one thread receives at a time, which the compiler checks.
+///
+/// ```compile_fail
+/// let (sender, receiver) = multiproc::Pipe::<u64, ()>::one_way().unwrap();
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| receiver.recv_owned());  // `Receiver<u64>` cannot be shared between threads
+/// });
+/// ```
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> multiproc::Result<()> {
+/// let (sender, receiver) = multiproc::Pipe::<String, ()>::one_way()?;
+/// sender.send("one")?;
+/// sender.send("two")?;
+/// drop(sender);
+/// let words: Vec<_> = receiver.iter().map(|word| word.to_string()).collect();
+/// assert_eq!(words, ["one", "two"]);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Receiver<T: Message> {
+    raw: RawReceiver<FitOf<T>>,
+    site: Site,
+    lane: usize,
+    check: bool,
+    /// The count of forks under which the end is this process's; [`OFFERED`] once it was sent to somebody.
+    era: Cell<u32>,
+    /// The epoch in which it was.
+    epoch: Cell<u16>,
+    message: PhantomData<fn() -> T>,
+}
+
+/// A handle with this and the lane added names a receiver.
+pub(super) const CODE: u16 = 4;
+
+impl<T: Message> Receiver<T> {
+    /// The half whose seat this process has just taken.
+    pub(super) fn new(site: &Site, lane: usize) -> Result<Self> {
+        Ok(Receiver {
+            raw: site.receiver(lane)?,
+            check: site.checks(),
+            site: site.clone(),
+            lane,
+            era: Cell::new(atfork::forks()),
+            epoch: Cell::new(u16::MAX), // fits nothing
+            message: PhantomData,
+        })
+    }
+
+    /// Receives the next message in place, waiting as long as it takes; see
+    /// [`Connection::recv`](crate::Connection::recv).
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError`].
+    #[doc(alias = "get")]
+    #[inline]
+    pub fn recv(&self) -> Result<Incoming<'_, T>, RecvError> {
+        self.recv_by(Deadline::NEVER)
+    }
+
+    /// Receives the next message in place, if there is one now.
+    ///
+    /// # Errors
+    ///
+    /// [`TryRecvError::Empty`] when there is none, else as [`recv`](Receiver::recv).
+    #[inline]
+    pub fn try_recv(&self) -> Result<Incoming<'_, T>, TryRecvError> {
+        self.recv_by(Deadline::NOW)
+    }
+
+    /// Receives the next message in place, waiting until `timeout` has passed.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvTimeoutError::Timeout`] when none came, else as [`recv`](Receiver::recv).
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<Incoming<'_, T>, RecvTimeoutError> {
+        self.recv_by(Deadline::after(timeout))
+    }
+
+    /// Receives the next message in place, waiting until `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv_timeout`](Receiver::recv_timeout).
+    pub fn recv_deadline(&self, deadline: Instant) -> Result<Incoming<'_, T>, RecvTimeoutError> {
+        self.recv_by(Deadline::at(deadline))
+    }
+
+    /// Receives the next message as an ordinary value, waiting as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Receiver::recv); [`RecvError::Invalid`] also when a handle in it cannot be attached.
+    #[inline]
+    pub fn recv_owned(&self) -> Result<T, RecvError> {
+        self.owned_by(Deadline::NEVER)
+    }
+
+    /// As [`recv_owned`](Receiver::recv_owned), if there is a message now.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_recv`](Receiver::try_recv) and [`recv_owned`](Receiver::recv_owned).
+    #[inline]
+    pub fn try_recv_owned(&self) -> Result<T, TryRecvError> {
+        self.owned_by(Deadline::NOW)
+    }
+
+    /// As [`recv_owned`](Receiver::recv_owned), until `timeout` has passed.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv_timeout`](Receiver::recv_timeout) and [`recv_owned`](Receiver::recv_owned).
+    pub fn recv_owned_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
+        self.owned_by(Deadline::after(timeout))
+    }
+
+    /// As [`recv_owned`](Receiver::recv_owned), until `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv_timeout`](Receiver::recv_timeout) and [`recv_owned`](Receiver::recv_owned).
+    pub fn recv_owned_deadline(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
+        self.owned_by(Deadline::at(deadline))
+    }
+
+    #[inline(always)]
+    fn recv_by<E: From<RecvFault>>(&self, deadline: Deadline) -> Result<Incoming<'_, T>, E> {
+        let found = match self.is_mine() {
+            true => self.raw.next_here(),
+            false => None,
+        };
+        let arrival = match found {
+            Some(arrival) => arrival,
+            None => self.wait(deadline).map_err(E::from)?,
+        };
+        Incoming::new(self, arrival).map_err(|invalid| RecvFault::Invalid(invalid).into())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wait(&self, deadline: Deadline) -> Result<Arrival, RecvFault> {
+        let raw = self.raw()?;
+        Ok(raw.wait(self.peers(), deadline)?)
+    }
+
+    #[inline(always)]
+    fn owned_by<E: From<RecvFault>>(&self, deadline: Deadline) -> Result<T, E> {
+        let message = self.recv_by::<E>(deadline)?;
+        match T::to_owned(&message) {
+            Ok(value) => {
+                message.ack();
+                Ok(value)
+            }
+            Err(error) => {
+                message.ack();
+                Err(RecvFault::Invalid(error.into()).into())
+            }
+        }
+    }
+
+    /// Whether [`recv`](Receiver::recv) would not wait: a message is there, or there will be none. Waits for that until
+    /// `timeout` has passed.
+    #[must_use]
+    pub fn poll(&self, timeout: Duration) -> bool {
+        let Ok(raw) = self.raw() else { return true };
+        let late = crate::ring::spsc::Fault::TimedOut;
+        raw.poll(self.peers(), Deadline::after(timeout)) != Err(late)
+    }
+
+    /// The messages until the pipe ends, waiting for each.
+    ///
+    /// A message that is not valid is passed over.
+    pub fn iter(&self) -> impl Iterator<Item = Incoming<'_, T>> {
+        std::iter::from_fn(move || {
+            loop {
+                match self.recv() {
+                    Ok(message) => return Some(message),
+                    Err(RecvError::Invalid(_)) => {}
+                    Err(_) => return None,
+                }
+            }
+        })
+    }
+
+    /// The messages that are there now; never waits.
+    ///
+    /// A message that is not valid is passed over.
+    pub fn drain(&self) -> impl Iterator<Item = Incoming<'_, T>> {
+        std::iter::from_fn(move || {
+            loop {
+                match self.try_recv() {
+                    Ok(message) => return Some(message),
+                    Err(TryRecvError::Invalid(_)) => {}
+                    Err(_) => return None,
+                }
+            }
+        })
+    }
+
+    /// Whether the sending side is gone, as far as anybody has noticed; messages of its may still be there.
+    #[must_use]
+    pub fn is_disconnected(&self) -> bool {
+        self.raw.peer_end().is_some()
+    }
+
+    /// The process that died with the sending side, if one was found dead.
+    #[must_use]
+    pub fn dead_peer(&self) -> Option<u32> {
+        match self.raw.peer_end() {
+            Some(End::Died(pid)) => Some(pid),
+            _ => None,
+        }
+    }
+
+    #[inline(always)]
+    fn is_mine(&self) -> bool {
+        self.era.get() == atfork::forks()
+    }
+
+    /// The raw end, if it is this process's; an offer that nobody has taken up is taken back.
+    fn raw(&self) -> Result<&RawReceiver<FitOf<T>>, RecvFault> {
+        match self.is_mine() || self.take_back() {
+            true => Ok(&self.raw),
+            false => Err(RecvFault::Elsewhere),
+        }
+    }
+
+    #[cold]
+    fn take_back(&self) -> bool {
+        let mine = self.era.get() == OFFERED
+            && self.site.tenant().is_me(self.raw.me())
+            && self.raw.withdraw(self.epoch.get());
+        if mine {
+            self.era.set(atfork::forks());
+        }
+        mine
+    }
+
+    #[inline(always)]
+    fn peers(&self) -> &dyn Peers {
+        self.site.tenant()
+    }
+
+    pub(super) fn checks(&self) -> bool {
+        self.check
+    }
+
+    pub(super) fn lane(&self) -> usize {
+        self.lane
+    }
+
+    /// Acknowledges a message in hand, unless the end is elsewhere by now, which has it again.
+    #[inline(always)]
+    pub(super) fn ack(&self, record: Record) {
+        if self.is_mine() {
+            self.raw.ack(record);
+        }
+    }
+
+    pub(super) fn give_back(&self, record: Record) {
+        if self.is_mine() {
+            self.raw.give_back(record);
+        }
+    }
+
+    fn place(&self) -> Place {
+        Place {
+            lane: self.lane,
+            side: Side::Receiver,
+        }
+    }
+
+    /// Offers the end to whoever receives the handle that carries this epoch.
+    pub(super) fn offer(&self) -> u16 {
+        if self.is_mine()
+            && let Some(epoch) = self.raw.offer()
+        {
+            self.epoch.set(epoch);
+            self.era.set(OFFERED);
+        }
+        self.epoch.get()
+    }
+}
+
+impl Receiver<Bytes> {
+    /// Copies the next message into `buffer` and says how long it is, waiting as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvIntoError::TooShort`] when the message is longer than the buffer; it is then still there.
+    pub fn recv_into(&self, buffer: &mut [u8]) -> Result<usize, RecvIntoError> {
+        let message = self.recv().map_err(RecvIntoError::Recv)?;
+        let needed = message.len();
+        match buffer.get_mut(..needed) {
+            Some(room) => {
+                room.copy_from_slice(&message);
+                Ok(needed)
+            }
+            None => {
+                message.give_back();
+                Err(RecvIntoError::TooShort { needed })
+            }
+        }
+    }
+}
+
+impl<T: Message> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        match self.era.get() {
+            OFFERED => self.site.keep_offered(self.place(), self.epoch.get()),
+            _ if self.is_mine() => self.raw.close(),
+            _ => {} // a forked child's copy
+        }
+    }
+}
+
+impl<T: Message> Handle for Receiver<T> {
+    fn to_raw(&self) -> RawHandle {
+        let epoch = u32::from(self.offer());
+        self.site.handle(epoch, CODE + self.lane as u16)
+    }
+
+    fn attach(raw: &RawHandle) -> Result<Self> {
+        let site = Site::find(raw)?;
+        let lane = usize::from(raw.generation.wrapping_sub(CODE)) & 1;
+        site.check_type::<T>(lane)?;
+        let side = Side::Receiver;
+        site.claim(Place { lane, side }, raw.offset as u16)?;
+        Receiver::new(&site, lane)
+    }
+}
+
+handle_message!([T: Message] Receiver<T>, "Receiver", [T]);
+
+impl<T: Message> fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Receiver<{}>", T::type_name())
+    }
+}

@@ -1,0 +1,235 @@
+//! Where a pipe lies, as this process sees it: making one, finding one, and its ends.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use crate::message::{Message, segment_fingerprint};
+use crate::ring::spsc::{
+    Duct, Fitted, LaneFit, LaneGeometry, RawReceiver, RawSender, Refused, Side,
+};
+use crate::segment::{Expect, Kind, Spec};
+use crate::sys::atfork::ForkMutex;
+use crate::sys::identity::current_pid;
+use crate::sys::membarrier;
+use crate::tenancy::{PipeMender, RawHandle, Tenant};
+use crate::{Error, ErrorKind, Result};
+
+/// The places of the lanes' message types, and of the validation policy, among a pipe's parameters.
+const FINGERPRINTS: [usize; 2] = [4, 5];
+const VALIDATION: usize = 6;
+
+/// In place of a count of forks: the end was sent to somebody.
+pub(super) const OFFERED: u32 = u32::MAX;
+
+/// One end of one lane, as a handle names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) lane: usize,
+    pub(super) side: Side,
+}
+
+/// A pipe's segment, and what lies in it.
+#[derive(Clone, Debug)]
+pub(super) struct Site {
+    tenant: Arc<Tenant>,
+    duct: Arc<Duct>,
+}
+
+/// How messages of type `T` lie in a lane.
+#[derive(Debug)]
+pub(super) struct FitOf<T>(PhantomData<fn() -> T>);
+
+impl<T: Message> Fitted for FitOf<T> {
+    const FIT: LaneFit = {
+        assert!(T::ALIGN <= 16, "a message is aligned to at most 16 bytes");
+        LaneFit::of(T::FIXED, T::ALIGN)
+    };
+}
+
+/// What a new pipe shall be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plan {
+    /// Bytes of each ring.
+    pub(super) capacity: [usize; 2],
+    pub(super) check: bool,
+    pub(super) mode: u32,
+}
+
+impl Site {
+    /// Makes a pipe whose lanes carry `A` and `B`.
+    pub(super) fn make<A: Message, B: Message>(plan: &Plan) -> Result<Self> {
+        let shapes = [
+            LaneGeometry::of(FitOf::<A>::FIT, plan.capacity[0] as u64)?,
+            LaneGeometry::of(FitOf::<B>::FIT, plan.capacity[1] as u64)?,
+        ];
+        let mut spec = Spec::new(Kind::Pipe);
+        spec.type_name = format!("{}, {}", A::type_name(), B::type_name());
+        spec.body_len = Duct::body_len(&shapes);
+        spec.mode = plan.mode;
+        Duct::note(&shapes, &mut spec.params);
+        spec.params[FINGERPRINTS[0]] = segment_fingerprint::<A>();
+        spec.params[FINGERPRINTS[1]] = segment_fingerprint::<B>();
+        spec.params[VALIDATION] = u64::from(plan.check);
+        // Zeroed memory is an empty pipe.
+        Site::over(Tenant::create(
+            None,
+            &spec,
+            |_| Ok(()),
+            Arc::new(PipeMender),
+        )?)
+    }
+
+    /// The pipe that a handle names.
+    pub(super) fn find(raw: &RawHandle) -> Result<Self> {
+        let expect = Expect::any(Kind::Pipe);
+        Site::over(Tenant::attach(raw, &expect, Arc::new(PipeMender))?)
+    }
+
+    fn over(tenant: Arc<Tenant>) -> Result<Self> {
+        membarrier::register();
+        let duct = Arc::new(Duct::attach(tenant.segment())?);
+        Ok(Site { tenant, duct })
+    }
+
+    #[inline(always)]
+    pub(super) fn tenant(&self) -> &Tenant {
+        &self.tenant
+    }
+
+    /// Whether messages are checked before they are read.
+    pub(super) fn checks(&self) -> bool {
+        self.tenant.segment().params()[VALIDATION] != 0
+    }
+
+    /// Refuses a lane that carries something else than `T`.
+    pub(super) fn check_type<T: Message>(&self, lane: usize) -> Result<()> {
+        let found = self.tenant.segment().params()[FINGERPRINTS[lane]];
+        let same = found == segment_fingerprint::<T>();
+        if same && self.duct.lane(lane).geometry().fit == FitOf::<T>::FIT {
+            return Ok(());
+        }
+        let text = format!(
+            "the pipe carries {} (each way), not {} here",
+            self.tenant.segment().geometry().type_name,
+            T::type_name()
+        );
+        Err(Error::new(ErrorKind::WrongType, text))
+    }
+
+    /// A handle that names some of the pipe's ends.
+    pub(super) fn handle(&self, offset: u32, generation: u16) -> RawHandle {
+        self.tenant.handle(offset, generation)
+    }
+
+    /// Takes the end of a pipe that was just made.
+    pub(super) fn take_first(&self, place: Place) -> Result<()> {
+        let me = self.tenant.seat()?;
+        let control = self.duct.lane(place.lane).control();
+        let taken = match place.side {
+            Side::Sender => control.sender.take_first(me, current_pid()),
+            Side::Receiver => control.receiver.take_first(me, current_pid()),
+        };
+        match taken {
+            true => Ok(()),
+            false => Err(Error::new(
+                ErrorKind::Corrupt,
+                "a new pipe's end is not free",
+            )),
+        }
+    }
+
+    /// Takes the end that was offered in `epoch`.
+    pub(super) fn claim(&self, place: Place, epoch: u16) -> Result<()> {
+        let me = self.tenant.seat()?;
+        let control = self.duct.lane(place.lane).control();
+        let done = match place.side {
+            Side::Sender => control.sender.claim(epoch, me, current_pid()),
+            Side::Receiver => control.receiver.claim(epoch, me, current_pid()),
+        };
+        done.map_err(refused)
+    }
+
+    /// Takes the end over from a process that died with it.
+    pub(super) fn resume(&self, place: Place) -> Result<()> {
+        let me = self.tenant.seat()?;
+        let control = self.duct.lane(place.lane).control();
+        let seat = match place.side {
+            Side::Sender => &control.sender,
+            Side::Receiver => &control.receiver,
+        };
+        if let Some(holder) = seat.holder() {
+            self.tenant.bury(holder, &|dead| self.duct.repair(dead));
+        }
+        seat.resume(me, current_pid()).map_err(refused)
+    }
+
+    /// Gives an end back that was just taken over, for another try.
+    pub(super) fn unresume(&self, place: Place) {
+        if let Some(me) = self.tenant.who() {
+            let control = self.duct.lane(place.lane).control();
+            match place.side {
+                Side::Sender => control.sender.orphan(me),
+                Side::Receiver => control.receiver.orphan(me),
+            };
+        }
+    }
+
+    /// The sending end of a lane, whose seat this process has just taken.
+    pub(super) fn sender<T: Message>(&self, lane: usize) -> Result<RawSender<FitOf<T>>> {
+        let me = self.tenant.seat()?;
+        Ok(RawSender::new(Arc::clone(&self.duct), lane, me))
+    }
+
+    /// The receiving end of a lane, whose seat this process has just taken.
+    pub(super) fn receiver<T: Message>(&self, lane: usize) -> Result<RawReceiver<FitOf<T>>> {
+        let me = self.tenant.seat()?;
+        Ok(RawReceiver::new(Arc::clone(&self.duct), lane, me))
+    }
+
+    /// Keeps the pipe for as long as the offer of one of its ends is open: its holder answers for it meanwhile.
+    pub(super) fn keep_offered(&self, place: Place, epoch: u16) {
+        let entry = Offered {
+            site: self.clone(),
+            place,
+            epoch,
+        };
+        let mut offers = OFFERS.lock();
+        let over: Vec<_> = offers.extract_if(.., |offer| !offer.is_open()).collect();
+        offers.push(entry);
+        drop(offers);
+        drop(over); // outside of the lock: dropping a tenant runs code of its own
+    }
+}
+
+fn refused(why: Refused) -> Error {
+    match why {
+        Refused::Held(pid) => Error::new(
+            ErrorKind::AlreadyExists,
+            format!(
+                "process {pid} has this end of the pipe; only the end of a dead one can be taken over"
+            ),
+        ),
+        Refused::Closed => Error::new(ErrorKind::Closed, "this end of the pipe was closed"),
+    }
+}
+
+/// An end that was sent, and let go of here, before its receiver has claimed it.
+#[derive(Debug)]
+struct Offered {
+    site: Site,
+    place: Place,
+    epoch: u16,
+}
+
+impl Offered {
+    fn is_open(&self) -> bool {
+        let control = self.site.duct.lane(self.place.lane).control();
+        match self.place.side {
+            Side::Sender => control.sender.is_offered(self.epoch),
+            Side::Receiver => control.receiver.is_offered(self.epoch),
+        }
+    }
+}
+
+/// The open offers of this process; a forked child has made none of them.
+static OFFERS: ForkMutex<Vec<Offered>> = ForkMutex::new(Vec::new(), Vec::new);
