@@ -254,10 +254,10 @@ fn count_instructions(bench: &Bench) {
         end.send(1);
         assert_eq!(end.receive(), (1, 1));
     };
-    println!(
+    bench.say(&format!(
         "\ninstructions of a pair: put + get {:.0}, put + lease + ack {:.0}, plain ring {:.0}",
         instructions(|| pair(&mut fixed)),
         instructions(|| pair(&mut leased)),
         instructions(|| pair(&mut plain)),
-    );
+    ));
 }

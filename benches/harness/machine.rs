@@ -64,6 +64,25 @@ pub fn describe() -> String {
     )
 }
 
+/// The date, in universal time: `2026-02-28`.
+pub fn today() -> String {
+    let epoch = std::time::SystemTime::UNIX_EPOCH;
+    let seconds = epoch.elapsed().map_or(0, |span| span.as_secs());
+    // Days since 1 March of the year 0, from where every leap day is a year's last: 719,468 of them before 1970, 146,097
+    // in 400 years.
+    let days = seconds / 86_400 + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (year, month) = match month {
+        0..10 => (400 * era + year, month + 3),
+        _ => (400 * era + year + 1, month - 9),
+    };
+    format!("{year}-{month:02}-{day:02}")
+}
+
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let line = text.lines().find(|line| line.starts_with(name))?;
     Some(line.split_once(':')?.1.trim())

@@ -11,10 +11,12 @@ pub struct Options {
     pub span: Duration,
     /// Only rows whose section or name contains this text.
     pub only: Option<String>,
+    /// Whether the output is to be Markdown tables, with everything else beside it.
+    pub markdown: bool,
 }
 
 impl Options {
-    /// Reads the command line of a bench: `[--quick] [--rounds N] [TEXT]`; `rounds` where it says nothing.
+    /// Reads the command line of a bench: `[--quick] [--rounds N] [--markdown] [TEXT]`; `rounds` where it says nothing.
     ///
     /// # Panics
     ///
@@ -24,6 +26,7 @@ impl Options {
             rounds,
             span: Duration::from_millis(15),
             only: None,
+            markdown: false,
         };
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
@@ -38,9 +41,10 @@ impl Options {
                         .and_then(|n| n.parse().ok())
                         .expect("--rounds N")
                 }
+                "--markdown" => options.markdown = true,
                 "--bench" | "--test" => {}
                 text if !text.starts_with('-') => options.only = Some(text.to_owned()),
-                other => panic!("{other} is not one of --quick, --rounds N, TEXT"),
+                other => panic!("{other} is not one of --quick, --rounds N, --markdown, TEXT"),
             }
         }
         options

@@ -51,7 +51,7 @@ impl Usual {
     }
 
     /// Repeats `run` until the line was usual before and after; returns the last figure, and whether it counts.
-    pub fn steady(self, mut run: impl FnMut() -> f64) -> (f64, bool) {
+    pub fn steady<F>(self, mut run: impl FnMut() -> F) -> (F, bool) {
         let mut before = self.is(line());
         for _ in 1..Self::TRIES {
             let figure = run();

@@ -2,8 +2,10 @@
 
 use super::clock;
 use super::machine::{self, Stolen};
+use super::markdown;
 use super::options::Options;
 use super::probe::{Probe, Usual};
+use super::record::{Entry, Figure, Row};
 use super::stats::{Summary, human};
 
 /// What a figure counts.
@@ -18,7 +20,8 @@ pub enum Unit {
 }
 
 impl Unit {
-    fn show(self, value: f64) -> String {
+    /// A value of this unit, as people write it.
+    pub fn show(self, value: f64) -> String {
         match self {
             Unit::PerSecond => format!("{}/s", human(value)),
             Unit::Nanos if value >= 1e6 => format!("{:.2} ms", value / 1e6),
@@ -76,7 +79,7 @@ impl Goal {
 /// One implementation in a row: its name, and one run of it.
 pub struct Contender<'a> {
     name: &'a str,
-    run: Box<dyn FnMut() -> f64 + 'a>,
+    run: Box<dyn FnMut() -> Figure + 'a>,
 }
 
 impl std::fmt::Debug for Contender<'_> {
@@ -87,11 +90,14 @@ impl std::fmt::Debug for Contender<'_> {
     }
 }
 
-/// Names a contender.
-pub fn contender<'a>(name: &'a str, run: impl FnMut() -> f64 + 'a) -> Contender<'a> {
+/// Names a contender; a run is one figure, or percentiles of which the middle counts.
+pub fn contender<'a, F: Into<Figure>>(
+    name: &'a str,
+    mut run: impl FnMut() -> F + 'a,
+) -> Contender<'a> {
     Contender {
         name,
-        run: Box::new(run),
+        run: Box::new(move || run().into()),
     }
 }
 
@@ -103,7 +109,8 @@ pub struct Bench {
     section: String,
     usual: Usual,
     missed: Vec<String>,
-    rows: usize,
+    head: String,
+    rows: Vec<Row>,
     stolen: Stolen,
 }
 
@@ -118,25 +125,43 @@ impl Bench {
     pub fn of_rounds(name: &str, rounds: usize) -> Self {
         let options = Options::parse(rounds);
         clock::calibrate();
-        println!("{name}: {}, {} rounds", machine::describe(), options.rounds);
+        let head = format!("{}, {} rounds", machine::describe(), options.rounds);
         let (priority, usual) = (machine::prefer(), Usual::find());
-        println!(
-            "priority {priority}; median (min - max); ratios are medians of the ratios within a round"
-        );
-        println!(
-            "line, futex: raw round trips between the two processors, measured in the same rounds"
-        );
-        println!(
-            "the line usually takes {:.0} ns here; runs beside another figure are repeated",
-            usual.line()
-        );
-        Self {
+        let bench = Self {
             stolen: Stolen::so_far(),
             options,
             section: String::new(),
             usual,
             missed: Vec::new(),
-            rows: 0,
+            head,
+            rows: Vec::new(),
+        };
+        bench.say(&format!("{name}: {}", bench.head));
+        bench.say(&format!(
+            "priority {priority}; median (min - max); ratios are medians of the ratios within a round"
+        ));
+        bench.say(
+            "line, futex: raw round trips between the two processors, measured in the same rounds",
+        );
+        bench.say(&format!(
+            "the line usually takes {:.0} ns here; runs beside another figure are repeated",
+            usual.line()
+        ));
+        bench
+    }
+
+    /// Adds to what stands above the tables, such as the versions of what is measured.
+    pub fn remark(&mut self, text: &str) {
+        self.say(text);
+        self.head += &format!("  \n{text}");
+    }
+
+    /// Prints a line for people to read: beside the output where that is to be tables.
+    pub fn say(&self, text: &str) {
+        if self.options.markdown {
+            eprintln!("{text}");
+        } else {
+            println!("{text}");
         }
     }
 
@@ -148,7 +173,7 @@ impl Bench {
     /// Prints a remark under the section's rows.
     pub fn note(&self, text: &str) {
         if self.options.wants(&self.section, "") {
-            println!("    {text}");
+            self.say(&format!("    {text}"));
         }
     }
 
@@ -157,7 +182,6 @@ impl Bench {
         if !self.options.wants(&self.section, name) {
             return;
         }
-        self.rows += 1;
         let mut runs = vec![Vec::new(); contenders.len()];
         let (mut probes, mut unsteady) = (Vec::new(), 0);
         let stolen = Stolen::so_far();
@@ -169,68 +193,74 @@ impl Bench {
                 unsteady += usize::from(!steady);
             }
         }
-        let names: Vec<&str> = contenders.iter().map(|contender| contender.name).collect();
-        self.print(name, unit, goal, &names, &runs, &probes);
-        if unsteady > 0 {
-            println!("  ({unsteady} runs beside an unusual line)");
-        }
-        if stolen.since() > 0.02 {
-            println!(
-                "  ({:.0} % of the time went to other machines)",
-                100.0 * stolen.since()
-            );
-        }
-    }
-
-    fn print(
-        &mut self,
-        row: &str,
-        unit: Unit,
-        goal: Goal,
-        names: &[&str],
-        runs: &[Vec<f64>],
-        probes: &[Probe],
-    ) {
+        let named = contenders.iter().zip(&runs);
         let median =
             |of: fn(&Probe) -> f64| Summary::of(&probes.iter().map(of).collect::<Vec<_>>()).median;
-        let (line, futex) = (median(|probe| probe.line), median(|probe| probe.futex));
-        println!(
-            "\n{} / {row}   [line {line:.0} ns, futex {:.1} us]",
-            self.section,
-            futex / 1e3
-        );
-        for (place, (name, figures)) in names.iter().zip(runs).enumerate() {
-            let own = Summary::of(figures);
-            let spread = format!("({} - {})", unit.show(own.min), unit.show(own.max));
-            let mut text = format!("  {name:<34} {:>12} {spread:<27}", unit.show(own.median));
-            if place == 0 && runs.len() > 1 {
-                text += &self.against(row, unit, goal, names[1], figures, &runs[1]);
-            } else if place > 1 {
-                let ratio = ratio(&runs[0], figures);
-                text += &format!("  {} x = {} / this", human(ratio.median), names[0]);
-            }
-            println!("{}", text.trim_end());
+        let row = Row {
+            section: self.section.clone(),
+            name: name.to_owned(),
+            unit,
+            line: median(|probe| probe.line),
+            futex: median(|probe| probe.futex),
+            entries: named.map(|(one, runs)| Entry::of(one.name, runs)).collect(),
+        };
+        self.print(&row, goal, &runs);
+        self.rows.push(row);
+        if unsteady > 0 {
+            self.say(&format!("  ({unsteady} runs beside an unusual line)"));
+        }
+        if stolen.since() > 0.02 {
+            self.say(&format!(
+                "  ({:.0} % of the time went to other machines)",
+                100.0 * stolen.since()
+            ));
         }
     }
 
-    fn against(
-        &mut self,
-        row: &str,
-        unit: Unit,
-        goal: Goal,
-        base: &str,
-        ours: &[f64],
-        theirs: &[f64],
-    ) -> String {
-        let ratio = ratio(ours, theirs);
-        let verdict = goal.verdict(unit, ratio.median);
+    fn print(&mut self, row: &Row, goal: Goal, runs: &[Vec<Figure>]) {
+        let (unit, entries) = (row.unit, &row.entries);
+        self.say(&format!(
+            "\n{} / {}   [line {:.0} ns, futex {:.1} us]",
+            row.section,
+            row.name,
+            row.line,
+            row.futex / 1e3
+        ));
+        for (place, (entry, figures)) in entries.iter().zip(runs).enumerate() {
+            let own = entry.value;
+            let spread = format!("({} - {})", unit.show(own.min), unit.show(own.max));
+            let mut text = format!(
+                "  {:<34} {:>12} {spread:<27}",
+                entry.name,
+                unit.show(own.median)
+            );
+            if let Some(p99) = entry.p99 {
+                text += &format!("  p99 {:>8}", unit.show(p99));
+            }
+            if place == 0 && runs.len() > 1 {
+                text += &self.against(row, goal, ratio(figures, &runs[1]));
+            } else if place > 1 {
+                let ratio = ratio(&runs[0], figures);
+                text += &format!("  {} x = {} / this", human(ratio.median), entries[0].name);
+            }
+            self.say(text.trim_end());
+        }
+    }
+
+    fn against(&mut self, row: &Row, goal: Goal, ratio: Summary) -> String {
+        let base = &row.entries[1].name;
+        let verdict = goal.verdict(row.unit, ratio.median);
         if verdict == "MISSED" {
             self.missed.push(format!(
-                "{} / {row}: {:.2} x {base}",
-                self.section, ratio.median
+                "{} / {}: {:.2} x {base}",
+                row.section, row.name, ratio.median
             ));
         }
-        let sign = if unit == Unit::PerSecond { ">=" } else { "<=" };
+        let sign = if row.unit == Unit::PerSecond {
+            ">="
+        } else {
+            "<="
+        };
         let limit = |word: &str, limit: Option<f64>| {
             limit.map_or(String::new(), |l| format!(", {word} {sign} {l}"))
         };
@@ -248,15 +278,19 @@ impl Bench {
 impl Drop for Bench {
     fn drop(&mut self) {
         machine::restore();
-        println!(
+        self.say(&format!(
             "\n{} rows, {} missed; other machines on this host took {:.0} % of the time",
-            self.rows,
+            self.rows.len(),
             self.missed.len(),
             100.0 * self.stolen.since()
-        );
+        ));
         self.missed
             .iter()
-            .for_each(|row| println!("  missed: {row}"));
+            .for_each(|row| self.say(&format!("  missed: {row}")));
+        if self.options.markdown {
+            println!("{}: {}\n", machine::today(), self.head);
+            print!("{}", markdown::tables(&self.rows));
+        }
     }
 }
 
@@ -268,11 +302,11 @@ fn order(round: usize, contenders: usize) -> impl Iterator<Item = usize> {
     })
 }
 
-fn ratio(ours: &[f64], theirs: &[f64]) -> Summary {
+fn ratio(ours: &[Figure], theirs: &[Figure]) -> Summary {
     let ratios: Vec<f64> = ours
         .iter()
         .zip(theirs)
-        .map(|(our, their)| our / their)
+        .map(|(our, their)| our.value / their.value)
         .collect();
     Summary::of(&ratios)
 }

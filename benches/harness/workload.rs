@@ -1,12 +1,11 @@
-//! What is done with a transport: streamed through, played ping-pong on, or put and taken by one process.
+//! What is done with a transport: streamed through, or put and taken by one process.
 
 use std::cell::Cell;
 use std::ops::Range;
 use std::time::Duration;
 
-use super::clock::{busy_wait, nanos, ticks};
+use super::clock::{nanos, ticks};
 use super::crew::{Crew, Meeting, Report};
-use super::stats::Percentiles;
 
 /// The sequence number that ends a stream.
 pub const END: u64 = u64::MAX >> 1;
@@ -247,112 +246,6 @@ pub fn sized<'a>(span: Duration, mut run: impl FnMut(u64) -> f64 + 'a) -> impl F
         let rate = run(size);
         known.set(Some(wanted(rate)));
         rate
-    }
-}
-
-/// How a game of ping-pong is played.
-#[derive(Clone, Copy, Debug)]
-pub struct Pace {
-    /// How many balls.
-    pub rounds: u64,
-    /// How long to wait before each, so that the other side falls asleep; zero: it stays awake.
-    pub gap: Duration,
-    /// Whether the two players are threads of one process.
-    pub threads: bool,
-}
-
-impl Pace {
-    /// Without a break: nobody who waits by spinning falls asleep.
-    pub const fn spinning(rounds: u64) -> Self {
-        Self {
-            rounds,
-            gap: Duration::ZERO,
-            threads: false,
-        }
-    }
-
-    /// With so long a break before each ball that the other side has fallen asleep.
-    pub const fn asleep(rounds: u64) -> Self {
-        Self {
-            gap: Duration::from_micros(200),
-            ..Self::spinning(rounds)
-        }
-    }
-
-    /// The same between threads.
-    pub const fn threaded(self) -> Self {
-        Self {
-            threads: true,
-            ..self
-        }
-    }
-}
-
-/// One message there, one back: nanoseconds per round trip. `open` gives each side the end it sends by and the end it
-/// receives by.
-///
-/// # Panics
-///
-/// When an answer is not the one to the question.
-pub fn round_trip<E: Endpoint>(
-    pace: Pace,
-    open: impl Fn(usize, &Meeting) -> (E, E) + Sync,
-) -> Percentiles {
-    let open = &open;
-    let mut crew = Crew::new();
-    crew.hire(move |meeting| {
-        let (mut there, mut back) = open(0, meeting);
-        meeting.meet();
-        let observed = ask(pace, &mut there, &mut back);
-        meeting.meet();
-        observed
-    });
-    crew.hire(move |meeting| {
-        let (mut there, mut back) = open(1, meeting);
-        meeting.meet();
-        for _ in 0..pace.rounds {
-            let (seq, _) = there.receive();
-            back.send(seq);
-        }
-        meeting.meet();
-        Report::default()
-    });
-    let reports = if pace.threads {
-        crew.run_as_threads()
-    } else {
-        crew.run()
-    };
-    let [p50, p99, p999, max, ..] = reports[0].values;
-    Percentiles {
-        p50,
-        p99,
-        p999,
-        max,
-    }
-}
-
-fn ask<E: Endpoint>(pace: Pace, there: &mut E, back: &mut E) -> Report {
-    let mut observed = Vec::with_capacity(pace.rounds as usize);
-    for seq in 0..pace.rounds {
-        if !pace.gap.is_zero() {
-            busy_wait(pace.gap);
-        }
-        let begin = ticks();
-        there.send(seq);
-        let answer = back.receive();
-        observed.push(nanos(ticks() - begin));
-        assert_eq!(
-            answer,
-            (seq, there.check(seq)),
-            "an answer to another question"
-        );
-    }
-    let found = Percentiles::of(&mut observed[pace.rounds as usize / 10..]);
-    Report {
-        values: [
-            found.p50, found.p99, found.p999, found.max, 0.0, 0.0, 0.0, 0.0,
-        ],
-        ..Report::default()
     }
 }
 
