@@ -24,7 +24,12 @@ fn section(text: &mut String, rows: &[Row]) {
         let cells: Vec<String> = rows.iter().map(cell).collect();
         writeln!(text, "| {head} | {} |", cells.join(" | ")).expect("a string");
     };
-    line(&rows[0].section, &|row| row.name.clone());
+    let mut entries = rows.iter().flat_map(|row| &row.entries);
+    let tails = entries.any(|entry| entry.p99.is_some());
+    let head = if tails { ": p50 / p99" } else { "" };
+    line(&format!("{}{head}", rows[0].section), &|row| {
+        row.name.clone()
+    });
     line("---", &|_| "---:".to_owned());
     for name in names {
         line(name, &|row| {

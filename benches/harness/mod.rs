@@ -35,7 +35,7 @@ pub use instructions::instructions;
 pub use machine::{cpus, pin, prefer};
 pub use options::Options;
 pub use payload::Payload;
-pub use ping_pong::{Pace, ping_pong, round_trip};
+pub use ping_pong::{Duplex, Pace, ping_pong, round_trip};
 pub use probe::Probe;
 pub use record::Figure;
 pub use report::{Bench, Contender, Goal, Unit, contender};
