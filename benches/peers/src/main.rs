@@ -8,6 +8,7 @@
 mod harness;
 
 mod ipc;
+mod links;
 mod locks;
 mod python;
 mod starts;
@@ -19,6 +20,7 @@ use harness::Bench;
 fn main() {
     procspawn::init();
     let mut bench = Bench::start("peers");
+    links::rows(&mut bench);
     streams::rows(&mut bench);
     locks::rows(&mut bench);
     starts::rows(&mut bench);

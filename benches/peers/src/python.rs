@@ -1,11 +1,16 @@
-//! CPython's own `multiprocessing.Queue`, driven by the script beside this crate.
+//! CPython's own `multiprocessing`, driven by the scripts beside this crate.
 
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::Duration;
 
-use crate::harness::Shape;
+use crate::harness::{Percentiles, Shape};
 
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cpython_queue.py");
+/// The name of its pipe in the tables.
+pub const PIPE: &str = "CPython Pipe";
+
+const QUEUE_SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cpython_queue.py");
+const PIPE_SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cpython_pipe.py");
 
 /// Whether Python can be run; says so once if it cannot.
 pub fn is_there() -> bool {
@@ -16,7 +21,7 @@ pub fn is_there() -> bool {
             .output();
         let found = run.is_ok_and(|output| output.status.success());
         if !found {
-            println!("python3 does not run here: its rows are left out");
+            eprintln!("python3 does not run here: its rows are left out");
         }
         found
     })
@@ -29,16 +34,53 @@ pub fn is_there() -> bool {
 /// When the script fails.
 pub fn queue(bytes: usize, shape: Shape) -> f64 {
     let arguments = [bytes, shape.producers, shape.consumers].map(|number| number.to_string());
-    let output = Command::new("python3")
-        .arg(SCRIPT)
+    let [rate] = run(QUEUE_SCRIPT, &arguments);
+    rate
+}
+
+/// Messages of `bytes` bytes per second through one `multiprocessing.Pipe`, by `send_bytes` and `recv_bytes`.
+///
+/// # Panics
+///
+/// When the script fails.
+pub fn pipe_stream(bytes: usize) -> f64 {
+    let messages = (64 << 20) / bytes;
+    let arguments = [
+        "stream".to_owned(),
+        bytes.to_string(),
+        messages.clamp(200, 10_000).to_string(),
+    ];
+    let [rate] = run(PIPE_SCRIPT, &arguments);
+    rate
+}
+
+/// A round trip of `bytes` bytes by the same, the other side having slept for `gap`.
+///
+/// # Panics
+///
+/// When the script fails.
+pub fn pipe_trip(bytes: usize, gap: Duration) -> Percentiles {
+    let numbers = [bytes as u128, 200, gap.as_nanos()];
+    let mut arguments = vec!["trip".to_owned()];
+    arguments.extend(numbers.map(|number| number.to_string()));
+    let [p50, p99] = run(PIPE_SCRIPT, &arguments);
+    Percentiles {
+        p50,
+        p99,
+        ..Percentiles::default()
+    }
+}
+
+/// The numbers that a script prints.
+fn run<const N: usize>(script: &str, arguments: &[String]) -> [f64; N] {
+    let mut command = Command::new("python3");
+    let output = command
+        .arg(script)
         .args(arguments)
         .output()
         .expect("python3");
     let text = String::from_utf8_lossy(&output.stdout);
-    text.trim().parse().unwrap_or_else(|_| {
-        panic!(
-            "cpython_queue.py: {}",
-            String::from_utf8_lossy(&output.stderr)
-        )
-    })
+    let numbers: Result<Vec<f64>, _> = text.split_whitespace().map(str::parse).collect();
+    let numbers = numbers.ok().and_then(|numbers| numbers.try_into().ok());
+    numbers.unwrap_or_else(|| panic!("{script}: {}", String::from_utf8_lossy(&output.stderr)))
 }

@@ -1,0 +1,193 @@
+//! What a pair of workers can have between them: round trips and streams of all sizes over every kind of link.
+//!
+//! A new contender is a type that is a [`Link`], in a file of its own, and a line in [`everyone`].
+
+mod bytes;
+mod crossbeam;
+mod event;
+mod eventfd;
+mod iceoryx;
+mod ipc;
+mod line;
+mod link;
+mod looks;
+mod mq;
+mod ours;
+mod plain;
+mod rtrb;
+mod seats;
+mod shaq;
+
+use std::time::Duration;
+
+use raw_sync::events::{BusyEvent, Event};
+
+use crate::harness::baseline::Words;
+use crate::harness::{
+    Bench, Contender, Goal, Pace, Percentiles, Shape, Unit, contender, ping_pong, sized, stream,
+};
+use crate::python;
+use crossbeam::Passed;
+use link::{Job, Link};
+
+const AWAKE: Job = Job {
+    touched: true,
+    asleep: false,
+};
+const ASLEEP: Job = Job {
+    asleep: true,
+    ..AWAKE
+};
+const FIRST_WORD: Job = Job {
+    touched: false,
+    ..AWAKE
+};
+
+/// A kibibyte, in words.
+const KIB: usize = 1024 / 8;
+const KIB_64: usize = 64 * KIB;
+const MIB: usize = 1024 * KIB;
+
+type Boxed<const N: usize> = Box<Words<N>>;
+
+/// All rows about links.
+pub fn rows(bench: &mut Bench) {
+    bench.section("round trip");
+    trips::<ours::Typed<1>, Words<1>, 1>(bench, "8 B", AWAKE);
+    trips::<ours::Typed<8>, Words<8>, 8>(bench, "64 B", AWAKE);
+    trips::<ours::Claimed<KIB_64>, Boxed<KIB_64>, KIB_64>(bench, "64 KiB", AWAKE);
+    trips::<ours::Claimed<KIB_64>, Boxed<KIB_64>, KIB_64>(bench, "64 KiB, first word", FIRST_WORD);
+    trips::<ours::Claimed<MIB>, Boxed<MIB>, MIB>(bench, "1 MiB", AWAKE);
+    trips::<ours::Claimed<MIB>, Boxed<MIB>, MIB>(bench, "1 MiB, first word", FIRST_WORD);
+    bench.section("round trip, asleep");
+    trips::<ours::Typed<1>, Words<1>, 1>(bench, "8 B", ASLEEP);
+    trips::<ours::Claimed<KIB_64>, Boxed<KIB_64>, KIB_64>(bench, "64 KiB", ASLEEP);
+    bench.section("stream");
+    streams::<ours::Typed<1>, Words<1>, 1>(bench, "8 B");
+    streams::<ours::Typed<8>, Words<8>, 8>(bench, "64 B");
+    streams::<ours::Claimed<KIB>, Words<KIB>, KIB>(bench, "1 KiB");
+    streams::<ours::Claimed<KIB_64>, Boxed<KIB_64>, KIB_64>(bench, "64 KiB");
+    streams::<ours::Claimed<MIB>, Boxed<MIB>, MIB>(bench, "1 MiB");
+}
+
+/// Every kind of link, in the order of the tables: the library's own first, then what copies nothing, then the kernel's.
+fn everyone<O: Link<N>, P: Passed<N>, const N: usize>(lineup: &mut Lineup) {
+    lineup.add::<O, N>();
+    lineup.add::<plain::Plain<N>, N>();
+    lineup.add::<iceoryx::Iceoryx<N>, N>();
+    lineup.add::<shaq::Shaq<N>, N>();
+    lineup.add::<rtrb::Rtrb<N>, N>();
+    lineup.add::<crossbeam::Array<P, N>, N>();
+    lineup.add::<crossbeam::Channel<P, N>, N>();
+    lineup.add::<event::Signalled<BusyEvent, N>, N>();
+    lineup.add::<event::Signalled<Event, N>, N>();
+    lineup.add::<bytes::Pipe<N>, N>();
+    lineup.add::<bytes::Socket<N>, N>();
+    lineup.add::<mq::MessageQueue<N>, N>();
+    lineup.add::<ipc::Ipc<N>, N>();
+}
+
+/// The contenders of one row.
+struct Lineup {
+    job: Job,
+    streams: bool,
+    span: Duration,
+    contenders: Vec<Contender<'static>>,
+}
+
+impl Lineup {
+    /// Adds a kind of link, if it can do the job.
+    fn add<L: Link<N>, const N: usize>(&mut self) {
+        let Self { job, span, .. } = *self;
+        let able = (L::SLEEPS || !job.asleep)
+            && (L::STREAMS || !self.streams)
+            && (L::FIRST_WORD || job.touched)
+            && N <= L::LONGEST;
+        if !able || !L::is_there() {
+            return;
+        }
+        self.contenders.push(if self.streams {
+            contender(L::NAME, sized(span, run_stream::<L, N>))
+        } else {
+            let trip = move |rounds| run_trip::<L, N>(job, rounds);
+            contender(L::NAME, paced(span, trip))
+        });
+    }
+}
+
+fn trips<O: Link<N>, P: Passed<N>, const N: usize>(bench: &mut Bench, name: &str, job: Job) {
+    let mut lineup = Lineup {
+        job,
+        streams: false,
+        span: bench.options.span,
+        contenders: Vec::new(),
+    };
+    everyone::<O, P, N>(&mut lineup);
+    if N == 1 {
+        lineup.add::<line::Line, 1>();
+        lineup.add::<eventfd::EventFd, 1>();
+    }
+    if job.touched && python::is_there() {
+        let gap = if job.asleep { GAP } else { Duration::ZERO };
+        let trip = move || python::pipe_trip(8 * N, gap);
+        lineup.contenders.push(contender(python::PIPE, trip));
+    }
+    bench.row(name, Unit::Nanos, Goal::NONE, lineup.contenders);
+}
+
+fn streams<O: Link<N>, P: Passed<N>, const N: usize>(bench: &mut Bench, name: &str) {
+    let mut lineup = Lineup {
+        job: AWAKE,
+        streams: true,
+        span: bench.options.span,
+        contenders: Vec::new(),
+    };
+    everyone::<O, P, N>(&mut lineup);
+    if python::is_there() {
+        let stream = move || python::pipe_stream(8 * N);
+        lineup.contenders.push(contender(python::PIPE, stream));
+    }
+    bench.row(name, Unit::PerSecond, Goal::NONE, lineup.contenders);
+}
+
+const GAP: Duration = Pace::asleep(0).gap;
+
+fn run_trip<L: Link<N>, const N: usize>(job: Job, rounds: u64) -> Percentiles {
+    let pace = match job.asleep {
+        false => Pace::spinning(rounds),
+        true => Pace::asleep(rounds),
+    };
+    let pace = Pace {
+        threads: L::THREADS,
+        ..pace.warmed(L::WARM)
+    };
+    let link = L::new(job);
+    ping_pong(pace, |worker, meeting| link.open(worker, meeting))
+}
+
+fn run_stream<L: Link<N>, const N: usize>(messages: u64) -> f64 {
+    let shape = Shape {
+        threads: L::THREADS,
+        ..Shape::of(1, 1).warmed(L::WARM)
+    };
+    let link = L::new(AWAKE);
+    stream(shape, messages, |worker, meeting| {
+        link.open(worker, meeting)
+    })
+}
+
+/// Plays so many rounds that they last about `span`, and at least as many as a p99 needs.
+fn paced<'a>(
+    span: Duration,
+    mut run: impl FnMut(u64) -> Percentiles + 'a,
+) -> impl FnMut() -> Percentiles + 'a {
+    let wanted =
+        move |found: Percentiles| (span.as_nanos() as f64 / found.p50).clamp(200.0, 20_000.0);
+    let mut known = None;
+    move || {
+        let rounds = known.unwrap_or_else(|| wanted(run(200)));
+        let found = run(rounds as u64);
+        known = Some(wanted(found));
+        found
+    }
+}
