@@ -14,12 +14,14 @@ mod python;
 mod starts;
 mod streams;
 mod threads;
+mod versions;
 
 use harness::Bench;
 
 fn main() {
     procspawn::init();
     let mut bench = Bench::start("peers");
+    bench.remark(&versions::line());
     links::rows(&mut bench);
     streams::rows(&mut bench);
     locks::rows(&mut bench);
