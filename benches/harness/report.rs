@@ -153,7 +153,7 @@ impl Bench {
     /// Adds to what stands above the tables, such as the versions of what is measured.
     pub fn remark(&mut self, text: &str) {
         self.say(text);
-        self.head += &format!("  \n{text}");
+        self.head += &format!("; {text}");
     }
 
     /// Prints a line for people to read: beside the output where that is to be tables.

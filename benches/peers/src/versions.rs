@@ -20,7 +20,7 @@ const PACKAGES: &[&str] = &[
 pub fn line() -> String {
     let known = |name: &&str| format!("{name} {}", version(name).unwrap_or("?"));
     let packages: Vec<String> = PACKAGES.iter().map(known).collect();
-    packages.join(", ")
+    format!("versions: {}", packages.join(", "))
 }
 
 fn version(name: &str) -> Option<&'static str> {
