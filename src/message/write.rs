@@ -168,6 +168,11 @@ where
     if room.len() < len {
         return Err(WriteError::Overflow(len));
     }
+    if T::COPY_OPTIMIZATION.is_enabled() {
+        // SAFETY: such a value has the bytes of its archived form, none of them uninitialised, and the room has as many.
+        unsafe { room.as_mut_ptr().cast::<T>().copy_from(value, 1) };
+        return Ok(len);
+    }
     let mut sink = Sink::nowhere();
     let resolver = value.serialize(&mut sink)?;
     if sink.at != 0 {

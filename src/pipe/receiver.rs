@@ -11,7 +11,7 @@ use super::site::{FitOf, OFFERED, Place, Site};
 use crate::Result;
 use crate::message::{Bytes, Handle, Message, handle_message};
 use crate::ring::Peers;
-use crate::ring::spsc::{Arrival, End, RawReceiver, Record, Side};
+use crate::ring::spsc::{End, RawReceiver, Record, Side};
 use crate::sys::atfork;
 use crate::sys::clock::Deadline;
 use crate::tenancy::RawHandle;
@@ -152,22 +152,21 @@ impl<T: Message> Receiver<T> {
 
     #[inline(always)]
     fn recv_by<E: From<RecvFault>>(&self, deadline: Deadline) -> Result<Incoming<'_, T>, E> {
-        let found = match self.is_mine() {
-            true => self.raw.next_here(),
-            false => None,
-        };
-        let arrival = match found {
-            Some(arrival) => arrival,
-            None => self.wait(deadline).map_err(E::from)?,
-        };
-        Incoming::new(self, arrival).map_err(|invalid| RecvFault::Invalid(invalid).into())
+        loop {
+            if self.is_mine()
+                && let Some(arrival) = self.raw.next_here()
+            {
+                return Incoming::new(self, arrival).map_err(|e| RecvFault::Invalid(e).into());
+            }
+            self.wait(deadline).map_err(E::from)?;
+        }
     }
 
+    /// Waits until a message is there. It tells nothing but that: what is known of the message would go through memory.
     #[cold]
     #[inline(never)]
-    fn wait(&self, deadline: Deadline) -> Result<Arrival, RecvFault> {
-        let raw = self.raw()?;
-        Ok(raw.wait(self.peers(), deadline)?)
+    fn wait(&self, deadline: Deadline) -> Result<(), RecvFault> {
+        Ok(self.raw()?.wait(self.peers(), deadline)?)
     }
 
     #[inline(always)]
@@ -191,7 +190,7 @@ impl<T: Message> Receiver<T> {
     pub fn poll(&self, timeout: Duration) -> bool {
         let Ok(raw) = self.raw() else { return true };
         let late = crate::ring::spsc::Fault::TimedOut;
-        raw.poll(self.peers(), Deadline::after(timeout)) != Err(late)
+        raw.wait(self.peers(), Deadline::after(timeout)) != Err(late)
     }
 
     /// The messages until the pipe ends, waiting for each.

@@ -23,11 +23,6 @@ const MOST: u32 = 7;
 const MANY: u64 = 4;
 
 impl Stream {
-    /// Whether messages come in a stream.
-    pub(super) fn flows(&self) -> bool {
-        self.steps.load(Relaxed) > 0 // private to this process
-    }
-
     /// The ring is empty at `head`: how many steps to spin before the next look.
     pub(super) fn steps(&self, head: u64) -> u32 {
         let moved = head.wrapping_sub(self.last.load(Relaxed));

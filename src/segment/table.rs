@@ -3,6 +3,7 @@
 use super::Segment;
 use super::layout::Layout;
 use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::sys::cpu;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -299,6 +300,13 @@ impl<S: Strides> Twins<S> {
         // SAFETY: inside of a row, and so many of them lie in the mapping (checked in `Table::new`).
         let first = unsafe { self.rows.add(S::ROW * index as usize + skip) };
         NonNull::slice_from_raw_parts(first, len)
+    }
+
+    /// Asks for the line at the byte `skip` of row `index`, which need not exist.
+    #[inline(always)]
+    pub(crate) fn fetch(&self, index: u32, skip: usize) {
+        let place = S::ROW * index as usize + skip;
+        cpu::fetch(self.rows.as_ptr().wrapping_add(place));
     }
 
     /// All rows, one by one.

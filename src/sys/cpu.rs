@@ -12,6 +12,19 @@ pub(crate) fn prefers_written_lines() -> bool {
     *ANSWER.get_or_init(|| matches!(&vendor(), b"AuthenticAMD" | b"HygonGenuine"))
 }
 
+/// Asks for the line at `place`, which will be read: a hint, harmless at any address.
+#[inline(always)]
+pub(crate) fn fetch(place: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the instruction ignores addresses that are not mapped, and changes nothing but caches.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(place.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = place;
+}
+
 #[cfg(target_arch = "x86_64")]
 fn vendor() -> [u8; 12] {
     #[allow(

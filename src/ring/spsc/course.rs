@@ -73,6 +73,27 @@ impl<'a, F: Fitted> Words<'a, F> {
         }
     }
 
+    /// Asks for the line of the message in granule `index` that comes behind its header's, if it has one.
+    ///
+    /// Whoever looks for the message asks for both lines at once: else the second one takes as long again, once the first
+    /// is there.
+    #[inline(always)]
+    pub(super) fn fetch(self, index: u32) {
+        if Self::HAS_LINES {
+            self.0.twins.fetch(index, Self::LINES.0);
+        }
+    }
+
+    /// Where the lines of a uniform lane's messages begin that hold no header, and where they end.
+    const LINES: (usize, usize) = match F::FIT {
+        LaneFit::Fixed { size, at: 0, .. } => (0, size),
+        LaneFit::Fixed { size, at, .. } => (CPU_LINE, at + size),
+        LaneFit::Any { .. } => (0, 0),
+    };
+
+    /// Whether there are any.
+    pub(super) const HAS_LINES: bool = Self::LINES.0 < Self::LINES.1;
+
     /// The `len` bytes of the message whose record begins at the cursor; fewer where the ring ends before, which no sender
     /// writes.
     #[inline]
@@ -100,12 +121,10 @@ impl<'a, F: Fitted> Words<'a, F> {
     /// The message is this caller's, and there is no reference to its bytes.
     #[inline(always)]
     pub(super) unsafe fn rewrite_lines(self, index: u32) {
-        if let LaneFit::Fixed { size, at, .. } = F::FIT {
-            // The line with the header stays: who wrote it last must not seem to be a receiver.
-            let first = if at == 0 { 0 } else { CPU_LINE };
-            // SAFETY: the caller's promise.
-            unsafe { self.0.twins.rows().rewrite_lines(index, first, at + size) };
-        }
+        // The line with the header stays: the next lap's may be written there at any time.
+        let (first, end) = Self::LINES;
+        // SAFETY: the caller's promise.
+        unsafe { self.0.twins.rows().rewrite_lines(index, first, end) };
     }
 }
 

@@ -266,6 +266,12 @@ impl Reader {
         self.track.turn(memory.granules())
     }
 
+    /// The granule of the next record; behind the ring's end, if that is where the last one ended.
+    #[inline(always)]
+    pub(super) fn granule(&self) -> u32 {
+        self.track.granule.get()
+    }
+
     /// The granule of the next record, if it is a message of a uniform lane and was published.
     #[inline(always)]
     pub(super) fn look_here<M: Memory>(&self, memory: M) -> Option<u32> {
@@ -322,6 +328,15 @@ impl Reader {
     #[inline(always)]
     pub(super) fn is_awaited<M: Memory>(&self, memory: M) -> bool {
         memory.control().freed.was_armed()
+    }
+
+    /// The granules of a uniform lane that are acknowledged and not free yet.
+    pub(super) fn each_freeable<M: Memory>(&self, memory: M, mut each: impl FnMut(u32)) {
+        let mut at = self.freed.get();
+        while at.position < self.done.get() {
+            each(at.granule);
+            at = at.behind(1, memory.granules());
+        }
     }
 
     /// Frees everything acknowledged, blanked first.

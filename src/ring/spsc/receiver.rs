@@ -12,6 +12,7 @@ use crate::segment::blocks::BlockRef;
 use crate::segment::narrow;
 use crate::sys::atomic::Ordering::Relaxed;
 use crate::sys::atomic::spin_loop;
+use crate::sys::backoff;
 use crate::sys::clock::Deadline;
 use crate::sys::cpu;
 use crate::sys::identity::Participant;
@@ -32,8 +33,6 @@ pub(crate) struct RawReceiver<F> {
     reader: Reader,
     /// Messages in hand; and [`SPOILED`].
     open: Cell<u32>,
-    /// The last message came alone, and had to be waited for.
-    waited: Cell<bool>,
     rewrites: bool,
     course: Course<F>,
     duct: Arc<Duct>,
@@ -43,6 +42,8 @@ pub(crate) struct RawReceiver<F> {
     big: Cell<u64>,
     stream: Stream,
     poll: Poll,
+    /// How often to look before anything else: as often as takes a microsecond, and once on a single processor.
+    looks: u32,
 }
 
 /// One of the messages in hand was not done with: all since the last acknowledged are received again.
@@ -56,25 +57,20 @@ pub(crate) struct Arrival {
     pub(crate) record: Record,
 }
 
-/// What must be known of a message to be done with it: its granule, and its bytes if it lies in a block. One word, which is
-/// stored and loaded as a whole: a load of what two stores have written waits until these are through.
+/// What must be known of a message to be done with it: its bytes if it lies in a block, else 0. A whole word, so that it is
+/// loaded as it was stored: a load of what two stores have written waits until these are through.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Record(u64);
 
 impl Record {
     #[inline(always)]
-    fn new(granule: u32, big: u32) -> Self {
-        Record(u64::from(granule) | u64::from(big) << 32)
-    }
-
-    #[inline(always)]
-    fn granule(self) -> u32 {
-        self.0 as u32
+    fn new(big: u32) -> Self {
+        Record(u64::from(big))
     }
 
     #[inline(always)]
     fn big(self) -> u32 {
-        (self.0 >> 32) as u32
+        self.0 as u32
     }
 }
 
@@ -88,7 +84,6 @@ impl<F: Fitted> RawReceiver<F> {
         RawReceiver {
             reader,
             open: Cell::new(0),
-            waited: Cell::new(false),
             rewrites: cpu::prefers_written_lines(),
             course,
             duct,
@@ -97,6 +92,7 @@ impl<F: Fitted> RawReceiver<F> {
             big: Cell::new(0),
             stream: Stream::default(),
             poll: Poll::default(),
+            looks: backoff::pauses_in_a_microsecond().max(1),
         }
     }
 
@@ -113,13 +109,6 @@ impl<F: Fitted> RawReceiver<F> {
     /// The next message, if it is there.
     #[inline(always)]
     pub(crate) fn next_here(&self) -> Option<Arrival> {
-        let arrival = self.take()?;
-        self.waited.set(false);
-        Some(arrival)
-    }
-
-    #[inline(always)]
-    fn take(&self) -> Option<Arrival> {
         if !F::FIT.is_fixed() {
             return self.take_any();
         }
@@ -129,15 +118,8 @@ impl<F: Fitted> RawReceiver<F> {
         self.open.set(self.open.get() + 1);
         Some(Arrival {
             bytes: words.message_here(granule),
-            record: Record::new(granule, 0),
+            record: Record::new(0),
         })
-    }
-
-    /// The same behind the end of the ring.
-    #[cold]
-    fn take_turned(&self) -> Option<Arrival> {
-        self.reader.next(self.words());
-        self.take()
     }
 
     fn take_any(&self) -> Option<Arrival> {
@@ -152,7 +134,7 @@ impl<F: Fitted> RawReceiver<F> {
         self.open.set(self.open.get() + 1);
         Some(Arrival {
             bytes,
-            record: Record::new(at.granule, big),
+            record: Record::new(big),
         })
     }
 
@@ -178,10 +160,6 @@ impl<F: Fitted> RawReceiver<F> {
         let words = self.words();
         if !F::FIT.is_fixed() {
             return self.ack_any(record, words);
-        }
-        if self.rewrites && !self.waited.get() {
-            // SAFETY: the message is in this end's hands, and its guard, the only one, is no more.
-            unsafe { words.rewrite_lines(record.granule()) };
         }
         self.acknowledge(words);
     }
@@ -228,7 +206,14 @@ impl<F: Fitted> RawReceiver<F> {
     /// Frees what was acknowledged.
     fn release(&self) {
         self.big.set(0);
-        self.reader.release(self.words());
+        let words = self.words();
+        if self.rewrites && Words::<F>::HAS_LINES {
+            self.reader.each_freeable(words, |granule| {
+                // SAFETY: its message is acknowledged and not free yet: it is this end's, and no guard of it is left.
+                unsafe { words.rewrite_lines(granule) };
+            });
+        }
+        self.reader.release(words);
     }
 
     /// Gives a message back: it is received again, and with it all that came after the last one acknowledged.
@@ -238,43 +223,59 @@ impl<F: Fitted> RawReceiver<F> {
         self.ack_later(record);
     }
 
-    /// The next message; waits for it.
+    /// Waits until a message is there, and leaves it where it is.
     ///
     /// # Errors
     ///
     /// [`Fault::TimedOut`] at the deadline, [`Fault::Ended`] when nothing is left and nobody sends.
     #[cold]
     #[inline(never)]
-    pub(crate) fn wait(&self, peers: &dyn Peers, deadline: Deadline) -> Result<Arrival, Fault> {
-        if let Some(arrival) = self.take_turned() {
-            self.waited.set(false);
-            return Ok(arrival);
+    pub(crate) fn wait(&self, peers: &dyn Peers, deadline: Deadline) -> Result<(), Fault> {
+        self.reader.next(self.words());
+        if self.rewrites && Words::<F>::HAS_LINES {
+            self.release(); // while there is nothing else to do
         }
-        let arrival = self.wait_until(peers, deadline, || self.take())?;
-        self.waited.set(!self.stream.flows());
-        Ok(arrival)
+        self.let_gather(deadline);
+        match self.look_for_a_moment(deadline) {
+            true => Ok(()),
+            false => self.wait_patiently(peers, deadline),
+        }
     }
 
-    /// Waits until a message is there, and leaves it where it is.
-    ///
-    /// # Errors
-    ///
-    /// As [`wait`](RawReceiver::wait).
-    pub(crate) fn poll(&self, peers: &dyn Peers, deadline: Deadline) -> Result<(), Fault> {
-        self.wait_until(peers, deadline, || self.is_there().then_some(()))
+    /// Whether a message comes within about a microsecond, as the answer to one just sent does. Everything else that waiting
+    /// takes comes later.
+    #[inline(always)]
+    fn look_for_a_moment(&self, deadline: Deadline) -> bool {
+        let looks = if deadline == Deadline::NOW {
+            1
+        } else {
+            self.looks
+        };
+        for _ in 0..looks {
+            if self.is_there() {
+                return true;
+            }
+            spin_loop();
+        }
+        false
     }
 
     /// Whether a message is there.
-    pub(crate) fn is_there(&self) -> bool {
-        self.reader.look(self.words()).is_some()
+    #[inline(always)]
+    fn is_there(&self) -> bool {
+        let words = self.words();
+        match F::FIT.is_fixed() {
+            true => {
+                words.fetch(self.reader.granule());
+                self.reader.look_here(words).is_some()
+            }
+            false => self.reader.look(words).is_some(),
+        }
     }
 
-    fn wait_until<R>(
-        &self,
-        peers: &dyn Peers,
-        deadline: Deadline,
-        look: impl Fn() -> Option<R>,
-    ) -> Result<R, Fault> {
+    #[cold]
+    fn wait_patiently(&self, peers: &dyn Peers, deadline: Deadline) -> Result<(), Fault> {
+        let look = || self.is_there().then_some(());
         let words = self.words();
         let control = words.control();
         self.release();
@@ -287,15 +288,14 @@ impl<F: Fitted> RawReceiver<F> {
             },
             deadline,
         );
-        self.let_gather(deadline);
         loop {
-            if let Some(found) = vigil.spin(&look) {
-                return Ok(found);
+            if vigil.spin(look).is_some() {
+                return Ok(());
             }
             // Before the look: what was published before the end is seen by it.
             let end = vigil.end();
-            if let Some(found) = look() {
-                return Ok(found);
+            if look().is_some() {
+                return Ok(());
             }
             if let Some(end) = end {
                 return Err(Fault::Ended(end));
@@ -303,8 +303,8 @@ impl<F: Fitted> RawReceiver<F> {
             vigil.before_sleep(&self.poll)?;
             let blind = seeded("pipe-arm-after-look");
             let ticket = arm(&control.filled);
-            if let Some(found) = (!blind).then(&look).flatten() {
-                return Ok(found);
+            if !blind && look().is_some() {
+                return Ok(());
             }
             if vigil.end().is_none() {
                 vigil.sleep(&control.filled, ticket);
@@ -315,11 +315,10 @@ impl<F: Fitted> RawReceiver<F> {
     /// Leaves a stream of messages alone for a moment; see [`Stream`].
     fn let_gather(&self, deadline: Deadline) {
         let steps = self.stream.steps(self.reader.next(self.words()).position);
-        if deadline == Deadline::NOW {
-            return;
+        if deadline != Deadline::NOW {
+            let pauses: u32 = (0..steps).map(|step| 1 << step.min(4)).sum();
+            (0..pauses).for_each(|_| spin_loop());
         }
-        let pauses: u32 = (0..steps).map(|step| 1 << step.min(4)).sum();
-        (0..pauses).for_each(|_| spin_loop());
     }
 
     /// How the sending end ended, if it has.

@@ -83,10 +83,8 @@ fn send(sender: &RawSender<Any>, village: &Village, len: usize, value: u8) -> Re
 }
 
 fn recv(receiver: &RawReceiver<Any>, village: &Village) -> Result<Vec<u8>, Fault> {
-    let arrival = match receiver.next_here() {
-        Some(arrival) => arrival,
-        None => receiver.wait(village, Deadline::NOW)?,
-    };
+    receiver.wait(village, Deadline::NOW)?;
+    let arrival = receiver.next_here().expect("it is there");
     // SAFETY: the message is in our hands.
     let bytes = unsafe { peek(arrival.bytes) };
     receiver.ack(arrival.record);
@@ -194,10 +192,8 @@ fn a_receiver_frees_room_as_soon_as_it_has_nothing_to_do() {
         let full = sender.claim(8, &village, Deadline::NOW);
         assert_eq!(full.unwrap_err(), Fault::TimedOut);
         for _ in 0..64 {
-            let arrival = match receiver.next_here() {
-                Some(arrival) => arrival,
-                None => receiver.wait(&village, Deadline::NOW).unwrap(),
-            };
+            receiver.wait(&village, Deadline::NOW).unwrap();
+            let arrival = receiver.next_here().expect("it is there");
             receiver.ack(arrival.record);
         }
         assert!(receiver.wait(&village, Deadline::NOW).is_err());
