@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use lexopt::prelude::*;
 
+use crate::bench;
+
 /// What to do.
 #[derive(Debug, PartialEq)]
 pub enum Command {
     Pipeline(Options),
+    Bench(bench::Settings),
     Ls,
     Gc,
     /// Print this text.
@@ -61,11 +64,12 @@ pub type Wrong = String;
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Wrong> {
     let mut parser = lexopt::Parser::from_args(arguments);
     match parser.next().map_err(text)? {
-        None => Err("no command given: pipeline, ls or gc (see `multiproc --help`)".into()),
+        None => Err("no command given: pipeline, bench, ls or gc (see `multiproc --help`)".into()),
         Some(Short('h') | Long("help")) => Ok(Command::Show(HELP.into())),
         Some(Short('V') | Long("version")) => Ok(Command::Show(version())),
         Some(Value(name)) => match name.to_str() {
             Some("pipeline") => pipeline(parser),
+            Some("bench") => bench::parse(parser),
             Some("ls") => plain(parser, Command::Ls, LS_HELP),
             Some("gc") => plain(parser, Command::Gc, GC_HELP),
             Some("help") => help(parser),
@@ -76,13 +80,13 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, W
 }
 
 /// The text of an argument error, with the place where help is.
-fn text(error: lexopt::Error) -> Wrong {
+pub fn text(error: lexopt::Error) -> Wrong {
     format!("{error} (see `--help`)")
 }
 
 fn unknown(name: &OsStr) -> Wrong {
     format!(
-        "no such command: {} (there are pipeline, ls and gc)",
+        "no such command: {} (there are pipeline, bench, ls and gc)",
         name.display()
     )
 }
@@ -96,6 +100,7 @@ fn help(mut parser: lexopt::Parser) -> Result<Command, Wrong> {
     let about = match parser.next().map_err(text)? {
         None => HELP,
         Some(Value(name)) if name == "pipeline" => PIPELINE_HELP,
+        Some(Value(name)) if name == "bench" => bench::HELP,
         Some(Value(name)) if name == "ls" => LS_HELP,
         Some(Value(name)) if name == "gc" => GC_HELP,
         Some(Value(name)) => return Err(unknown(&name)),
@@ -169,7 +174,7 @@ fn finish(mut options: Options) -> Result<Command, Wrong> {
 }
 
 /// The value of an option that takes a number.
-fn number<N>(parser: &mut lexopt::Parser, name: &str, least: N, most: N) -> Result<N, Wrong>
+pub fn number<N>(parser: &mut lexopt::Parser, name: &str, least: N, most: N) -> Result<N, Wrong>
 where
     N: FromStr + PartialOrd + std::fmt::Display,
 {
@@ -322,6 +327,8 @@ mod tests {
             "-h",
             "help",
             "pipeline --help",
+            "bench --help",
+            "help bench",
             "ls -h",
             "gc --help",
             "help pipeline",

@@ -58,7 +58,7 @@ fn word((word, count): (&[u8], u64)) -> String {
 }
 
 /// A JSON string.
-fn string(text: &str) -> String {
+pub fn string(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {

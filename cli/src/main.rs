@@ -1,4 +1,4 @@
-//! The `multiproc` command: a crash-proof pipeline of real processes, and tools for named shared objects.
+//! The `multiproc` command: a crash-proof pipeline of real processes, a bench, and tools for named shared objects.
 //!
 //! | file | what lives there |
 //! |---|---|
@@ -14,12 +14,14 @@
 //! | `crew`, `chaos` | the workers' processes, and who kills them |
 //! | `single`, `verify` | the same in one process: the baseline, and the independent recount |
 //! | `outcome`, `report`, `json` | what comes out |
+//! | `bench/` | what the library costs on this machine, beside what the machine costs |
 //! | `ls`, `gc` | the named objects: shown, swept |
 //! | `progress`, `interrupt`, `say` | the terminal |
 //! | `clock` | time as all processes see it |
 
 mod aggregate;
 mod args;
+mod bench;
 mod chaos;
 mod clock;
 mod count;
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
     match args::parse(std::env::args_os().skip(1)) {
         Ok(Command::Show(text)) => say::print(&text),
         Ok(Command::Pipeline(options)) => pipeline(&options).unwrap_or_else(ExitCode::from),
+        Ok(Command::Bench(settings)) => bench::run(&settings).unwrap_or_else(ExitCode::from),
         Ok(Command::Ls) => ls::render().map_or_else(|e| failed(e).into(), |text| say::print(&text)),
         Ok(Command::Gc) => gc::run().map_or_else(|e| failed(e).into(), |text| say::print(&text)),
         Err(wrong) => {
