@@ -35,7 +35,7 @@ impl Outcome {
         let load: f64 = machine.load.parse().unwrap_or(0.0);
         if load > 0.5 {
             remarks.push(format!(
-                "other programs were at work (load {load}): figures and ratios scatter"
+                "the machine was busy in the minute before (load {load}): figures and ratios may scatter"
             ));
         }
         if self.stolen > 0.02 {
