@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::time::{Duration, Instant};
 
-use multiproc::process::Entry;
+use multiproc::process::{Builder, Entry};
 use multiproc::{Error, ErrorKind, Message, Process, Result};
 
 use super::page::Shared;
@@ -82,6 +82,13 @@ impl Crew {
         F: Entry<Args, Kind, Return = Report>,
         Args: Message,
     {
+        let (seat, builder) = self.next()?;
+        self.workers.push(builder.spawn(entry, arguments(seat))?);
+        Ok(())
+    }
+
+    /// The next worker's place, and how it is to run.
+    fn next(&self) -> Result<(Seat, Builder)> {
         let worker = self.workers.len();
         let seat = Seat {
             worker: worker as u32,
@@ -91,9 +98,7 @@ impl Crew {
         let page = self.page.try_clone();
         let page = page.map_err(|error| Error::new(ErrorKind::Os, error.to_string()))?;
         let builder = Process::builder().name(format!("bench-{worker}"));
-        let builder = builder.daemon(true).stdin(page);
-        self.workers.push(builder.spawn(entry, arguments(seat))?);
-        Ok(())
+        Ok((seat, builder.daemon(true).stdin(page)))
     }
 
     /// Waits for all, and returns their reports in order.

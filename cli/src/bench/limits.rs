@@ -3,7 +3,7 @@
 use super::row::{Contender, Sample};
 use super::settings::Mode;
 use super::stage::{Place, Stage};
-use super::work::{Pace, add_bare, answer_bare, ask_bare, copy, wait_for_bare, wake_bare};
+use super::work::{Bare, Pace, bare};
 use crate::job::Ended;
 
 /// Bare round trips that do not count.
@@ -34,8 +34,8 @@ fn bare_round_trip(
     let mut crews = Vec::new();
     for pair in 0..pairs {
         let mut crew = stage.crew(place, pair, 2)?;
-        crew.hire(ask_bare, |seat| (seat, pace))?;
-        crew.hire(answer_bare, |seat| (seat, pace))?;
+        crew.hire(bare, |seat| (seat, Bare::Ask { pace }))?;
+        crew.hire(bare, |seat| (seat, Bare::Answer { pace }))?;
         crews.push(crew);
     }
     let mut reports = Vec::new();
@@ -58,8 +58,9 @@ pub fn wake_up(mode: Mode, place: Place, pace: impl Fn(&Stage<'_>) -> Pace + 'st
     Contender::new(word(mode), move |stage| {
         let pace = pace(stage);
         let mut crew = stage.crew(place, 0, 2)?;
-        crew.hire(wait_for_bare, |seat| (seat, pace.spin))?;
-        crew.hire(wake_bare, |seat| (seat, pace))?;
+        let spin = pace.spin;
+        crew.hire(bare, |seat| (seat, Bare::Wait { spin }))?;
+        crew.hire(bare, |seat| (seat, Bare::Wake { pace }))?;
         Ok(Sample::of_times(&crew.join(stage.signals)?))
     })
 }
@@ -78,8 +79,11 @@ pub fn copied_twice(len: usize) -> Contender {
 
 fn copies(stage: &Stage<'_>, len: usize) -> Result<Sample, Ended> {
     let mut crew = stage.crew(Place::Apart, 0, 1)?;
-    let span = stage.span_ns() / 4;
-    crew.hire(copy, |seat| (seat, span, len as u64))?;
+    let errand = Bare::Copy {
+        span_ns: stage.span_ns() / 4,
+        len: len as u64,
+    };
+    crew.hire(bare, |seat| (seat, errand))?;
     Ok(Sample::of_rate(&crew.join(stage.signals)?))
 }
 
@@ -100,7 +104,14 @@ pub fn addition() -> Contender {
 fn additions(stage: &Stage<'_>, place: Place, processes: usize) -> Result<Sample, Ended> {
     let mut crew = stage.crew(place, 0, processes)?;
     for _ in 0..processes {
-        crew.hire(add_bare, |seat| (seat, stage.span_ns()))?;
+        crew.hire(bare, |seat| {
+            (
+                seat,
+                Bare::Add {
+                    span_ns: stage.span_ns(),
+                },
+            )
+        })?;
     }
     Ok(Sample::of_rate(&crew.join(stage.signals)?))
 }

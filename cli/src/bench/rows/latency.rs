@@ -5,7 +5,7 @@ use crate::bench::row::{About, Contender, Plan, Sample};
 use crate::bench::settings::{Kind, Mode};
 use crate::bench::stage::{Place, Stage};
 use crate::bench::transport::{Ends, Transport, Visitor, visit};
-use crate::bench::work::{answer, ask};
+use crate::bench::work::{Errand, carry};
 use crate::job::Ended;
 
 /// From so many bytes on, a message's copies are a part of the round trip worth showing.
@@ -89,19 +89,11 @@ fn round_trip<T: Transport>(
     for pair in 0..pairs {
         let (mut there_in, mut there_out) = T::open(len, one)?;
         let (mut back_in, mut back_out) = T::open(len, one)?;
-        let mut end = || {
-            Some((
-                there_in.pop()?,
-                there_out.pop()?,
-                back_in.pop()?,
-                back_out.pop()?,
-            ))
-        };
-        let (there_in, there_out, back_in, back_out) = end().expect("one of each end");
         let mut crew = stage.crew(place, pair, 2)?;
         let len = len as u64;
-        crew.hire(ask::<T>, |seat| (seat, pace, len, there_in, back_out))?;
-        crew.hire(answer::<T>, |seat| (seat, pace, len, there_out, back_in))?;
+        let (ask, answer) = (Errand::Ask { pace, len }, Errand::Answer { pace, len });
+        crew.hire(carry::<T>, |s| (s, ask, there_in.pop(), back_out.pop()))?;
+        crew.hire(carry::<T>, |s| (s, answer, back_in.pop(), there_out.pop()))?;
         crews.push(crew);
     }
     let mut reports = Vec::new();

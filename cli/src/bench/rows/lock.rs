@@ -7,7 +7,7 @@ use crate::bench::limits;
 use crate::bench::row::{Contender, Plan, Sample};
 use crate::bench::settings::Kind;
 use crate::bench::stage::{Place, Stage};
-use crate::bench::work::{add_locked, add_on_threads};
+use crate::bench::work::{Bare, add_locked, bare};
 use crate::job::Ended;
 
 /// As the counter's rows, beside a mutex of the standard library among threads.
@@ -38,7 +38,10 @@ fn add(stage: &Stage<'_>, place: Place, processes: usize) -> Result<Sample, Ende
 
 fn mutex(stage: &Stage<'_>, place: Place, threads: usize) -> Result<Sample, Ended> {
     let mut crew = stage.crew(place, 0, 1)?;
-    let cpus = stage.cpus(place, 0, threads);
-    crew.hire(add_on_threads, |_| (stage.span_ns(), cpus))?;
+    let errand = Bare::Mutex {
+        span_ns: stage.span_ns(),
+        cpus: stage.cpus(place, 0, threads),
+    };
+    crew.hire(bare, |seat| (seat, errand))?;
     Ok(Sample::of_rate(&crew.join(stage.signals)?))
 }

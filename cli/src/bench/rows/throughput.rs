@@ -9,7 +9,7 @@ use crate::bench::settings::{Kind, Mode};
 use crate::bench::stage::{Place, Stage};
 use crate::bench::stats::Unit;
 use crate::bench::transport::{Ends, Transport, Visitor, visit};
-use crate::bench::work::{Beat, Flow, Pace, beat, consume, hear, produce};
+use crate::bench::work::{Beat, Errand, Flow, Pace, carry};
 use crate::job::Ended;
 
 /// From so many bytes on, how fast a line comes and goes limits nothing.
@@ -118,10 +118,14 @@ fn stream<T: Transport>(
     };
     let mut crew = stage.crew(place, 0, ends.senders + ends.receivers)?;
     for end in senders {
-        crew.hire(produce::<T>, |seat| (seat, flow, end))?;
+        crew.hire(carry::<T>, |s| {
+            (s, Errand::Produce { flow }, Some(end), None)
+        })?;
     }
     for end in receivers {
-        crew.hire(consume::<T>, |seat| (seat, flow, end))?;
+        crew.hire(carry::<T>, |s| {
+            (s, Errand::Consume { flow }, None, Some(end))
+        })?;
     }
     let reports = crew.join(stage.signals)?;
     let (sent, received) = reports.split_at(ends.senders);
@@ -184,13 +188,14 @@ fn how_many(stage: &Stage<'_>, period_ns: u64) -> u64 {
     (6 * stage.span_ns() / period_ns).clamp(1, 200)
 }
 
-fn paced<T: Transport>(stage: &Stage<'_>, of: Beat) -> Result<Sample, Ended> {
-    let (mut senders, mut receivers) = T::open(of.len as usize, split(2))?;
-    let (sender, receiver) = (senders.pop(), receivers.pop());
-    let sender = sender.expect("one sender");
-    let receiver = receiver.expect("one receiver");
+fn paced<T: Transport>(stage: &Stage<'_>, beat: Beat) -> Result<Sample, Ended> {
+    let (mut senders, mut receivers) = T::open(beat.len as usize, split(2))?;
     let mut crew = stage.crew(Place::Apart, 0, 2)?;
-    crew.hire(beat::<T>, |seat| (seat, of, sender))?;
-    crew.hire(hear::<T>, |seat| (seat, of, receiver))?;
+    crew.hire(carry::<T>, |s| {
+        (s, Errand::Beat { beat }, senders.pop(), None)
+    })?;
+    crew.hire(carry::<T>, |s| {
+        (s, Errand::Hear { beat }, None, receivers.pop())
+    })?;
     Ok(Sample::of_times(&crew.join(stage.signals)?))
 }
