@@ -2,6 +2,7 @@
 //!
 //! To measure another one, write its file and name it in [`visit`].
 
+mod pipe;
 mod queue;
 
 use multiproc::{Message, Result};
@@ -79,8 +80,17 @@ pub trait Visitor {
 /// Shows the visitor each transport that carries messages of `len` bytes.
 pub fn visit(len: usize, visitor: &mut impl Visitor) {
     match len {
-        8 => visitor.visit::<queue::Fixed<1>>(),
-        64 => visitor.visit::<queue::Fixed<8>>(),
-        _ => visitor.visit::<queue::Block>(),
+        8 => {
+            visitor.visit::<pipe::Fixed<1>>();
+            visitor.visit::<queue::Fixed<1>>();
+        }
+        64 => {
+            visitor.visit::<pipe::Fixed<8>>();
+            visitor.visit::<queue::Fixed<8>>();
+        }
+        _ => {
+            visitor.visit::<pipe::Block>();
+            visitor.visit::<queue::Block>();
+        }
     }
 }
