@@ -13,6 +13,7 @@ mod link;
 mod looks;
 mod mq;
 mod ours;
+mod pipe;
 mod plain;
 mod rtrb;
 mod seats;
@@ -53,25 +54,38 @@ type Boxed<const N: usize> = Box<Words<N>>;
 /// All rows about links.
 pub fn rows(bench: &mut Bench) {
     bench.section("round trip");
-    trips::<ours::Typed<1>, Words<1>, 1>(bench, "8 B", AWAKE);
-    trips::<ours::Typed<8>, Words<8>, 8>(bench, "64 B", AWAKE);
-    trips::<ours::Claimed<KIB_64>, Boxed<KIB_64>, KIB_64>(bench, "64 KiB", AWAKE);
-    trips::<ours::Claimed<KIB_64>, Boxed<KIB_64>, KIB_64>(bench, "64 KiB, first word", FIRST_WORD);
-    trips::<ours::Claimed<MIB>, Boxed<MIB>, MIB>(bench, "1 MiB", AWAKE);
-    trips::<ours::Claimed<MIB>, Boxed<MIB>, MIB>(bench, "1 MiB, first word", FIRST_WORD);
+    trips::<ours::Typed<1>, pipe::Typed<1>, Words<1>, 1>(bench, "8 B", AWAKE);
+    trips::<ours::Typed<8>, pipe::Typed<8>, Words<8>, 8>(bench, "64 B", AWAKE);
+    trips::<ours::Claimed<KIB_64>, pipe::Claimed<KIB_64>, Boxed<KIB_64>, KIB_64>(
+        bench, "64 KiB", AWAKE,
+    );
+    trips::<ours::Claimed<KIB_64>, pipe::Claimed<KIB_64>, Boxed<KIB_64>, KIB_64>(
+        bench,
+        "64 KiB, first word",
+        FIRST_WORD,
+    );
+    trips::<ours::Claimed<MIB>, pipe::Claimed<MIB>, Boxed<MIB>, MIB>(bench, "1 MiB", AWAKE);
+    trips::<ours::Claimed<MIB>, pipe::Claimed<MIB>, Boxed<MIB>, MIB>(
+        bench,
+        "1 MiB, first word",
+        FIRST_WORD,
+    );
     bench.section("round trip, asleep");
-    trips::<ours::Typed<1>, Words<1>, 1>(bench, "8 B", ASLEEP);
-    trips::<ours::Claimed<KIB_64>, Boxed<KIB_64>, KIB_64>(bench, "64 KiB", ASLEEP);
+    trips::<ours::Typed<1>, pipe::Typed<1>, Words<1>, 1>(bench, "8 B", ASLEEP);
+    trips::<ours::Claimed<KIB_64>, pipe::Claimed<KIB_64>, Boxed<KIB_64>, KIB_64>(
+        bench, "64 KiB", ASLEEP,
+    );
     bench.section("stream");
-    streams::<ours::Typed<1>, Words<1>, 1>(bench, "8 B");
-    streams::<ours::Typed<8>, Words<8>, 8>(bench, "64 B");
-    streams::<ours::Claimed<KIB>, Words<KIB>, KIB>(bench, "1 KiB");
-    streams::<ours::Claimed<KIB_64>, Boxed<KIB_64>, KIB_64>(bench, "64 KiB");
-    streams::<ours::Claimed<MIB>, Boxed<MIB>, MIB>(bench, "1 MiB");
+    streams::<ours::Typed<1>, pipe::Typed<1>, Words<1>, 1>(bench, "8 B");
+    streams::<ours::Typed<8>, pipe::Typed<8>, Words<8>, 8>(bench, "64 B");
+    streams::<ours::Claimed<KIB>, pipe::Claimed<KIB>, Words<KIB>, KIB>(bench, "1 KiB");
+    streams::<ours::Claimed<KIB_64>, pipe::Claimed<KIB_64>, Boxed<KIB_64>, KIB_64>(bench, "64 KiB");
+    streams::<ours::Claimed<MIB>, pipe::Claimed<MIB>, Boxed<MIB>, MIB>(bench, "1 MiB");
 }
 
 /// Every kind of link, in the order of the tables: the library's own first, then what copies nothing, then the kernel's.
-fn everyone<O: Link<N>, P: Passed<N>, const N: usize>(lineup: &mut Lineup) {
+fn everyone<O: Link<N>, W: Link<N>, P: Passed<N>, const N: usize>(lineup: &mut Lineup) {
+    lineup.add::<W, N>();
     lineup.add::<O, N>();
     lineup.add::<plain::Plain<N>, N>();
     lineup.add::<iceoryx::Iceoryx<N>, N>();
@@ -115,14 +129,18 @@ impl Lineup {
     }
 }
 
-fn trips<O: Link<N>, P: Passed<N>, const N: usize>(bench: &mut Bench, name: &str, job: Job) {
+fn trips<O: Link<N>, W: Link<N>, P: Passed<N>, const N: usize>(
+    bench: &mut Bench,
+    name: &str,
+    job: Job,
+) {
     let mut lineup = Lineup {
         job,
         streams: false,
         span: bench.options.span,
         contenders: Vec::new(),
     };
-    everyone::<O, P, N>(&mut lineup);
+    everyone::<O, W, P, N>(&mut lineup);
     if N == 1 {
         lineup.add::<line::Line, 1>();
         lineup.add::<eventfd::EventFd, 1>();
@@ -135,14 +153,14 @@ fn trips<O: Link<N>, P: Passed<N>, const N: usize>(bench: &mut Bench, name: &str
     bench.row(name, Unit::Nanos, Goal::NONE, lineup.contenders);
 }
 
-fn streams<O: Link<N>, P: Passed<N>, const N: usize>(bench: &mut Bench, name: &str) {
+fn streams<O: Link<N>, W: Link<N>, P: Passed<N>, const N: usize>(bench: &mut Bench, name: &str) {
     let mut lineup = Lineup {
         job: AWAKE,
         streams: true,
         span: bench.options.span,
         contenders: Vec::new(),
     };
-    everyone::<O, P, N>(&mut lineup);
+    everyone::<O, W, P, N>(&mut lineup);
     if python::is_there() {
         let stream = move || python::pipe_stream(8 * N);
         lineup.contenders.push(contender(python::PIPE, stream));

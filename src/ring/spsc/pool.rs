@@ -17,6 +17,7 @@ const TURN_BLOCKS: u64 = 4;
 const KEPT_BELOW: u64 = 4 << 20;
 /// What all blocks together may hold, unless a single message is longer.
 const BUDGET: u64 = 16 << 20;
+const SMALLEST: u64 = 4096;
 
 #[derive(Clone, Copy, Debug)]
 struct Held {
@@ -25,11 +26,38 @@ struct Held {
     until: u64,
 }
 
+/// The blocks of one size, in the order of their last use.
+#[derive(Debug)]
+struct Turn {
+    size: u64,
+    held: VecDeque<Held>,
+}
+
+impl Turn {
+    /// Whether another block is worth its memory.
+    fn may_grow(&self) -> bool {
+        let wanted = match self.size < KEPT_BELOW {
+            true => (TURN_BYTES / self.size).clamp(TURN_BLOCKS, 64),
+            false => 1,
+        };
+        (self.held.len() as u64) < wanted
+    }
+
+    /// The one whose turn it is, if it may be written.
+    fn next(&mut self, freed: u64) -> Option<BlockRef> {
+        let first = self.held.front().filter(|held| held.until <= freed)?;
+        let block = first.block;
+        self.held.pop_front();
+        Some(block)
+    }
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
-    /// In the order of their last use.
-    held: VecDeque<Held>,
+    turns: Vec<Turn>,
+    /// Of all blocks.
+    bytes: u64,
 }
 
 /// A block that was asked for.
@@ -37,6 +65,10 @@ pub(super) enum Answer {
     Ready(BlockRef, NonNull<[u8]>),
     /// All are in use: wait until the receiver has freed up to here.
     Wait(u64),
+}
+
+fn size_for(len: u64) -> u64 {
+    len.next_power_of_two().max(SMALLEST)
 }
 
 impl Pool {
@@ -52,86 +84,108 @@ impl Pool {
         len: u64,
         freed: u64,
     ) -> Result<Answer> {
-        let size = len.next_power_of_two().max(4096);
+        let size = size_for(len);
+        let turn = self.turn(size);
+        if !turn.may_grow()
+            && let Some(block) = turn.next(freed)
+        {
+            return Self::again(blocks, block, len);
+        }
+        self.grow(blocks, me, len, freed)
+    }
+
+    fn turn(&mut self, size: u64) -> &mut Turn {
+        let known = self.turns.iter().position(|turn| turn.size == size);
+        let at = known.unwrap_or_else(|| {
+            let held = VecDeque::new();
+            self.turns.push(Turn { size, held });
+            self.turns.len() - 1
+        });
+        &mut self.turns[at]
+    }
+
+    fn again(blocks: &Blocks, block: BlockRef, len: u64) -> Result<Answer> {
+        blocks.warm_up(block, len)?;
+        Ok(Answer::Ready(block, blocks.room(block, len)?))
+    }
+
+    #[cold]
+    fn grow(&mut self, blocks: &Blocks, me: Participant, len: u64, freed: u64) -> Result<Answer> {
+        let size = size_for(len);
         self.thin_out(blocks, me, size, freed);
-        let same = |held: &&Held| held.block.size() == size;
-        let count = self.held.iter().filter(same).count() as u64;
-        let idle = self
-            .held
-            .iter()
-            .position(|h| h.block.size() == size && h.until <= freed);
-        let bytes: u64 = self.held.iter().map(|h| h.block.size()).sum();
-        let nothing_to_wait_for = idle.is_none() && self.first_in_use(freed).is_none();
-        let may_grow = count < turn_of(size) && bytes + size <= BUDGET || nothing_to_wait_for;
-        match (idle, may_grow) {
-            (Some(at), false) => self.again(blocks, at, len),
-            (idle, true) => match blocks.alloc(me, len) {
-                Ok(block) => Ok(Answer::Ready(block, blocks.room(block, len)?)),
-                Err(full) => match idle {
-                    Some(at) => self.again(blocks, at, len),
-                    None => self.first_in_use(freed).ok_or(full),
-                },
+        let waiting = self.first_in_use(freed);
+        let fits = self.turn(size).may_grow() && self.bytes + size <= BUDGET;
+        if !fits && let Some(until) = waiting {
+            return Ok(match self.turn(size).next(freed) {
+                Some(block) => Self::again(blocks, block, len)?,
+                None => Answer::Wait(until),
+            });
+        }
+        match blocks.alloc(me, len) {
+            Ok(block) => {
+                self.bytes += block.size();
+                Ok(Answer::Ready(block, blocks.room(block, len)?))
+            }
+            Err(full) => match (self.turn(size).next(freed), waiting) {
+                (Some(block), _) => Self::again(blocks, block, len),
+                (None, Some(until)) => Ok(Answer::Wait(until)),
+                (None, None) => Err(full),
             },
-            (None, false) => Ok(self.first_in_use(freed).unwrap_or(Answer::Wait(freed))),
         }
     }
 
-    fn again(&mut self, blocks: &Blocks, at: usize, len: u64) -> Result<Answer> {
-        let block = self.held[at].block;
-        blocks.warm_up(block, len)?;
-        let room = blocks.room(block, len)?;
-        self.held.remove(at);
-        Ok(Answer::Ready(block, room))
-    }
-
-    fn first_in_use(&self, freed: u64) -> Option<Answer> {
-        let untils = self.held.iter().map(|h| h.until);
-        untils
+    /// Where the next block becomes free that is in use now.
+    fn first_in_use(&self, freed: u64) -> Option<u64> {
+        let all = self.turns.iter().flat_map(|turn| &turn.held);
+        all.map(|held| held.until)
             .filter(|&until| until > freed)
             .min()
-            .map(Answer::Wait)
     }
 
     /// Gives back what is idle and will not be used soon.
     fn thin_out(&mut self, blocks: &Blocks, me: Participant, wanted: u64, freed: u64) {
-        let bytes: u64 = self.held.iter().map(|h| h.block.size()).sum();
-        let is_tight = bytes + wanted > BUDGET;
-        self.held.retain(|held| {
-            let size = held.block.size();
+        let is_tight = self.bytes + wanted > BUDGET;
+        let bytes = &mut self.bytes;
+        for turn in &mut self.turns {
+            let size = turn.size;
             let surplus = size >= KEPT_BELOW || is_tight && size != wanted;
-            if surplus && held.until <= freed {
-                blocks.free(me, held.block);
-                return false;
-            }
-            true
-        });
+            turn.held.retain(|held| {
+                let goes = surplus && held.until <= freed;
+                if goes {
+                    blocks.free(me, held.block);
+                    *bytes -= size;
+                }
+                !goes
+            });
+        }
     }
 
-    /// The message in `block` was published, in a record that ends at `until`.
+    /// The message in `block`, of this pool, was published in a record that ends at `until`.
     pub(super) fn keep(&mut self, block: BlockRef, until: u64) {
-        self.held.push_back(Held { block, until });
+        let held = Held { block, until };
+        self.turn(block.size()).held.push_back(held);
+    }
+
+    /// The message in `block`, of a sender before this, was published in a record that ends at `until`.
+    pub(super) fn adopt(&mut self, block: BlockRef, until: u64) {
+        self.bytes += block.size();
+        self.keep(block, until);
     }
 
     /// The message in `block`, which was taken from here, is not to be sent.
     pub(super) fn give_back(&mut self, block: BlockRef) {
-        self.held.push_front(Held { block, until: 0 });
+        let held = Held { block, until: 0 };
+        self.turn(block.size()).held.push_front(held);
     }
 
     /// Frees what is idle, and leaves the rest to whoever sends next.
     pub(super) fn let_go(&mut self, blocks: &Blocks, me: Participant, freed: u64) {
-        for held in self.held.drain(..) {
+        for held in self.turns.drain(..).flat_map(|turn| turn.held) {
             match held.until <= freed {
                 true => _ = blocks.free(me, held.block),
                 false => blocks.let_go(me, held.block),
             }
         }
-    }
-}
-
-/// How many blocks of a size are used in turn.
-fn turn_of(size: u64) -> u64 {
-    match size < KEPT_BELOW {
-        true => (TURN_BYTES / size).clamp(TURN_BLOCKS, 64),
-        false => 1,
+        self.bytes = 0;
     }
 }

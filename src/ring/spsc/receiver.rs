@@ -7,6 +7,7 @@ use super::header::Content;
 use super::protocol::{Memory, Reader, arm};
 use super::seat::End;
 use super::wait::{Fault, Other, Poll, Vigil};
+use crate::ring::linger::{Linger, Luck};
 use crate::ring::wait::Peers;
 use crate::segment::blocks::BlockRef;
 use crate::segment::narrow;
@@ -42,6 +43,7 @@ pub(crate) struct RawReceiver<F> {
     big: Cell<u64>,
     stream: Stream,
     poll: Poll,
+    luck: Luck,
     /// How often to look before anything else: as often as takes a microsecond, and once on a single processor.
     looks: u32,
 }
@@ -92,6 +94,7 @@ impl<F: Fitted> RawReceiver<F> {
             big: Cell::new(0),
             stream: Stream::default(),
             poll: Poll::default(),
+            luck: Luck::default(),
             looks: backoff::pauses_in_a_microsecond().max(1),
         }
     }
@@ -288,6 +291,7 @@ impl<F: Fitted> RawReceiver<F> {
             },
             deadline,
         );
+        let mut linger = Linger::new(&self.luck, deadline);
         loop {
             if vigil.spin(look).is_some() {
                 return Ok(());
@@ -299,6 +303,9 @@ impl<F: Fitted> RawReceiver<F> {
             }
             if let Some(end) = end {
                 return Err(Fault::Ended(end));
+            }
+            if linger.once() {
+                continue;
             }
             vigil.before_sleep(&self.poll)?;
             let blind = seeded("pipe-arm-after-look");

@@ -7,6 +7,7 @@ use super::pool::{Answer, Pool};
 use super::protocol::{Memory, Writer, arm, scan};
 use super::seat::End;
 use super::wait::{Fault, Other, Poll, Vigil};
+use crate::ring::linger::{Linger, Luck};
 use crate::ring::wait::Peers;
 use crate::segment::blocks::BlockRef;
 use crate::sys::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -29,6 +30,7 @@ pub(crate) struct RawSender<F> {
     me: Participant,
     pool: RefCell<Pool>,
     poll: Poll,
+    luck: Luck,
 }
 
 /// A block that is being written: published with its record, or given back when dropped.
@@ -67,6 +69,7 @@ impl<F: Fitted> RawSender<F> {
             me,
             pool: RefCell::default(),
             poll: Poll::default(),
+            luck: Luck::default(),
         };
         sender.adopt_blocks();
         sender
@@ -81,7 +84,7 @@ impl<F: Fitted> RawSender<F> {
             if let Some(block) = bits.and_then(BlockRef::from_bits)
                 && blocks.own(self.me, block).unwrap_or(false)
             {
-                self.pool.borrow_mut().keep(block, at.position + 1);
+                self.pool.borrow_mut().adopt(block, at.position + 1);
             }
         });
         // An error means descriptors without memory: nothing was allocated there.
@@ -253,6 +256,7 @@ impl<F: Fitted> RawSender<F> {
             },
             deadline,
         );
+        let mut linger = Linger::new(&self.luck, deadline);
         let ready = || ready(&self.writer, words).then_some(());
         loop {
             if let Some(end) = vigil.end() {
@@ -261,6 +265,9 @@ impl<F: Fitted> RawSender<F> {
             self.believe_seat();
             if vigil.spin(ready).or_else(ready).is_some() {
                 return Ok(());
+            }
+            if linger.once() {
+                continue;
             }
             vigil.before_sleep(&self.poll)?;
             let ticket = arm(&control.freed);

@@ -18,10 +18,11 @@ const NAME: &str = "pipe";
 /// Bytes of the ring.
 const CAPACITY: usize = 256 * 1024;
 
+/// The ends of a pipe, as lists.
+type Pair<T> = (Vec<multiproc::Sender<T>>, Vec<multiproc::Receiver<T>>);
+
 /// A pipe with its two ends; there are never more.
-fn opened<T: Message>(
-    ends: Ends,
-) -> Result<(Vec<multiproc::Sender<T>>, Vec<multiproc::Receiver<T>>)> {
+fn opened<T: Message>(ends: Ends) -> Result<Pair<T>> {
     assert_eq!(
         (ends.senders, ends.receivers),
         (1, 1),
