@@ -1,4 +1,4 @@
-//! Python's `multiprocessing` rebuilt on shared memory: processes, queues, locks and values that survive `kill -9`.
+//! Python's `multiprocessing` rebuilt on shared memory: processes, queues, pipes, locks and values that survive `kill -9`.
 //!
 //! A message is written once, where it will be read, by a process that may die at any instruction. There is no server,
 //! no background thread, and no system call unless somebody has to sleep.

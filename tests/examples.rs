@@ -37,6 +37,7 @@ examples! {
     process: ["Hello from a subprocess!"];
     queue: ["Worker received: Hello from the main process!"];
     lock: ["Final value: 5"];
+    pipe: ["Receiver received: Hello from the sender!"];
     event: [
         "Waiting for event to be set.",
         "Sleeping for 3 seconds before setting the event.",
