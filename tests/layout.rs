@@ -5,7 +5,8 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 
 use multiproc::{
-    BoundedSemaphore, Bytes, Event, Latch, Lock, Message, Queue, RwLock, Semaphore, Shared, Value,
+    BoundedSemaphore, Bytes, Event, Latch, Lock, Message, Pipe, Queue, RwLock, Semaphore, Shared,
+    TryRecvError, Value,
 };
 
 /// The file of a named object, read by position.
@@ -381,4 +382,49 @@ fn semaphores_lie_where_the_page_says() {
     let mut after = permits();
     after.sort();
     assert_eq!(after, [0, 0, 4095]);
+}
+
+/// The only object of this process that has no name and is a pipe.
+fn anonymous_pipe() -> Object {
+    let fds = fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let found = fds.filter_map(|entry| {
+        let target = fs::read_link(entry.path()).ok()?;
+        let name = target.to_str()?.strip_prefix("/memfd:")?.to_owned();
+        let file = File::open(entry.path()).ok()?;
+        Some(Object { file, name }).filter(|object| object.u16(12) == 3)
+    });
+    found.last().expect("a pipe")
+}
+
+#[test]
+fn a_pipe_is_what_the_page_says() {
+    let (a, b) = Pipe::<u64, Bytes>::builder().capacity(4096).pair().unwrap();
+    a.send_many([7, 8, 9]).unwrap();
+    assert_eq!(a.try_recv().map(|_| ()).unwrap_err(), TryRecvError::Empty);
+    assert_eq!(b.recv_owned().unwrap(), 7);
+    b.send(&[5; 100][..]).unwrap();
+    let pipe = anonymous_pipe();
+    let param = |i: u64| pipe.u64(136 + 8 * i);
+    assert_eq!((param(0), param(1)), (256, 1 | 8 << 8), "lane 0: words");
+    assert_eq!((param(2), param(3)), (64, 0), "lane 1: any bytes");
+
+    let lane = 4096;
+    assert_eq!((pipe.u64(lane), pipe.u64(lane + 128)), (1, 0), "done, free");
+    let record = |i: u64| (pipe.u64(lane + 640 + 16 * i), pipe.u64(lane + 648 + 16 * i));
+    let published = 1 << 32 | 1 << 30;
+    assert_eq!([0_u64, 1, 2].map(record), [7, 8, 9].map(|n| (published, n)));
+    assert_eq!(record(3), (0, 0));
+
+    let lane = lane + 640 + 4096;
+    assert_eq!(pipe.u64(lane + 640), 1 << 32 | 1 << 30 | 100);
+    assert_eq!(pipe.bytes::<100>(lane + 648), [5; 100]);
+    let seat = pipe.u64(lane + 512);
+    let pid = u64::from(std::process::id());
+    assert_eq!(
+        (seat & 7, seat >> 4 & 4095, seat >> 32),
+        (1, 1, pid),
+        "held"
+    );
+    drop(b);
+    assert_eq!(pipe.u64(lane + 512) & 7, 3, "closed");
 }
