@@ -4,6 +4,11 @@ use std::process::{Command, Stdio};
 
 /// What an example prints, sorted by line.
 fn printed(example: &str) -> Vec<String> {
+    printed_with(example, &[])
+}
+
+/// The same with these arguments.
+fn printed_with(example: &str, arguments: &[&str]) -> Vec<String> {
     let test = std::env::current_exe().expect("this program");
     let target = test
         .parent()
@@ -11,6 +16,7 @@ fn printed(example: &str) -> Vec<String> {
         .expect("target");
     let program = target.join("examples").join(example);
     let output = Command::new(&program)
+        .args(arguments)
         .stdin(Stdio::null())
         .output()
         .unwrap_or_else(|error| panic!("{}: {error}; `cargo test` builds it", program.display()));
@@ -67,4 +73,19 @@ fn barrier() {
         "Worker 3 has passed the barrier.",
     ];
     assert_eq!(passed, expected);
+}
+
+/// Both strategies trade on the same ticks each time; how old these were is the machine's affair.
+#[test]
+fn tick_pipeline() {
+    let lines = printed_with("tick_pipeline", &["2000", "1000000"]);
+    let begin = [
+        "order to record  p50 ",
+        "orders           fast 861, slow 521",
+        "tick to order    p50 ",
+    ];
+    assert_eq!(lines.len(), begin.len());
+    for (line, begin) in lines.iter().zip(begin) {
+        assert!(line.starts_with(begin), "{line}");
+    }
 }
