@@ -275,6 +275,21 @@ fn an_offer_is_taken_back_by_using_the_end() {
 }
 
 #[test]
+fn an_end_with_a_message_in_hand_stays() {
+    let (a, b) = Pipe::<u64, u64>::new().unwrap();
+    let queue = Queue::<Connection<u64, u64>>::new(2).unwrap();
+    a.send_many([7, 8]).unwrap();
+    let held = b.recv().unwrap();
+    queue.put(&b).unwrap();
+    assert!(queue.get_owned().is_err());
+    assert_eq!(*held, 7);
+    drop(held);
+    assert_eq!(b.recv_owned(), Ok(8));
+    queue.put(&b).unwrap();
+    assert!(queue.get_owned().is_err(), "the first handle, once more");
+}
+
+#[test]
 fn an_end_that_is_on_its_way_is_not_gone() {
     let (a, b) = Pipe::<u64, ()>::new().unwrap();
     let queue = Queue::<Connection<(), u64>>::new(2).unwrap();

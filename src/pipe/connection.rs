@@ -11,7 +11,7 @@ use super::incoming::Incoming;
 use super::outgoing::Outgoing;
 use super::receiver::Receiver;
 use super::sender::Sender;
-use super::site::{Place, Site};
+use super::site::{FITS_NOTHING, Place, Site};
 use super::ticket::Ticket;
 use crate::Result;
 use crate::message::{Bytes, Encode, Handle, Message, handle_message};
@@ -40,7 +40,8 @@ use crate::tenancy::RawHandle;
 ///
 /// A connection is a message: give it to a child as an argument, or send it through a queue or another pipe. It belongs to
 /// whoever receives it, and answers [`Elsewhere`](SendError::Elsewhere) here from then on. As long as nobody has received
-/// it, using it here takes it back.
+/// it, using it here takes it back. While an [`Incoming`] of its is in hand it stays where it is, and whoever receives such
+/// a handle is told that the end is held.
 ///
 /// # Waiting and cost
 ///
@@ -471,7 +472,13 @@ impl<S: Message> Connection<S, Bytes> {
 
 impl<S: Message, R: Message> Handle for Connection<S, R> {
     fn to_raw(&self) -> RawHandle {
-        let epochs = u32::from(self.sender.offer()) << 16 | u32::from(self.receiver.offer());
+        // The receiver first: with a message in hand neither half goes.
+        let receiving = self.receiver.offer();
+        let sending = match receiving {
+            FITS_NOTHING => FITS_NOTHING,
+            _ => self.sender.offer(),
+        };
+        let epochs = u32::from(sending) << 16 | u32::from(receiving);
         let site = self.sender.site();
         site.handle(epochs, self.sender.lane() as u16)
     }

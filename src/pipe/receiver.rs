@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::error::{RecvError, RecvFault, RecvIntoError, RecvTimeoutError, TryRecvError};
 use super::incoming::Incoming;
-use super::site::{FitOf, OFFERED, Place, Site};
+use super::site::{FITS_NOTHING, FitOf, OFFERED, Place, Site};
 use crate::Result;
 use crate::message::{Bytes, Handle, Message, handle_message};
 use crate::ring::Peers;
@@ -67,7 +67,7 @@ impl<T: Message> Receiver<T> {
             site: site.clone(),
             lane,
             era: Cell::new(atfork::forks()),
-            epoch: Cell::new(u16::MAX), // fits nothing
+            epoch: Cell::new(FITS_NOTHING),
             message: PhantomData,
         })
     }

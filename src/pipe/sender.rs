@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::error::{SendError, SendFault, SendTimeoutError, TrySendError};
 use super::outgoing::Outgoing;
-use super::site::{FitOf, OFFERED, Place, Site};
+use super::site::{FITS_NOTHING, FitOf, OFFERED, Place, Site};
 use crate::Result;
 use crate::message::{Bytes, Encode, Handle, Message, WriteError, handle_message, room_at};
 use crate::ring::Peers;
@@ -62,7 +62,7 @@ impl<T: Message> Sender<T> {
             site: site.clone(),
             lane,
             era: Cell::new(atfork::forks()),
-            epoch: Cell::new(u16::MAX), // fits nothing
+            epoch: Cell::new(FITS_NOTHING),
             message: PhantomData,
         })
     }

@@ -21,6 +21,9 @@ const VALIDATION: usize = 6;
 /// In place of a count of forks: the end was sent to somebody.
 pub(super) const OFFERED: u32 = u32::MAX;
 
+/// An epoch in which nothing is offered.
+pub(super) const FITS_NOTHING: u16 = u16::MAX;
+
 /// One end of one lane, as a handle names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {

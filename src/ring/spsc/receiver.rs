@@ -333,8 +333,12 @@ impl<F: Fitted> RawReceiver<F> {
         self.words().control().sender.end()
     }
 
-    /// Offers the end to another process; the epoch that it must show. `None` if it is this one's no more.
+    /// Offers the end to another process; the epoch that it must show. `None` if it is this one's no more, or a message is in
+    /// hand: whoever came next would acknowledge it, and it would be overwritten while it is read here.
     pub(crate) fn offer(&self) -> Option<u16> {
+        if self.open.get() & !SPOILED != 0 {
+            return None;
+        }
         self.release();
         self.words().control().receiver.offer(self.me)
     }

@@ -73,8 +73,10 @@ impl Word {
         (self.0 >> 32) as u32
     }
 
+    /// The last number is no epoch: handles that fit nothing carry it.
     fn held_by(self, me: Participant, pid: u32) -> Self {
-        Word::new(HELD, Some(me), self.epoch().wrapping_add(1), pid)
+        let epoch = (self.epoch() + 1) % u16::MAX;
+        Word::new(HELD, Some(me), epoch, pid)
     }
 }
 
