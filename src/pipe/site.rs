@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use crate::message::{Message, segment_fingerprint};
 use crate::ring::spsc::{
-    Duct, Fitted, LaneFit, LaneGeometry, RawReceiver, RawSender, Refused, Side,
+    Duct, Fitted, LaneFit, LaneGeometry, RawReceiver, RawSender, Refused, Seat, Side,
 };
 use crate::segment::{Expect, Kind, Spec};
 use crate::sys::atfork::ForkMutex;
-use crate::sys::identity::current_pid;
+use crate::sys::identity::{Participant, current_pid};
 use crate::sys::membarrier;
 use crate::tenancy::{PipeMender, RawHandle, Tenant};
 use crate::{Error, ErrorKind, Result};
@@ -23,6 +23,9 @@ pub(super) const OFFERED: u32 = u32::MAX;
 
 /// An epoch in which nothing is offered.
 pub(super) const FITS_NOTHING: u16 = u16::MAX;
+
+/// How a seat is taken over.
+type TakeOver = fn(&Seat, Participant, u32) -> std::result::Result<(), Refused>;
 
 /// One end of one lane, as a handle names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,6 +157,15 @@ impl Site {
 
     /// Takes the end over from a process that died with it.
     pub(super) fn resume(&self, place: Place) -> Result<()> {
+        self.take_over(place, Seat::resume)
+    }
+
+    /// Takes over the end that goes with one just resumed.
+    pub(super) fn resume_second(&self, place: Place) -> Result<()> {
+        self.take_over(place, Seat::resume_second)
+    }
+
+    fn take_over(&self, place: Place, take: TakeOver) -> Result<()> {
         let me = self.tenant.seat()?;
         let control = self.duct.lane(place.lane).control();
         let seat = match place.side {
@@ -163,7 +175,7 @@ impl Site {
         if let Some(holder) = seat.holder() {
             self.tenant.bury(holder, &|dead| self.duct.repair(dead));
         }
-        seat.resume(me, current_pid()).map_err(refused)
+        take(seat, me, current_pid()).map_err(refused)
     }
 
     /// Gives an end back that was just taken over, for another try.

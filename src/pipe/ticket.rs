@@ -47,7 +47,7 @@ impl<S: Message, R: Message> Ticket<S, R> {
         };
         // Whoever gets the first gets the second: all try in this order.
         self.site.resume(sending)?;
-        if let Err(refused) = self.site.resume(receiving) {
+        if let Err(refused) = self.site.resume_second(receiving) {
             self.site.unresume(sending);
             return Err(refused);
         }

@@ -51,7 +51,7 @@ pub(crate) use geometry::{LaneFit, LaneGeometry};
 #[cfg(not(loom))]
 pub(crate) use receiver::{Arrival, RawReceiver, Record};
 #[cfg(not(loom))]
-pub(crate) use seat::{End, Refused};
+pub(crate) use seat::{End, Refused, Seat};
 #[cfg(not(loom))]
 pub(crate) use sender::{RawSender, Spill};
 #[cfg(not(loom))]

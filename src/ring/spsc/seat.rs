@@ -9,7 +9,8 @@
 //!
 //! An end that is sent to another process is *offered*: its holder answers for it until the receiver claims it, from the
 //! very epoch that was sent. A holder who uses it again takes the offer back, which counts the epoch up. The dead leave an
-//! orphan, which a handle that was sent still fits, and which `resume` takes.
+//! orphan, which a handle that was sent still fits, and which `resume` takes. Who dies between the two claims of a
+//! connection leaves an orphan and an offer, which belong together: `resume` takes both.
 
 use crate::sys::atomic::AtomicU64;
 use crate::sys::atomic::Ordering::{AcqRel, Acquire};
@@ -170,10 +171,21 @@ impl Seat {
 
     /// Takes the end over from the dead.
     pub(crate) fn resume(&self, me: Participant, pid: u32) -> Result<(), Refused> {
+        self.take_over(me, pid, false)
+    }
+
+    /// Takes over what goes with an end that was just resumed, from the same dead; or from who offered both, if the dead
+    /// had claimed only the first when he died: nobody else can claim that offer any more.
+    pub(crate) fn resume_second(&self, me: Participant, pid: u32) -> Result<(), Refused> {
+        self.take_over(me, pid, true)
+    }
+
+    fn take_over(&self, me: Participant, pid: u32, offered_too: bool) -> Result<(), Refused> {
         loop {
             let seen = self.now();
             match seen.state() {
                 ORPHANED => {}
+                OFFERED if offered_too => {}
                 CLOSED => return Err(Refused::Closed),
                 _ => return Err(Refused::Held(seen.pid())),
             }
@@ -249,6 +261,17 @@ mod tests {
         assert!(seat.orphan(OTHER));
         assert_eq!(seat.resume(ME, 9), Ok(()));
         assert_eq!((seat.end(), seat.now().pid()), (None, 9));
+    }
+
+    #[test]
+    fn who_resumes_the_first_half_gets_the_second_that_the_dead_had_not_claimed_yet() {
+        let seat = held();
+        assert_eq!(seat.resume_second(OTHER, 8), Err(Refused::Held(7)));
+        let epoch = seat.offer(ME).unwrap();
+        assert_eq!(seat.resume(OTHER, 8), Err(Refused::Held(7)));
+        assert_eq!(seat.resume_second(OTHER, 8), Ok(()));
+        assert!(!seat.withdraw(epoch, ME) && !seat.is_offered(epoch));
+        assert_eq!(seat.claim(epoch, ME, 7), Err(Refused::Held(8)));
     }
 
     #[test]
