@@ -97,9 +97,12 @@ impl Duct {
         })
     }
 
-    /// Puts right what `dead` held: his ends become orphans, whose waiting peers are woken, and blocks that he filled for
-    /// nobody are freed.
+    /// Puts right what `dead` held: blocks that he filled for nobody are freed, and his ends become orphans, whose waiting
+    /// peers are woken.
     pub(crate) fn repair(&self, dead: Participant) {
+        // First: whoever repairs may die as well, and once the ends are orphans nobody comes back for the blocks.
+        // An error means descriptors without memory: nothing was allocated there.
+        let _ = self.blocks.sweep(dead, &mut |block| self.refers_to(block));
         for lane in &self.lanes {
             let control = lane.control();
             if control.sender.orphan(dead) {
@@ -109,8 +112,6 @@ impl Duct {
                 self.tell_sender(lane);
             }
         }
-        // An error means descriptors without memory: nothing was allocated there.
-        let _ = self.blocks.sweep(dead, &mut |block| self.refers_to(block));
     }
 
     /// Lets go of `me`'s end of a lane for good, and tells the peer.
