@@ -9,7 +9,7 @@ use crate::common::numbers::size;
 use crate::common::runner::fail_fast;
 use crate::engine::{Engine, Plan, Scenario};
 use crate::{
-    asleep, barrier, condition, endings, event, lock, names, once, queue, reentrant, rwlock,
+    asleep, barrier, condition, endings, event, lock, names, once, pipe, queue, reentrant, rwlock,
     semaphore, shared,
 };
 
@@ -41,6 +41,7 @@ fn scenarios() -> Vec<&'static Scenario> {
         asleep::SCENARIOS,
         barrier::SCENARIOS,
         once::SCENARIOS,
+        pipe::SCENARIOS,
         queue::SCENARIOS,
         queue::SWEPT,
         endings::SCENARIOS,

@@ -8,7 +8,8 @@
 //!
 //! The driver itself never touches the library, so its forked children inherit no membership.
 
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::os::unix::fs::MetadataExt;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use crate::common::board::{Board, Gate, Zeroed, eventually};
@@ -44,6 +45,8 @@ pub struct Shared {
     /// Bytes that the file system held when the keeper measured, and what it holds at most in an undisturbed world.
     measured: AtomicU64,
     limit: AtomicU64,
+    /// Who was here: the actor, and the recoverer.
+    pids: [AtomicU32; 2],
     ledger: Ledger,
 }
 
@@ -124,9 +127,37 @@ impl Stage<'_> {
         self.shared.completed.is_open()
     }
 
+    /// The actor, or the recoverer, says that it is this process.
+    pub fn here(&self) {
+        let pid = std::process::id();
+        let free = |slot: &&AtomicU32| slot.compare_exchange(0, pid, SeqCst, SeqCst).is_ok();
+        assert!(self.shared.pids.iter().any(|slot| free(&slot)));
+    }
+
+    /// Whether this process has said so.
+    pub fn was_here(&self, pid: u32) -> bool {
+        self.shared.pids.iter().any(|slot| slot.load(SeqCst) == pid)
+    }
+
     /// Compares the memory in use with that of a world in which nobody died.
     pub fn measure(&self) {
-        let used = self.folder.allocated();
+        self.compare(self.folder.allocated());
+    }
+
+    /// The same of the memory of objects without a name that this process has open.
+    pub fn measure_anonymous(&self) {
+        let open = std::fs::read_dir("/proc/self/fd")
+            .expect("procfs")
+            .flatten();
+        let ours = open.map(|entry| entry.path()).filter(|path| {
+            let target = std::fs::read_link(path).unwrap_or_default();
+            target.to_string_lossy().starts_with("/memfd:multiproc-")
+        });
+        let blocks = ours.filter_map(|path| Some(path.metadata().ok()?.blocks()));
+        self.compare(blocks.sum::<u64>() * 512);
+    }
+
+    fn compare(&self, used: u64) {
         self.shared.measured.store(used, SeqCst);
         let limit = self.shared.limit.load(SeqCst);
         assert!(

@@ -81,6 +81,21 @@ impl Ledger {
         assert_eq!(before, 0, "message {id} was acknowledged twice");
     }
 
+    /// A message of a pipe came: it was sent, was not acknowledged, and those before it, from `first` on, were.
+    pub fn in_order(&self, first: u64, id: u64) {
+        assert!(
+            (first..IDS as u64).contains(&id) && self.started[id as usize].load(SeqCst) > 0,
+            "message {id} was never sent here"
+        );
+        assert_eq!(
+            self.acked[id as usize].load(SeqCst),
+            0,
+            "message {id} came again after it was acknowledged"
+        );
+        let open = self.lost_from(first).filter(|&open| open < id);
+        assert_eq!(open, None, "overtaken by message {id}");
+    }
+
     /// It is a dead letter, and about to be acknowledged as one.
     pub fn burying(&self, id: u64) {
         let n = id as usize;
@@ -113,10 +128,15 @@ impl Ledger {
 
     /// A message that its producer was told is accepted, and that nobody has begun to acknowledge.
     pub fn lost(&self) -> Option<u64> {
+        self.lost_from(0)
+    }
+
+    /// The first such message from `first` on.
+    pub fn lost_from(&self, first: u64) -> Option<u64> {
         let ends = |n: usize| [&self.acked[n], &self.acking[n], &self.buried[n]];
         let lost = |n: &usize| {
             self.accepted[*n].load(SeqCst) > 0 && ends(*n).iter().all(|c| c.load(SeqCst) == 0)
         };
-        (0..IDS).find(lost).map(|n| n as u64)
+        (first as usize..IDS).find(lost).map(|n| n as u64)
     }
 }

@@ -23,6 +23,8 @@ mod event;
 #[cfg(debug_assertions)]
 mod ledger;
 #[cfg(debug_assertions)]
+mod letter;
+#[cfg(debug_assertions)]
 mod load;
 #[cfg(debug_assertions)]
 mod lock;
@@ -30,6 +32,10 @@ mod lock;
 mod names;
 #[cfg(debug_assertions)]
 mod once;
+#[cfg(debug_assertions)]
+mod pipe;
+#[cfg(debug_assertions)]
+mod pipe_keeper;
 #[cfg(debug_assertions)]
 mod queue;
 #[cfg(debug_assertions)]
