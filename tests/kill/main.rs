@@ -12,8 +12,10 @@ mod condition;
 mod event;
 mod ledger;
 mod lock;
+mod mail;
 mod once;
 mod patient;
+mod pipe;
 mod poison;
 mod queue;
 mod reentrant;
@@ -65,7 +67,7 @@ const PRIMITIVES: &[Test] = &[
     ),
 ];
 
-/// Queues, and what is about time more than about kills.
+/// Queues, pipes, and what is about time more than about kills.
 const OTHERS: &[Test] = &[
     ("queue_producers_killed", queue::producers_killed),
     ("queue_consumers_killed", queue::consumers_killed),
@@ -79,6 +81,9 @@ const OTHERS: &[Test] = &[
         queue::waiting_producers_killed,
     ),
     ("queue_creators_killed", queue::creators_killed),
+    ("pipe_senders_killed", pipe::senders_killed),
+    ("pipe_receivers_killed", pipe::receivers_killed),
+    ("pipe_ends_killed", pipe::both_ends_killed),
     (
         "queue_sleeper_gets_what_the_dead_held",
         patient::a_sleeper_gets_what_the_dead_held,
@@ -103,6 +108,10 @@ const OTHERS: &[Test] = &[
     (
         "queue_stopped_writer_keeps_its_claim",
         stopped::writer_keeps_its_claim,
+    ),
+    (
+        "pipe_stopped_end_is_not_a_dead_one",
+        stopped::pipe_end_is_kept,
     ),
 ];
 

@@ -3,7 +3,10 @@
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
-use multiproc::{Bytes, GetTimeoutError, Lock, LockTimeoutError, Queue};
+use multiproc::{
+    Bytes, Connection, ErrorKind, GetTimeoutError, Lock, LockTimeoutError, Pipe, Queue, RecvError,
+    RecvTimeoutError, SendTimeoutError,
+};
 
 use crate::cell::HANG;
 use crate::common::board::{Board, Gate, Zeroed};
@@ -117,6 +120,43 @@ pub fn holder_keeps_its_lock() {
             Err(LockTimeoutError::Timeout),
             "taken from the living"
         );
+        shared.done.store(1, SeqCst);
+        0
+    };
+    stand_still(hold_it, wait);
+}
+
+type PipeEnd = Connection<u64, u64>;
+
+/// With a message in hand; the other end finds neither messages nor room, and is not told that anybody died.
+pub fn pipe_end_is_kept() {
+    let hold_it = |shared: &Shared| {
+        let (near, far) = Pipe::<u64, u64>::builder()
+            .capacity(4 * 16)
+            .pair()
+            .expect("a pipe");
+        far.send(1).expect("room");
+        let message = near.recv().expect("what was just sent");
+        let queue = Queue::<PipeEnd>::create(NAME).expect("create");
+        queue.put(&far).expect("room");
+        hold(shared);
+        assert_eq!(message.to_native(), 1);
+        message.ack();
+        let more = (0..3).map(|_| near.recv_owned());
+        assert_eq!(more.collect::<Vec<_>>(), [Ok(2), Ok(3), Ok(4)]);
+        assert_eq!(near.recv_owned(), Err(RecvError::Disconnected));
+        0
+    };
+    let wait = |shared: &Shared| {
+        let queue = Queue::<PipeEnd>::open(NAME).expect("open");
+        let far = queue.get_owned().expect("the far end");
+        (2..5).for_each(|n| far.send(n).expect("room"));
+        assert_eq!(far.send_timeout(9, LONG), Err(SendTimeoutError::Timeout));
+        let none = far.recv_timeout(LONG).map(drop);
+        assert_eq!(none, Err(RecvTimeoutError::Timeout), "dead for the living");
+        let taken = Connection::resume(&far.peer_ticket()).map(drop);
+        let refused = taken.expect_err("taken from the living");
+        assert_eq!(refused.kind(), ErrorKind::AlreadyExists);
         shared.done.store(1, SeqCst);
         0
     };
