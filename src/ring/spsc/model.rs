@@ -6,7 +6,7 @@
 use super::control::LaneControl;
 use super::cursor::Cursor;
 use super::header::{Content, Header};
-use super::protocol::{Memory, Reader, Writer, arm};
+use super::protocol::{Memory, Reader, Writer, arm_and_look};
 use crate::sys::atomic::AtomicU64;
 use crate::sys::atomic::Ordering::{Acquire, Relaxed};
 use crate::sys::clock::Deadline;
@@ -83,8 +83,8 @@ impl Model {
     /// The blocking send.
     fn send(&self, writer: &Writer, count: u32, value: u64) {
         while !writer.reach(self, count) {
-            let ticket = arm(&self.control.freed);
-            if !writer.reach(self, count) {
+            let room = || writer.reach(self, count).then_some(());
+            if let Err(ticket) = arm_and_look(&self.control.freed, room) {
                 self.control.freed.wait(ticket, Deadline::NEVER);
             }
         }
@@ -113,8 +113,9 @@ impl Model {
             if end.is_some() {
                 return None;
             }
-            let ticket = arm(&self.control.filled);
-            if reader.look(self).is_none() && self.control.sender.end().is_none() {
+            let over = || self.control.sender.end().map(drop);
+            let answer = || reader.look(self).map(drop).or_else(over);
+            if let Err(ticket) = arm_and_look(&self.control.filled, answer) {
                 self.control.filled.wait(ticket, Deadline::NEVER);
             }
         }

@@ -56,7 +56,7 @@ fn store_and_wake(word: &AtomicU64, value: u64, gate: &Gate) {
         return exchange_and_wake(word, value, gate);
     }
     word.store(value, Release); // no step: by the callers, each under a name of its own
-    membarrier::light(); // pairs with the barrier in `fall_asleep`
+    membarrier::light(); // pairs with the barrier in `arm_and_look`
     gate.wake_after_release();
 }
 
@@ -67,13 +67,15 @@ fn exchange_and_wake(word: &AtomicU64, value: u64, gate: &Gate) {
     gate.wake();
 }
 
-/// Announces a sleeper, and has everybody's stores seen who did not see it. Look once more, then wait.
-pub(super) fn arm(gate: &Gate) -> Ticket {
+/// Announces a sleeper, has everybody's stores seen who did not see it, and looks once more; `Err` if there is nothing, and
+/// the caller is to wait.
+pub(super) fn arm_and_look<R>(gate: &Gate, look: impl FnOnce() -> Option<R>) -> Result<R, Ticket> {
+    let blind = seeded("pipe-arm-after-look");
     let (ticket, first) = gate.arm_alone();
     if first {
         membarrier::heavy(); // pairs with `light` in `store_and_wake`
     }
-    ticket
+    (!blind).then(look).flatten().ok_or(ticket)
 }
 
 /// Where an end stands, in single words: those that change with every record, and those that change with every lap.

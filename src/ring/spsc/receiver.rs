@@ -4,7 +4,7 @@ use super::super::stream::Stream;
 use super::course::{Course, Fitted, Words};
 use super::duct::{Duct, Side};
 use super::header::Content;
-use super::protocol::{Memory, Reader, arm};
+use super::protocol::{Memory, Reader, arm_and_look};
 use super::seat::End;
 use super::wait::{Fault, Other, Poll, Vigil};
 use crate::ring::linger::{Linger, Luck};
@@ -18,7 +18,6 @@ use crate::sys::clock::Deadline;
 use crate::sys::cpu;
 use crate::sys::identity::Participant;
 use crate::sys::membarrier;
-use crate::sys::seeded::seeded;
 use std::cell::Cell;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -308,13 +307,10 @@ impl<F: Fitted> RawReceiver<F> {
                 continue;
             }
             vigil.before_sleep(&self.poll)?;
-            let blind = seeded("pipe-arm-after-look");
-            let ticket = arm(&control.filled);
-            if !blind && look().is_some() {
-                return Ok(());
-            }
-            if vigil.end().is_none() {
-                vigil.sleep(&control.filled, ticket);
+            match arm_and_look(&control.filled, look) {
+                Ok(()) => return Ok(()),
+                Err(ticket) if vigil.end().is_none() => vigil.sleep(&control.filled, ticket),
+                Err(_) => {}
             }
         }
     }

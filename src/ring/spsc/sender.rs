@@ -4,7 +4,7 @@ use super::course::{Course, Fitted, Words};
 use super::duct::{Duct, Side};
 use super::header::Content;
 use super::pool::{Answer, Pool};
-use super::protocol::{Memory, Writer, arm, scan};
+use super::protocol::{Memory, Writer, arm_and_look, scan};
 use super::seat::End;
 use super::wait::{Fault, Other, Poll, Vigil};
 use crate::ring::linger::{Linger, Luck};
@@ -270,8 +270,8 @@ impl<F: Fitted> RawSender<F> {
                 continue;
             }
             vigil.before_sleep(&self.poll)?;
-            let ticket = arm(&control.freed);
-            if vigil.end().is_none() && ready().is_none() {
+            let answer = || vigil.end().map(drop).or_else(ready);
+            if let Err(ticket) = arm_and_look(&control.freed, answer) {
                 vigil.sleep(&control.freed, ticket);
             }
         }
