@@ -34,6 +34,7 @@ const RARE: &[&str] = &[
     "doubt",
     "forgets",
     "eats",
+    "arm-after-look",
 ];
 
 /// The suites in the order in which to try them.
@@ -59,6 +60,7 @@ const PARTS: &[(&str, Part)] = &[
     ("lock-", ["lock", "lock", "loom_lock"]),
     ("once-", ["once", "once", "loom_once"]),
     ("permits-", ["semaphore", "bounded", "loom_bounded"]),
+    ("pipe-", ["pipe", "pipe", "ring::spsc"]),
     ("queue-", ["queue", "queue", "loom_ring"]),
     ("rwlock-", ["rwlock", "rwlock", "loom_rwlock"]),
     ("semaphore-", ["semaphore", "semaphore", "loom_semaphore"]),
