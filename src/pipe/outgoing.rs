@@ -40,7 +40,6 @@ use crate::sys::clock::Deadline;
 pub struct Outgoing<'c, T: Message> {
     sender: &'c Sender<T>,
     place: Place<'c, T>,
-    claimed: usize,
     len: usize,
     view: PhantomData<&'c mut T::View>,
 }
@@ -66,7 +65,6 @@ impl<'c, T: Message> Outgoing<'c, T> {
         Ok(Outgoing {
             sender,
             place,
-            claimed: len,
             len,
             view: PhantomData,
         })
@@ -98,12 +96,12 @@ impl<'c, T: Message> Outgoing<'c, T> {
     }
 
     pub(super) fn send(self, len: usize) -> Result<(), SendFault> {
-        let (sender, claimed) = (self.sender, self.claimed);
+        let sender = self.sender;
         // SAFETY: read once, and `self` is forgotten: neither is dropped twice.
         let place = unsafe { std::ptr::read(&raw const self.place) };
         forget(self);
         match place {
-            Place::InRing(_) => sender.raw_unchecked().commit(claimed, len),
+            Place::InRing(_) => sender.raw_unchecked().commit(len),
             Place::InBlock(spill) => {
                 let raw = sender.raw_unchecked();
                 raw.commit_spilled(spill, len, sender.peers(), Deadline::NEVER)?;
@@ -157,7 +155,7 @@ impl<T: Message> DerefMut for Outgoing<'_, T> {
 impl<T: Message> Drop for Outgoing<'_, T> {
     fn drop(&mut self) {
         if let Place::InRing(_) = self.place {
-            self.sender.raw_unchecked().abort(self.claimed);
+            self.sender.raw_unchecked().abort();
         }
     }
 }

@@ -162,9 +162,9 @@ impl<T: Message> Sender<T> {
         let room = raw.claim(guess, self.peers(), deadline)?;
         // SAFETY: the place is claimed by this end until it is committed or aborted; one thread uses the end.
         match value.encode(unsafe { room_at(room) }) {
-            Ok(len) => raw.commit(guess, len),
+            Ok(len) => raw.commit(len),
             Err(error) => {
-                raw.abort(guess);
+                raw.abort();
                 return self.send_unfit(value, error, deadline);
             }
         }
@@ -188,9 +188,9 @@ impl<T: Message> Sender<T> {
         let room = self.raw.claim(needed, self.peers(), deadline)?;
         // SAFETY: as in `send_any`.
         match value.encode(unsafe { room_at(room) }) {
-            Ok(len) => self.raw.commit(needed, len),
+            Ok(len) => self.raw.commit(len),
             Err(error) => {
-                self.raw.abort(needed);
+                self.raw.abort();
                 return Err(SendFault::Unwritable(error));
             }
         }

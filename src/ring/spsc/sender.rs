@@ -16,7 +16,7 @@ use crate::sys::identity::Participant;
 use crate::sys::membarrier;
 use crate::sys::seeded::seeded;
 use crate::sys::step::step;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -29,6 +29,8 @@ pub(crate) struct RawSender<F> {
     which: usize,
     me: Participant,
     pool: RefCell<Pool>,
+    /// Granules from the cursor on that may hold something which was not published: a claim that is open, or was forgotten.
+    claimed: Cell<u32>,
     poll: Poll,
     luck: Luck,
 }
@@ -68,6 +70,7 @@ impl<F: Fitted> RawSender<F> {
             which,
             me,
             pool: RefCell::default(),
+            claimed: Cell::new(0),
             poll: Poll::default(),
             luck: Luck::default(),
         };
@@ -147,35 +150,41 @@ impl<F: Fitted> RawSender<F> {
     ) -> Result<NonNull<[u8]>, Fault> {
         let words = self.words();
         let count = words.granules_of(len as u32);
+        if self.claimed.get() != 0 {
+            self.clean(words, 1); // a claim that was forgotten; before the cursor moves
+        }
         // Relaxed: a hint; the seat tells.
         let over = words.control().receiver_over.load(Relaxed) != 0;
         if over || !self.writer.reach(words, count) {
             self.wait(peers, deadline, |writer, words| writer.reach(words, count))?;
         }
+        self.claimed.set(count);
         Ok(words.message(self.writer.at(words), len))
     }
 
-    /// Publishes the first `len` of the `claimed` bytes at the claimed place.
-    #[inline]
-    pub(crate) fn commit(&self, claimed: usize, len: usize) {
-        let words = self.words();
-        let of = |len: usize| words.granules_of(len as u32);
-        let (whole, count) = (of(claimed), of(len));
-        if count < whole {
-            self.writer.blank(words, count, whole);
+    /// Blanks what was claimed at the cursor, but for its first `count` granules: the next record may end in front of any.
+    #[inline(always)]
+    fn clean(&self, words: Words<'_, F>, count: u32) {
+        let claimed = self.claimed.replace(0);
+        if count < claimed && !words.is_uniform() {
+            self.writer.blank(words, count, claimed);
         }
+    }
+
+    /// Publishes the first `len` of the bytes at the claimed place.
+    #[inline]
+    pub(crate) fn commit(&self, len: usize) {
+        let words = self.words();
+        let count = words.granules_of(len as u32);
+        self.clean(words, count);
         let content = if words.is_uniform() { 0 } else { len as u32 };
         self.writer.publish(words, count, Content::Inline(content));
     }
 
     /// Gives the claimed place back.
     #[cold]
-    pub(crate) fn abort(&self, claimed: usize) {
-        let words = self.words();
-        if !words.is_uniform() {
-            self.writer
-                .blank(words, 1, words.granules_of(claimed as u32));
-        }
+    pub(crate) fn abort(&self) {
+        self.clean(self.words(), 1);
     }
 
     /// A block for a message of `len` bytes; waits until one is free.
@@ -229,6 +238,7 @@ impl<F: Fitted> RawSender<F> {
         // Relaxed: published by the header.
         block.store(spill.block.to_bits(), Relaxed);
         length.store(len as u64, Relaxed); // no step: as above
+        self.clean(words, 1);
         self.writer.publish(words, 1, Content::Block);
         let until = self.writer.at(words).position;
         self.pool.borrow_mut().keep(spill.block, until);

@@ -73,7 +73,7 @@ fn send(sender: &RawSender<Any>, village: &Village, len: usize, value: u8) -> Re
     if len <= sender.inline() {
         // SAFETY: the room of a claim is ours.
         unsafe { poke(sender.claim(len, village, Deadline::NOW)?, &bytes) };
-        sender.commit(len, len);
+        sender.commit(len);
         return Ok(());
     }
     let spill = sender.spill(len, village, Deadline::NOW)?;
