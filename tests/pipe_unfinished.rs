@@ -1,9 +1,10 @@
-//! The pipe and what was begun and not finished: claims that are forgotten, values that cannot be encoded.
+//! The pipe and what was begun and not finished: claims that are forgotten, values that cannot be encoded, offers that are
+//! taken back by halves.
 
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use multiproc::{Bytes, Encode, Pipe, TryRecvError, WriteError};
+use multiproc::{Bytes, Connection, Encode, Pipe, Queue, TryRecvError, WriteError};
 
 /// Bytes that look like headers of the first lap, wherever one of the next records may end.
 fn lookalike(len: usize) -> Vec<u8> {
@@ -54,4 +55,16 @@ fn a_message_whose_encoding_panics_was_never_there() {
     a.send(b"short").unwrap();
     assert_eq!(&*b.recv().unwrap(), b"short");
     assert_eq!(b.try_recv().unwrap_err(), TryRecvError::Empty);
+}
+
+#[test]
+fn an_offer_of_which_one_half_is_taken_back_hurts_nobody() {
+    let (a, b) = Pipe::<u64, u64>::new().unwrap();
+    let queue = Queue::<Connection<u64, u64>>::new(2).unwrap();
+    queue.put(&b).unwrap();
+    a.send(7).unwrap();
+    assert_eq!(b.recv_owned(), Ok(7));
+    assert!(queue.get_owned().is_err(), "the handle fits no more");
+    b.send(8).unwrap();
+    assert_eq!(a.recv_owned(), Ok(8));
 }

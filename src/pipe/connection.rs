@@ -489,6 +489,8 @@ impl<S: Message, R: Message> Handle for Connection<S, R> {
         site.check_type::<S>(lane)?;
         site.check_type::<R>(1 - lane)?;
         let at = |lane, side| Place { lane, side };
+        // Before anything is claimed: who has taken one half of his offer back must not lose the other.
+        site.may_claim(at(1 - lane, Side::Receiver), raw.offset as u16)?;
         site.claim(at(lane, Side::Sender), (raw.offset >> 16) as u16)?;
         let sender = Sender::new(&site, lane)?;
         site.claim(at(1 - lane, Side::Receiver), raw.offset as u16)?;

@@ -144,6 +144,16 @@ impl Site {
         }
     }
 
+    /// Whether the end that was offered in `epoch` could be taken now.
+    pub(super) fn may_claim(&self, place: Place, epoch: u16) -> Result<()> {
+        let control = self.duct.lane(place.lane).control();
+        let seat = match place.side {
+            Side::Sender => &control.sender,
+            Side::Receiver => &control.receiver,
+        };
+        seat.may_be_claimed(epoch).map_err(refused)
+    }
+
     /// Takes the end that was offered in `epoch`.
     pub(super) fn claim(&self, place: Place, epoch: u16) -> Result<()> {
         let me = self.tenant.seat()?;

@@ -74,6 +74,15 @@ impl Word {
         (self.0 >> 32) as u32
     }
 
+    /// Whether the end can be claimed by who shows this epoch.
+    fn fits(self, epoch: u16) -> Result<(), Refused> {
+        match self.state() {
+            OFFERED | ORPHANED if self.epoch() == epoch => Ok(()),
+            CLOSED => Err(Refused::Closed),
+            _ => Err(Refused::Held(self.pid())),
+        }
+    }
+
     /// The last number is no epoch: handles that fit nothing carry it.
     fn held_by(self, me: Participant, pid: u32) -> Self {
         let epoch = (self.epoch() + 1) % u16::MAX;
@@ -153,15 +162,16 @@ impl Seat {
         seen.state() == OFFERED && seen.epoch() == epoch
     }
 
+    /// Whether what was offered in `epoch` could be claimed now.
+    pub(crate) fn may_be_claimed(&self, epoch: u16) -> Result<(), Refused> {
+        self.now().fits(epoch)
+    }
+
     /// Claims what was offered in `epoch`, also if who offered it has died since.
     pub(crate) fn claim(&self, epoch: u16, me: Participant, pid: u32) -> Result<(), Refused> {
         loop {
             let seen = self.now();
-            match seen.state() {
-                OFFERED | ORPHANED if seen.epoch() == epoch => {}
-                CLOSED => return Err(Refused::Closed),
-                _ => return Err(Refused::Held(seen.pid())),
-            }
+            seen.fits(epoch)?;
             step("pipe.seat.claim");
             if self.turn(seen, seen.held_by(me, pid)) {
                 return Ok(());
