@@ -343,6 +343,25 @@ fn the_living_and_the_closed_are_not_taken_over() {
     drop(b);
 }
 
+fn die_with_sender(_sender: Sender<u64>) {
+    std::process::abort();
+}
+
+#[test]
+fn who_cannot_resume_both_halves_is_not_taken_for_the_dead() {
+    let (here, there) = Pipe::<u64, u64>::new().unwrap();
+    let ticket = there.ticket();
+    let (sender, receiver) = there.split();
+    let child = Process::spawn(die_with_sender, (sender,)).unwrap();
+    let pid = child.pid().cast_unsigned();
+    assert!(child.join().is_err());
+    assert_eq!(here.recv_owned(), Err(RecvError::PeerDied { pid }));
+    let refused = Connection::resume(&ticket).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::AlreadyExists);
+    assert_eq!(here.recv_owned(), Err(RecvError::PeerDied { pid }));
+    drop(receiver);
+}
+
 fn sum(receiver: Receiver<u64>) -> u64 {
     receiver.iter().map(|n| n.to_native()).sum()
 }

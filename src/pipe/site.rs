@@ -25,7 +25,7 @@ pub(super) const OFFERED: u32 = u32::MAX;
 pub(super) const FITS_NOTHING: u16 = u16::MAX;
 
 /// How a seat is taken over.
-type TakeOver = fn(&Seat, Participant, u32) -> std::result::Result<(), Refused>;
+type TakeOver = fn(&Seat, Participant, u32) -> std::result::Result<u32, Refused>;
 
 /// One end of one lane, as a handle names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,17 +165,17 @@ impl Site {
         done.map_err(refused)
     }
 
-    /// Takes the end over from a process that died with it.
-    pub(super) fn resume(&self, place: Place) -> Result<()> {
+    /// Takes the end over from a process that died with it; that one's pid.
+    pub(super) fn resume(&self, place: Place) -> Result<u32> {
         self.take_over(place, Seat::resume)
     }
 
     /// Takes over the end that goes with one just resumed.
-    pub(super) fn resume_second(&self, place: Place) -> Result<()> {
+    pub(super) fn resume_second(&self, place: Place) -> Result<u32> {
         self.take_over(place, Seat::resume_second)
     }
 
-    fn take_over(&self, place: Place, take: TakeOver) -> Result<()> {
+    fn take_over(&self, place: Place, take: TakeOver) -> Result<u32> {
         let me = self.tenant.seat()?;
         let control = self.duct.lane(place.lane).control();
         let seat = match place.side {
@@ -188,13 +188,13 @@ impl Site {
         take(seat, me, current_pid()).map_err(refused)
     }
 
-    /// Gives an end back that was just taken over, for another try.
-    pub(super) fn unresume(&self, place: Place) {
+    /// Gives an end back that was just taken over from the process `dead`, for another try.
+    pub(super) fn unresume(&self, place: Place, dead: u32) {
         if let Some(me) = self.tenant.who() {
             let control = self.duct.lane(place.lane).control();
             match place.side {
-                Side::Sender => control.sender.orphan(me),
-                Side::Receiver => control.receiver.orphan(me),
+                Side::Sender => control.sender.unresume(me, dead),
+                Side::Receiver => control.receiver.unresume(me, dead),
             };
         }
     }

@@ -46,9 +46,9 @@ impl<S: Message, R: Message> Ticket<S, R> {
             side: Side::Receiver,
         };
         // Whoever gets the first gets the second: all try in this order.
-        self.site.resume(sending)?;
+        let dead = self.site.resume(sending)?;
         if let Err(refused) = self.site.resume_second(receiving) {
-            self.site.unresume(sending);
+            self.site.unresume(sending, dead);
             return Err(refused);
         }
         let sender = Sender::new(&self.site, sending.lane)?;

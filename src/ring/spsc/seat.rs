@@ -179,18 +179,18 @@ impl Seat {
         }
     }
 
-    /// Takes the end over from the dead.
-    pub(crate) fn resume(&self, me: Participant, pid: u32) -> Result<(), Refused> {
+    /// Takes the end over from the dead; the pid of whoever had it.
+    pub(crate) fn resume(&self, me: Participant, pid: u32) -> Result<u32, Refused> {
         self.take_over(me, pid, false)
     }
 
     /// Takes over what goes with an end that was just resumed, from the same dead; or from who offered both, if the dead
     /// had claimed only the first when he died: nobody else can claim that offer any more.
-    pub(crate) fn resume_second(&self, me: Participant, pid: u32) -> Result<(), Refused> {
+    pub(crate) fn resume_second(&self, me: Participant, pid: u32) -> Result<u32, Refused> {
         self.take_over(me, pid, true)
     }
 
-    fn take_over(&self, me: Participant, pid: u32, offered_too: bool) -> Result<(), Refused> {
+    fn take_over(&self, me: Participant, pid: u32, offered_too: bool) -> Result<u32, Refused> {
         loop {
             let seen = self.now();
             match seen.state() {
@@ -201,9 +201,19 @@ impl Seat {
             }
             step("pipe.seat.resume");
             if self.turn(seen, seen.held_by(me, pid)) {
-                return Ok(());
+                return Ok(seen.pid());
             }
         }
+    }
+
+    /// Leaves the end of `me`, which was just resumed, an orphan of `dead` again.
+    pub(crate) fn unresume(&self, me: Participant, dead: u32) -> bool {
+        let seen = self.now();
+        if seen.holder() != Some(me) {
+            return false;
+        }
+        step("pipe.seat.unresume");
+        self.turn(seen, Word::new(ORPHANED, None, seen.epoch(), dead))
     }
 
     /// Ends the end of `me`; `false` if it is not `me`'s, or was offered to somebody.
@@ -269,8 +279,10 @@ mod tests {
         assert_eq!(seat.claim(epoch, OTHER, 8), Ok(()));
         assert_eq!(seat.resume(ME, 9), Err(Refused::Held(8)));
         assert!(seat.orphan(OTHER));
-        assert_eq!(seat.resume(ME, 9), Ok(()));
+        assert_eq!(seat.resume(ME, 9), Ok(8));
         assert_eq!((seat.end(), seat.now().pid()), (None, 9));
+        assert!(seat.unresume(ME, 8) && !seat.unresume(ME, 8));
+        assert_eq!(seat.end(), Some(End::Died(8)));
     }
 
     #[test]
@@ -279,7 +291,7 @@ mod tests {
         assert_eq!(seat.resume_second(OTHER, 8), Err(Refused::Held(7)));
         let epoch = seat.offer(ME).unwrap();
         assert_eq!(seat.resume(OTHER, 8), Err(Refused::Held(7)));
-        assert_eq!(seat.resume_second(OTHER, 8), Ok(()));
+        assert_eq!(seat.resume_second(OTHER, 8), Ok(7));
         assert!(!seat.withdraw(epoch, ME) && !seat.is_offered(epoch));
         assert_eq!(seat.claim(epoch, ME, 7), Err(Refused::Held(8)));
     }
