@@ -127,15 +127,18 @@ impl Site {
         self.tenant.handle(offset, generation)
     }
 
+    fn seat(&self, place: Place) -> &Seat {
+        let control = self.duct.lane(place.lane).control();
+        match place.side {
+            Side::Sender => &control.sender,
+            Side::Receiver => &control.receiver,
+        }
+    }
+
     /// Takes the end of a pipe that was just made.
     pub(super) fn take_first(&self, place: Place) -> Result<()> {
         let me = self.tenant.seat()?;
-        let control = self.duct.lane(place.lane).control();
-        let taken = match place.side {
-            Side::Sender => control.sender.take_first(me, current_pid()),
-            Side::Receiver => control.receiver.take_first(me, current_pid()),
-        };
-        match taken {
+        match self.seat(place).take_first(me, current_pid()) {
             true => Ok(()),
             false => Err(Error::new(
                 ErrorKind::Corrupt,
@@ -146,22 +149,13 @@ impl Site {
 
     /// Whether the end that was offered in `epoch` could be taken now.
     pub(super) fn may_claim(&self, place: Place, epoch: u16) -> Result<()> {
-        let control = self.duct.lane(place.lane).control();
-        let seat = match place.side {
-            Side::Sender => &control.sender,
-            Side::Receiver => &control.receiver,
-        };
-        seat.may_be_claimed(epoch).map_err(refused)
+        self.seat(place).may_be_claimed(epoch).map_err(refused)
     }
 
     /// Takes the end that was offered in `epoch`.
     pub(super) fn claim(&self, place: Place, epoch: u16) -> Result<()> {
         let me = self.tenant.seat()?;
-        let control = self.duct.lane(place.lane).control();
-        let done = match place.side {
-            Side::Sender => control.sender.claim(epoch, me, current_pid()),
-            Side::Receiver => control.receiver.claim(epoch, me, current_pid()),
-        };
+        let done = self.seat(place).claim(epoch, me, current_pid());
         done.map_err(refused)
     }
 
@@ -177,11 +171,7 @@ impl Site {
 
     fn take_over(&self, place: Place, take: TakeOver) -> Result<u32> {
         let me = self.tenant.seat()?;
-        let control = self.duct.lane(place.lane).control();
-        let seat = match place.side {
-            Side::Sender => &control.sender,
-            Side::Receiver => &control.receiver,
-        };
+        let seat = self.seat(place);
         if let Some(holder) = seat.holder() {
             self.tenant.bury(holder, &|dead| self.duct.repair(dead));
         }
@@ -191,11 +181,7 @@ impl Site {
     /// Gives an end back that was just taken over from the process `dead`, for another try.
     pub(super) fn unresume(&self, place: Place, dead: u32) {
         if let Some(me) = self.tenant.who() {
-            let control = self.duct.lane(place.lane).control();
-            match place.side {
-                Side::Sender => control.sender.unresume(me, dead),
-                Side::Receiver => control.receiver.unresume(me, dead),
-            };
+            self.seat(place).unresume(me, dead);
         }
     }
 
@@ -248,11 +234,7 @@ struct Offered {
 
 impl Offered {
     fn is_open(&self) -> bool {
-        let control = self.site.duct.lane(self.place.lane).control();
-        match self.place.side {
-            Side::Sender => control.sender.is_offered(self.epoch),
-            Side::Receiver => control.receiver.is_offered(self.epoch),
-        }
+        self.site.seat(self.place).is_offered(self.epoch)
     }
 }
 
