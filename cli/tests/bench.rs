@@ -10,8 +10,8 @@ use common::{Json, arg, children, command, is_running, ran, run, signal, wait_fo
 
 /// The kinds, and how many rows each has for two payloads and both modes.
 const KINDS: [(&str, usize); 6] = [
-    ("latency", 8),
-    ("throughput", 14),
+    ("latency", 16),
+    ("throughput", 26),
     ("counter", 4),
     ("lock", 4),
     ("wake", 6),
