@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use crate::message::{Handle, handle_message};
 use crate::segment::layout::{Offset, fingerprint};
-use crate::segment::{Kind, Place};
+use crate::segment::{Kind, Place, Segment};
 use crate::sync::RawEvent;
 use crate::sys::clock::Deadline;
 use crate::sys::until::Over;
 use crate::tenancy::{Form, Maker, Opener, Plan, RawHandle, SharedField, Small, Tenant};
+use crate::watch::{Source, Spot};
 use crate::{Result, TimedOut, Until, WaitError};
 
 /// A flag that any number of processes wait for, and any of them may set or clear.
@@ -142,13 +143,13 @@ impl Event {
     #[inline]
     #[doc(alias = "signal")]
     pub fn set(&self) {
-        self.raw.get().set();
+        self.raw.get().set(self.segment());
     }
 
     /// Takes the flag back: who comes from now on waits for the next [`set`](Event::set).
     #[doc(alias = "reset")]
     pub fn clear(&self) {
-        self.raw.get().clear();
+        self.raw.get().clear(self.segment());
     }
 
     /// Waits until the event is set.
@@ -211,9 +212,34 @@ impl Event {
     }
 
     #[inline]
+    fn segment(&self) -> &Segment {
+        self.home.tenant().segment()
+    }
+
+    #[inline]
     fn wait_for(&self, until: Until<'_>) -> std::result::Result<(), Over> {
         let peers: &Tenant = self.home.tenant();
         self.raw.get().wait(until, peers)
+    }
+}
+
+impl Source for Event {
+    fn spot(&self) -> Option<Spot<'_>> {
+        Some(Spot::new(self.home.tenant(), self.raw.get().word()))
+    }
+
+    fn begin(&self) -> u64 {
+        self.raw.get().laps().into()
+    }
+
+    #[inline]
+    fn is_ready(&self, begun: u64) -> bool {
+        self.raw.get().was_set_since(begun as u32)
+    }
+
+    fn announce(&self) -> bool {
+        self.raw.get().watch();
+        false
     }
 }
 
@@ -248,7 +274,7 @@ impl SharedField for Event {
     fn make(&set: &bool, maker: &mut Maker<'_>) -> Result<()> {
         maker.noun(&form(), |segment, place| {
             if set {
-                segment.at(Offset::<RawEvent>::new(place)).set();
+                segment.at(Offset::<RawEvent>::new(place)).set(segment);
             }
             Ok(())
         })

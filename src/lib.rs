@@ -131,6 +131,7 @@
 //! | wait for something that happens, or for so many steps | [`Event`], [`Latch`]; [`Until`] also ends a wait with a process |
 //! | let only so many in, or count signals | [`BoundedSemaphore`], whose permits come back from the dead; [`Semaphore`] |
 //! | keep several of these together, under one name | [`Shared`], [`shared!`] for a struct of your own |
+//! | wait for the first of many things, or from an event loop | [`wait_any`], [`Watch`] |
 //! | know what can be sent | [`Message`], [`message!`] for types of your own, [`Bytes`] |
 //! | meet by name | [`Queue::create`], [`Queue::open`], [`objects`], [`gc`] |
 //! | tell errors apart | [`ErrorKind`] |
@@ -193,6 +194,9 @@ mod shared;
 mod value;
 
 #[cfg(not(loom))]
+mod watch;
+
+#[cfg(not(loom))]
 pub mod process;
 
 #[cfg(all(feature = "compat", not(loom)))]
@@ -249,6 +253,8 @@ pub use tenancy::SharedField;
 pub use tenancy::inspect::{GcReport, MemberInfo, ObjectInfo, gc, objects};
 #[cfg(not(loom))]
 pub use value::{Bits, Number, Scalar, Value};
+#[cfg(not(loom))]
+pub use watch::{Waitable, Watch, try_wait_any, wait_any, wait_any_deadline, wait_any_timeout};
 
 /// What [`message!`] expands to; not part of the public face.
 #[cfg(not(loom))]

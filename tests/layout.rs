@@ -56,7 +56,7 @@ impl Object {
         assert_eq!(self.u64(48), 4096);
         assert_eq!(self.u64(64), 4096 + self.u64(56));
         assert_eq!(self.u64(72), 524_288);
-        assert_eq!(self.u64(80), self.u64(64) + 524_288);
+        assert_eq!(self.u64(80), self.u64(64) + 557_056);
         assert_eq!(self.u32(96), std::process::id());
         assert_eq!(
             (0..8).map(|i| self.u64(136 + 8 * i)).collect::<Vec<_>>(),
@@ -137,7 +137,7 @@ fn fixed_messages_lie_where_the_page_says() {
     assert_eq!(object.u64(slot_at(16, 1) + 8), 22);
     queue.get().unwrap().give_back();
     assert_eq!(object.slot(16, 0), (0, 1, 0, RETURNED));
-    assert_eq!(object.u32(4096 + 268), 1, "something was given back");
+    assert_eq!(object.u32(4096 + 272), 1, "something was given back");
     let again = queue.get().unwrap();
     assert_eq!(
         (again.to_native(), object.slot(16, 0)),
@@ -146,7 +146,7 @@ fn fixed_messages_lie_where_the_page_says() {
     drop(again);
     assert_eq!(object.slot(16, 0), (1, 0, 0, FREE));
     queue.close();
-    assert_ne!(object.u32(4096 + 264), 0);
+    assert_ne!(object.u32(4096 + 268), 0);
 }
 
 #[test]
@@ -276,7 +276,7 @@ fn events_and_latches_lie_where_the_page_says() {
     event.set();
     assert_eq!(object.u32(4096), 1);
     event.clear();
-    assert_eq!(object.u32(4096), 1 << 2, "cleared once");
+    assert_eq!(object.u32(4096), 1 << 3, "cleared once");
     assert_eq!(
         (object.u32(4096 + 12), object.u64(4096 + 16)),
         (8, fnv("Event"))

@@ -83,6 +83,10 @@ impl<S: Message, R: Message> Connection<S, R> {
         Connection { sender, receiver }
     }
 
+    pub(super) fn receiver(&self) -> &Receiver<R> {
+        &self.receiver
+    }
+
     /// Sends a message, waiting for room as long as it takes.
     ///
     /// Takes a value, a reference, a borrowed form or an archived value; see [`Encode`]. The bytes are written once,

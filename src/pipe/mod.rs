@@ -9,6 +9,7 @@ mod receiver;
 mod sender;
 mod site;
 mod ticket;
+mod watch;
 
 pub use builder::PipeBuilder;
 pub use connection::Connection;

@@ -55,6 +55,9 @@ pub struct Receiver<T: Message> {
     message: PhantomData<fn() -> T>,
 }
 
+/// The end below.
+pub(super) type Raw<T> = RawReceiver<FitOf<T>>;
+
 /// A handle with this and the lane added names a receiver.
 pub(super) const CODE: u16 = 4;
 
@@ -244,7 +247,7 @@ impl<T: Message> Receiver<T> {
     }
 
     /// The raw end, if it is this process's; an offer that nobody has taken up is taken back.
-    fn raw(&self) -> Result<&RawReceiver<FitOf<T>>, RecvFault> {
+    pub(super) fn raw(&self) -> Result<&Raw<T>, RecvFault> {
         match self.is_mine() || self.take_back() {
             true => Ok(&self.raw),
             false => Err(RecvFault::Elsewhere),
@@ -262,8 +265,16 @@ impl<T: Message> Receiver<T> {
         mine
     }
 
+    pub(super) fn raw_unchecked(&self) -> &Raw<T> {
+        &self.raw
+    }
+
+    pub(super) fn site(&self) -> &Site {
+        &self.site
+    }
+
     #[inline(always)]
-    fn peers(&self) -> &dyn Peers {
+    pub(super) fn peers(&self) -> &dyn Peers {
         self.site.tenant()
     }
 

@@ -97,6 +97,10 @@ impl Site {
         Ok(Site { tenant, duct })
     }
 
+    pub(super) fn shared_tenant(&self) -> &Arc<Tenant> {
+        &self.tenant
+    }
+
     #[inline(always)]
     pub(super) fn tenant(&self) -> &Tenant {
         &self.tenant

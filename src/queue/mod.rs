@@ -13,6 +13,7 @@ mod roles;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub use builder::QueueBuilder;
 pub use claim::Claim;

@@ -33,11 +33,11 @@ pub(crate) struct Control {
     /// Which roles were ever taken: bit 0 producers, bit 1 consumers.
     pub(crate) roles: AtomicU32,
     #[cfg(not(loom))]
-    pad_flags: Pad<108>,
+    pad_flags: Pad<104>,
     /// Producers that sleep until a slot is freed.
     pub(crate) not_full: Gate,
     #[cfg(not(loom))]
-    pad_full: Pad<120>,
+    pad_full: Pad<116>,
     /// Waiters for "everything is acknowledged".
     pub(crate) all_done: Gate,
     /// Lease records that are backed by memory.
@@ -62,12 +62,12 @@ const _: () = {
     assert!(offset_of!(Control, tail) == 0);
     assert!(offset_of!(Control, head) == LINE);
     assert!(offset_of!(Control, not_empty) == 2 * LINE);
-    assert!(offset_of!(Control, closed) == 2 * LINE + 8);
-    assert!(offset_of!(Control, returns) == 2 * LINE + 12);
-    assert!(offset_of!(Control, roles) == 2 * LINE + 16);
+    assert!(offset_of!(Control, closed) == 2 * LINE + 12);
+    assert!(offset_of!(Control, returns) == 2 * LINE + 16);
+    assert!(offset_of!(Control, roles) == 2 * LINE + 20);
     assert!(offset_of!(Control, not_full) == 3 * LINE);
     assert!(offset_of!(Control, all_done) == 4 * LINE);
-    assert!(offset_of!(Control, records) == 4 * LINE + 8);
+    assert!(offset_of!(Control, records) == 4 * LINE + 12);
     assert!(offset_of!(Control, blocked) == 4 * LINE + 16);
     assert!(offset_of!(Control, high_water) == 4 * LINE + 32);
     assert!(size_of::<Control>() == 5 * LINE);

@@ -13,6 +13,7 @@ use crate::segment::blocks::Blocks;
 use crate::segment::{Place, Rows, Segment, Table};
 use crate::sys::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use crate::sys::atomic::{AtomicU32, AtomicU64};
+use crate::sys::bell::Bells;
 use crate::sys::clock::{Deadline, now_ns};
 use crate::sys::cpu;
 use crate::sys::identity::Participant;
@@ -134,6 +135,7 @@ pub(crate) struct RawStats {
 /// The words of a ring in registers: what the protocol works on during one call.
 #[derive(Clone, Copy)]
 pub(crate) struct Words<'a> {
+    ring: &'a Ring,
     control: &'a Control,
     pub(super) slots: Rows<'a, AtomicU64>,
 }
@@ -153,6 +155,11 @@ impl Memory for Words<'_> {
     fn capacity(&self) -> u32 {
         self.slots.count()
     }
+
+    #[inline]
+    fn bells(&self) -> &impl Bells {
+        self.ring.bells()
+    }
 }
 
 impl Ring {
@@ -167,6 +174,7 @@ impl Ring {
     #[inline(always)]
     pub(crate) fn words_of(&self, fit: Fit) -> Words<'_> {
         Words {
+            ring: self,
             control: self.control(),
             slots: match fit.stride() {
                 Some(stride) => self.slots.rows_of(stride),
@@ -178,6 +186,12 @@ impl Ring {
     #[inline(always)]
     pub(super) fn control(&self) -> &Control {
         self.control.get()
+    }
+
+    /// Who is rung when something happens here.
+    #[inline]
+    pub(super) fn bells(&self) -> &Segment {
+        self.slots.segment()
     }
 
     #[inline]
@@ -331,9 +345,9 @@ impl Ring {
 
     /// Wakes everybody to look again: a holder of a role left, or the dead were repaired.
     pub(crate) fn stir(&self) {
-        self.control().not_empty.wake_all();
-        self.control().not_full.wake_all();
-        self.control().all_done.wake_all();
+        self.control().not_empty.wake_all(self.bells());
+        self.control().not_full.wake_all(self.bells());
+        self.control().all_done.wake_all(self.bells());
     }
 
     /// Waits until every message is acknowledged or among the dead letters; false when the deadline came first.

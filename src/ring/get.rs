@@ -29,7 +29,7 @@ impl Ring {
     }
 
     #[inline(always)]
-    fn may_have_returns(&self) -> bool {
+    pub(super) fn may_have_returns(&self) -> bool {
         // A stale answer is put right at the next call, or before the caller sleeps.
         self.control().returns.load(Relaxed) != self.local.seen_returns.load(Relaxed)
     }
@@ -171,6 +171,7 @@ impl Ring {
         if fit == Fit::Any || !self.free_slot(taken, fit) {
             return self.ack_any(taken);
         }
+        membarrier::light(); // pairs with the barrier of who waits among other things, and enters no slice
         let control = self.control();
         if control.not_full.was_armed() || control.all_done.was_armed() {
             self.wake_after_ack();
@@ -179,8 +180,8 @@ impl Ring {
 
     #[cold]
     fn wake_after_ack(&self) {
-        self.control().not_full.wake_after_release();
-        self.control().all_done.wake_all_after_release();
+        self.control().not_full.wake_after_release(self.bells());
+        self.control().all_done.wake_all_after_release(self.bells());
     }
 
     /// [`ack`](Ring::ack) of any message, wherever it is.
@@ -204,7 +205,7 @@ impl Ring {
             return self.ack_any(taken);
         }
         self.free_own_record(taken.index(), taken.word());
-        self.control().all_done.wake_all_after_release();
+        self.control().all_done.wake_all_after_release(self.bells());
     }
 
     /// Frees the slot of a message that is done with, or lies elsewhere by now; `false` if it does not lie in one. Whoever

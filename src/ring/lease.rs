@@ -68,7 +68,7 @@ impl Ring {
         // Release: publishes what was filled in; pairs with the Acquire of whoever reads the record's word.
         self.records.row(index).word.store(word.0, Release);
         self.free_slot(taken, fit);
-        self.control().not_full.wake_after_release();
+        self.control().not_full.wake_after_release(self.bells());
         Some(Taken::in_record(index, word))
     }
 

@@ -40,6 +40,8 @@ mod stream;
 mod taken;
 #[cfg(not(loom))]
 mod wait;
+#[cfg(not(loom))]
+mod watch;
 
 #[cfg(all(test, loom))]
 mod model;

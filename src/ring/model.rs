@@ -5,6 +5,7 @@ use super::protocol::{self, Memory, Nothing};
 use super::word::{Position, State, Word};
 use crate::sys::atomic::AtomicU64;
 use crate::sys::atomic::Ordering::{Acquire, Relaxed};
+use crate::sys::bell::{Bells, ModelBell};
 use crate::sys::clock::Deadline;
 use crate::sys::identity::Participant;
 use crate::sys::membarrier;
@@ -16,6 +17,7 @@ struct Model {
     control: Control,
     words: Vec<AtomicU64>,
     payload: Vec<UnsafeCell<u64>>,
+    bell: ModelBell,
 }
 
 impl Memory for &Model {
@@ -27,6 +29,9 @@ impl Memory for &Model {
     }
     fn capacity(&self) -> u32 {
         self.words.len() as u32
+    }
+    fn bells(&self) -> &impl Bells {
+        &self.bell
     }
 }
 
@@ -40,6 +45,7 @@ impl Model {
             control: Control::new(),
             words: (0..capacity).map(|_| AtomicU64::new(0)).collect(),
             payload: (0..capacity).map(|_| UnsafeCell::new(0)).collect(),
+            bell: ModelBell::new(),
         })
     }
 
@@ -77,11 +83,11 @@ impl Model {
         self.write(at, value);
         if awaited {
             protocol::publish_and_look(self, at);
-            self.control.not_empty.wake();
+            self.control.not_empty.wake(&self.bell);
         } else {
             protocol::publish(self, at);
             membarrier::light();
-            self.control.not_empty.wake_after_release();
+            self.control.not_empty.wake_after_release(&self.bell);
         }
     }
 
@@ -90,7 +96,7 @@ impl Model {
         let (at, mine) = here.unwrap_or_else(|| protocol::try_take(self, me))?;
         let value = self.read(at);
         protocol::free(self.word(at.index()), mine);
-        self.control.not_full.wake_after_release();
+        self.control.not_full.wake_after_release(&self.bell);
         Ok(value)
     }
 
@@ -111,6 +117,21 @@ impl Model {
             match look {
                 Ok(value) => return value,
                 Err(_) => _ = self.control.not_empty.wait(ticket, Deadline::NEVER),
+            }
+        }
+    }
+
+    /// As `wait_any` gets: announced, behind a barrier, it looks once more and then sleeps on its bell.
+    fn get_among_others(&self, me: Participant) -> u64 {
+        loop {
+            self.bell.hush();
+            self.control.not_empty.watch();
+            membarrier::heavy();
+            if !protocol::has_message(self) {
+                self.bell.wait();
+            }
+            if let Ok(value) = self.try_get(me) {
+                return value;
             }
         }
     }
@@ -202,6 +223,32 @@ fn loom_ring_two_consumers_each_message_once() {
         model.put(member(3), 2);
         let sum: u64 = consumers.into_iter().map(|c| c.join().unwrap()).sum();
         assert_eq!(sum, 3);
+    });
+}
+
+#[test]
+fn loom_ring_a_watcher_misses_no_message() {
+    check(|| {
+        let model = Model::new(1);
+        let theirs = Arc::clone(&model);
+        let producer = thread::spawn(move || (1..=2).for_each(|n| theirs.put(member(1), n)));
+        for n in 1..=2 {
+            assert_eq!(model.get_among_others(member(2)), n);
+        }
+        producer.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_ring_a_watcher_takes_no_wake_up_from_a_sleeper() {
+    check_within(2, || {
+        let model = Model::new(2);
+        let [sleeping, putting] = [Arc::clone(&model), Arc::clone(&model)];
+        let sleeper = thread::spawn(move || sleeping.get(member(2)));
+        let producer = thread::spawn(move || (1..=2).for_each(|n| putting.put(member(1), n)));
+        let watched = model.get_among_others(member(3));
+        assert_eq!(watched + sleeper.join().unwrap(), 3);
+        producer.join().unwrap();
     });
 }
 

@@ -20,6 +20,7 @@ use super::control::Control;
 use super::word::{Position, Relation, State, Word};
 use crate::sys::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use crate::sys::atomic::{AtomicU64, publish_then_look};
+use crate::sys::bell::Bells;
 use crate::sys::identity::Participant;
 use crate::sys::seeded::seeded;
 use crate::sys::step::step;
@@ -30,6 +31,8 @@ pub(crate) trait Memory: Copy {
     fn control(&self) -> &Control;
     /// The word of slot `index`, which is below [`capacity`](Memory::capacity).
     fn word(&self, index: u32) -> &AtomicU64;
+    /// Who is to be rung when something happens to those words.
+    fn bells(&self) -> &impl Bells;
     /// The number of slots, from private memory.
     fn capacity(&self) -> u32;
 }
@@ -280,6 +283,32 @@ fn take_further<M: Memory>(
     }
 }
 
+/// Whether [`try_take`] would find a message.
+#[inline]
+pub(crate) fn has_message<M: Memory>(memory: M) -> bool {
+    let at = hint(memory, &memory.control().head);
+    // Pairs with the Release of `publish`.
+    let seen = Word(memory.word(at.index()).load(Acquire));
+    seen == Word::full(at.lap()) || seen != Word::free(at.lap()) && has_message_behind(memory, at)
+}
+
+/// Walks as [`take_further`] does, and takes nothing.
+#[cold]
+fn has_message_behind<M: Memory>(memory: M, mut at: Position) -> bool {
+    loop {
+        let seen = Word(memory.word(at.index()).load(Acquire)); // as above
+        at = match seen.relation(at.lap()) {
+            Relation::Same => match seen.state() {
+                State::Free | State::Writing => return false,
+                State::Full => return true,
+                _ => at.next(memory.capacity()),
+            },
+            Relation::Older => return false,
+            Relation::Newer => catch_up(at, seen, memory.capacity()),
+        };
+    }
+}
+
 /// The next position to look at when slot `at` already serves a later lap.
 ///
 /// A slot that serves lap *n* was freed of lap *n - 1*, whose claim followed every claim before it; so all
@@ -345,7 +374,7 @@ pub(crate) fn announce_return<M: Memory>(memory: M) {
     step("queue.announce-return");
     // SeqCst: after the word became `Returned`; pairs with the load in the consumers' look.
     memory.control().returns.fetch_add(1, SeqCst);
-    memory.control().not_empty.wake_all();
+    memory.control().not_empty.wake_all(memory.bells());
 }
 
 /// Whether the ring was closed; looked at after a claim, and before the look that finds the ring empty.
@@ -362,9 +391,9 @@ pub(crate) fn close<M: Memory>(memory: M) {
     // SeqCst: against the claim, then the load in `is_closed`.
     memory.control().closed.store(1, SeqCst);
     publish_then_look();
-    memory.control().not_empty.wake_all();
-    memory.control().not_full.wake_all();
-    memory.control().all_done.wake_all();
+    memory.control().not_empty.wake_all(memory.bells());
+    memory.control().not_full.wake_all(memory.bells());
+    memory.control().all_done.wake_all(memory.bells());
 }
 
 /// How many positions are claimed and not yet taken or skipped: the length, exact while nobody moves.

@@ -156,7 +156,7 @@ impl Ring {
         }
         protocol::publish(words, claim.at);
         membarrier::light(); // pairs with the barrier of who goes to sleep behind this claim
-        words.control().not_empty.wake_after_release();
+        words.control().not_empty.wake_after_release(words.bells());
     }
 
     /// Wakes a sleeper after the message is there. Woken by the claim, he may be faster than the writer, and falls asleep
@@ -165,7 +165,7 @@ impl Ring {
     #[cold]
     fn publish_awaited(&self, claim: Claim) {
         protocol::publish_and_look(self.words(), claim.at);
-        self.control().not_empty.wake();
+        self.control().not_empty.wake(self.bells());
     }
 
     /// Publishes `len` bytes that were written to a block of `me`.
@@ -186,7 +186,7 @@ impl Ring {
     #[cold]
     pub(crate) fn abort(&self, claim: Claim) {
         protocol::abandon(self.words(), claim.at);
-        self.control().not_full.wake();
-        self.control().all_done.wake_all();
+        self.control().not_full.wake(self.bells());
+        self.control().all_done.wake_all(self.bells());
     }
 }

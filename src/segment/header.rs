@@ -28,6 +28,10 @@ const LARGEST_SEGMENT: u64 = 1 << 46;
 pub(crate) const ROSTER_SLOTS: u64 = 4096;
 pub(crate) const ROSTER_LEN: u64 = ROSTER_SLOTS * LINE as u64;
 
+/// Rows for those who watch objects of the segment, of one word each; see [`super::watchers`].
+pub(crate) const WATCH_ROWS: u32 = 4096;
+pub(crate) const WATCH_LEN: u64 = WATCH_ROWS as u64 * 8;
+
 /// Where block storage begins: on a boundary that huge pages can use.
 const BLOCKS_ALIGN: u64 = 2 << 20;
 
@@ -71,7 +75,10 @@ pub(crate) struct Header {
     pad_4: [AtomicU32; 29],
     /// Descriptors of each block class that have memory; only grow.
     described: [AtomicU32; BLOCK_CLASSES],
-    pad_5: [AtomicU64; 176],
+    /// How many rows of watchers were ever used; only grows.
+    watch_rows_used: AtomicU32,
+    pad_5: AtomicU32,
+    pad_6: [AtomicU64; 175],
     /// Words of the roster's own.
     roster_words: [AtomicU64; 256],
 }
@@ -101,6 +108,7 @@ assert_offsets!(Header {
     committed: 384,
     state: 392,
     described: 512,
+    watch_rows_used: 640,
     roster_words: 2048,
 });
 
@@ -109,8 +117,8 @@ unsafe impl Layout for Header {}
 
 /// Changes whenever a field of the header moves or changes its meaning.
 const LAYOUT_HASH: u64 = fingerprint(
-    b"multiproc header 1: magic8 abi2+2 kind2 hash8 id8 type8 mode4 body8+8 roster8+8 reserve8+8 \
-      pid4 start8 pidns8 boot16 params64 name64 | committed8 state4 described32x4 roster256x8",
+    b"multiproc header 2: magic8 abi2+2 kind2 hash8 id8 type8 mode4 body8+8 roster8+8 reserve8+8 \
+      pid4 start8 pidns8 boot16 params64 name64 | committed8 state4 described32x4 watch4 roster256x8 | rows4096x8",
 );
 
 macro_rules! set {
@@ -268,6 +276,11 @@ impl Header {
         &self.described[class]
     }
 
+    /// How many rows of watchers were ever used.
+    pub(super) fn watch_rows_used(&self) -> &AtomicU32 {
+        &self.watch_rows_used
+    }
+
     /// 2 KiB of words for the roster: they exist from the start, while the roster itself grows.
     pub(crate) fn roster_words(&self) -> &[AtomicU64; 256] {
         &self.roster_words
@@ -289,7 +302,7 @@ impl Parts {
         let reserve_len = align_up(spec.reserve_len, PAGE);
         let too_large = body_len.max(reserve_len) >= LARGEST_SEGMENT / 2;
         let roster = PAGE.saturating_add(body_len);
-        let reserve = roster.saturating_add(ROSTER_LEN);
+        let reserve = roster.saturating_add(ROSTER_LEN + WATCH_LEN);
         if too_large {
             return Err(Error::new(
                 ErrorKind::InvalidInput,
@@ -333,7 +346,7 @@ impl Parts {
                 == Parts {
                     body: (PAGE, body),
                     roster: (PAGE + body, ROSTER_LEN),
-                    reserve: (PAGE + body + ROSTER_LEN, reserve),
+                    reserve: (PAGE + body + ROSTER_LEN + WATCH_LEN, reserve),
                 };
         if !consistent {
             return Err(Error::new(
@@ -396,7 +409,7 @@ mod tests {
         let parts = Parts::plan(&spec).unwrap();
         assert_eq!(parts.body, (4096, 8192));
         assert_eq!(parts.roster.0, 12288);
-        assert_eq!(parts.reserve, (12288 + ROSTER_LEN, 4096));
+        assert_eq!(parts.reserve, (12288 + ROSTER_LEN + WATCH_LEN, 4096));
         parts.check(parts.first_len()).unwrap();
         let short = parts.check(parts.first_len() - 1).unwrap_err();
         assert_eq!(short.kind(), ErrorKind::Corrupt);

@@ -1,7 +1,7 @@
 //! Floor 2: rooms in memory. The only place that turns bytes into references.
 //!
-//! A segment is a file: one page of [`header`], the object's body, a roster of its members that grows page by page,
-//! and reserves that get memory when they are needed.
+//! A segment is a file: one page of [`header`], the object's body, a roster of its members and one of those who [watch](watchers)
+//! it, which grow page by page, and reserves that get memory when they are needed.
 
 pub(crate) mod arena;
 pub(crate) mod blocks;
@@ -11,6 +11,7 @@ pub(crate) mod layout;
 pub(crate) mod name;
 mod place;
 mod table;
+mod watchers;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::fd;
@@ -27,6 +28,7 @@ use std::ptr::NonNull;
 pub(crate) use table::{CPU_LINE, Rows, Strides, Table, Twins, copy, narrow};
 #[cfg(test)]
 pub(crate) use table::{peek, poke};
+pub(crate) use watchers::{Row, Watched, Watchers};
 
 /// [`Spec::mode`]: ask for huge pages.
 pub(crate) const MODE_HUGE: u32 = 1;
@@ -388,6 +390,12 @@ impl Segment {
     pub(crate) fn bytes(&self, offset: u64, len: u64) -> Option<NonNull<[u8]>> {
         let end = offset.checked_add(len)?;
         self.map.bytes(offset as usize..end as usize)
+    }
+
+    /// Where `found`, which was found in this mapping, lies.
+    pub(crate) fn offset_of<T: Layout>(&self, found: &T) -> u64 {
+        let start = self.map.start().addr().get();
+        std::ptr::from_ref(found).addr().wrapping_sub(start) as u64
     }
 
     /// Makes sure that `len` bytes from `offset` have memory.

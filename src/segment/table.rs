@@ -257,6 +257,11 @@ unsafe impl<S> Send for Twins<S> {}
 unsafe impl<S> Sync for Twins<S> {}
 
 impl<S: Strides> Twins<S> {
+    /// The segment in which they lie.
+    pub(crate) fn segment(&self) -> &Arc<Segment> {
+        &self.segment
+    }
+
     /// The `count` heads and rows at these offsets.
     ///
     /// # Panics

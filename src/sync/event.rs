@@ -2,7 +2,8 @@
 //!
 //! | bits | meaning |
 //! |---|---|
-//! | 31..2 | how often the flag was cleared |
+//! | 31..3 | how often the flag was cleared |
+//! | 2 | somebody may watch this word, among others |
 //! | 1 | somebody may sleep on this word |
 //! | 0 | set |
 //!
@@ -16,6 +17,7 @@ use crate::sys::atomic::{
     AtomicU32,
     Ordering::{AcqRel, Acquire, Relaxed},
 };
+use crate::sys::bell::Bells;
 use crate::sys::futex::{self, Wake};
 use crate::sys::identity::Oracle;
 use crate::sys::seeded::seeded;
@@ -31,7 +33,8 @@ pub(crate) struct RawEvent {
 
 const SET: u32 = 1;
 const SLEEPERS: u32 = 2;
-const CLEARED: u32 = 4;
+const WATCHERS: u32 = 4;
+const CLEARED: u32 = 8;
 
 impl RawEvent {
     /// A flag that is not set.
@@ -56,7 +59,7 @@ impl RawEvent {
 
     /// Sets the flag and wakes everybody who sleeps.
     #[inline]
-    pub(crate) fn set(&self) {
+    pub(crate) fn set(&self, bells: &impl Bells) {
         step("event.set");
         // Release: pairs with `is_set` and `wait`. An exchange also if the flag is set, so that what this setter did before
         // is seen as well; and in one order with the sleepers' announcement.
@@ -68,30 +71,41 @@ impl RawEvent {
                 AcqRel
             },
         );
-        if before & SLEEPERS != 0 && !seeded("event-lost-wakeup") {
-            self.wake(before | SET);
+        if before & (SLEEPERS | WATCHERS) != 0 && !seeded("event-lost-wakeup") {
+            self.wake(before | SET, bells);
         }
     }
 
     #[cold]
-    fn wake(&self, set: u32) {
-        step("event.wake");
-        futex::wake_all(&self.word);
+    fn wake(&self, set: u32, bells: &impl Bells) {
+        self.wake_those(set, bells);
         step("event.calm");
         // From the exact word: whoever sleeps on a later one is not forgotten. Relaxed: says nothing but that.
         let _ = self
             .word
-            .compare_exchange(set, set & !SLEEPERS, Relaxed, Relaxed);
+            .compare_exchange(set, set & !(SLEEPERS | WATCHERS), Relaxed, Relaxed);
+    }
+
+    /// Wakes those whom the word `seen` announces.
+    fn wake_those(&self, seen: u32, bells: &impl Bells) {
+        if seen & SLEEPERS != 0 {
+            step("event.wake");
+            futex::wake_all(&self.word);
+        }
+        if seen & WATCHERS != 0 {
+            step("event.ring");
+            bells.ring(&self.word);
+        }
     }
 
     /// Takes the flag back; who waits already and has not seen it yet is let through all the same.
-    pub(crate) fn clear(&self) {
+    pub(crate) fn clear(&self, bells: &impl Bells) {
         let mut seen = self.word.load(Relaxed);
         while seen & SET != 0 {
-            if seen & SLEEPERS != 0 {
-                self.wake_before();
+            if seen & (SLEEPERS | WATCHERS) != 0 {
+                self.wake_before(seen, bells);
             }
-            let cleared = seen.wrapping_add(CLEARED) & !(SET | SLEEPERS);
+            let cleared = seen.wrapping_add(CLEARED) & !(SET | SLEEPERS | WATCHERS);
             step("event.clear");
             // Release: who is let through because of it has acquired what the setter did.
             match self.word.compare_exchange(seen, cleared, AcqRel, Relaxed) {
@@ -104,9 +118,9 @@ impl RawEvent {
     /// The setter has not come to wake them, or died before it could. Nobody goes to sleep while the flag is set, so that
     /// none is left who sleeps when it goes; and a death in between leaves the announcement.
     #[cold]
-    fn wake_before(&self) {
+    fn wake_before(&self, seen: u32, bells: &impl Bells) {
         step("event.wake-before");
-        futex::wake_all(&self.word);
+        self.wake_those(seen, bells);
     }
 
     /// Waits until the flag is set, or was set since this began.
@@ -126,11 +140,10 @@ impl RawEvent {
     fn wait_slow(&self, until: Until<'_>, peers: &dyn Oracle) -> Result<(), Over> {
         let mut patience = Patience::new(until, peers);
         let mut woken = Wake::Changed;
-        let laps = |word: u32| word / CLEARED;
-        let first = laps(self.word.load(Acquire));
+        let first = self.laps();
         loop {
             let seen = self.word.load(Acquire); // pairs with `set`, or with the clearing that followed it
-            if seen & SET != 0 || laps(seen) != first {
+            if seen & SET != 0 || laps_of(seen) != first {
                 if woken == Wake::TimedOut {
                     self.wake_others();
                 }
@@ -149,6 +162,41 @@ impl RawEvent {
         }
     }
 
+    /// How often it was cleared: what [`was_set_since`](RawEvent::was_set_since) asks for.
+    #[inline]
+    pub(crate) fn laps(&self) -> u32 {
+        laps_of(self.word.load(Acquire)) // pairs with `set` and `clear`
+    }
+
+    /// Whether the flag is set, or was since it had been cleared so often.
+    #[inline]
+    pub(crate) fn was_set_since(&self, laps: u32) -> bool {
+        let seen = self.word.load(Acquire); // pairs with `set`, or with the clearing that followed it
+        seen & SET != 0 || laps_of(seen) != laps
+    }
+
+    /// Announces a watcher, who is enrolled under [`word`](RawEvent::word) and looks once more after this.
+    pub(crate) fn watch(&self) {
+        let mut seen = self.word.load(Relaxed); // a guess for the exchange
+        while seen & SET == 0 {
+            step("event.watch");
+            // AcqRel: behind the enrolment, for the setter who reads this.
+            let watched = self
+                .word
+                .compare_exchange(seen, seen | WATCHERS, AcqRel, Relaxed);
+            match watched {
+                Ok(_) => return,
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// The word under which watchers enrol.
+    #[cfg(not(loom))]
+    pub(crate) fn word(&self) -> &AtomicU32 {
+        &self.word
+    }
+
     /// Nobody has woken this sleeper, whose slice ended: the setter may be dead, and in a crowd the others' slices are long.
     #[cold]
     fn wake_others(&self) {
@@ -165,6 +213,10 @@ impl RawEvent {
             .compare_exchange(seen, seen | SLEEPERS, Relaxed, Relaxed);
         announced.is_ok()
     }
+}
+
+fn laps_of(word: u32) -> u32 {
+    word / CLEARED
 }
 
 // SAFETY: repr(C), one atomic.
@@ -190,6 +242,12 @@ mod tests {
         }
     }
 
+    struct Nobody;
+
+    impl Bells for Nobody {
+        fn ring(&self, _: &AtomicU32) {}
+    }
+
     fn event(word: u32) -> RawEvent {
         RawEvent {
             word: AtomicU32::new(word),
@@ -212,7 +270,7 @@ mod tests {
         let soon = || Deadline::after(Duration::from_nanos(1));
         assert_eq!(wait(&event, Deadline::NOW), Err(Over::TimedOut));
         assert_eq!(wait(&event, soon()), Err(Over::TimedOut));
-        event.set();
+        event.set(&Nobody);
         assert_eq!(wait(&event, Deadline::NOW), Ok(()));
         assert_eq!(wait(&event, soon()), Ok(()));
     }
@@ -223,8 +281,8 @@ mod tests {
         thread::scope(|scope| {
             let sleeper = scope.spawn(|| wait(&event, Deadline::NEVER));
             until_asleep(&event);
-            event.set();
-            event.clear();
+            event.set(&Nobody);
+            event.clear(&Nobody);
             assert_eq!(sleeper.join().unwrap(), Ok(()));
         });
         assert!(!event.is_set());
@@ -243,7 +301,7 @@ mod tests {
                 until_asleep(&event);
                 event.word.fetch_or(SET, AcqRel);
                 if clears {
-                    event.clear();
+                    event.clear(&Nobody);
                 }
                 for sleeper in sleepers {
                     assert_eq!(sleeper.join().unwrap(), Ok(()));
@@ -255,27 +313,27 @@ mod tests {
     #[test]
     fn setting_and_clearing_twice_is_doing_it_once() {
         let event = event(0);
-        event.clear();
+        event.clear(&Nobody);
         assert_eq!(event.word.load(Relaxed), 0);
-        event.set();
-        event.set();
+        event.set(&Nobody);
+        event.set(&Nobody);
         assert!(event.is_set());
-        event.clear();
-        event.clear();
+        event.clear(&Nobody);
+        event.clear(&Nobody);
         assert_eq!(event.word.load(Relaxed), CLEARED);
     }
 
     #[test]
     fn the_announcement_of_a_dead_sleeper_costs_one_wake_up() {
         let event = event(SLEEPERS);
-        event.set();
+        event.set(&Nobody);
         assert_eq!(event.word.load(Relaxed), SET);
     }
 
     #[test]
     fn clearings_are_counted_past_the_end_of_the_word() {
         let event = event(u32::MAX);
-        event.clear();
+        event.clear(&Nobody);
         assert_eq!(event.word.load(Relaxed), 0);
     }
 }

@@ -4,6 +4,7 @@
 
 use super::RawEvent;
 use super::models::{actor, check};
+use crate::sys::bell::ModelBell;
 use crate::sys::clock::Deadline;
 use crate::sys::identity::{Oracle, Participant};
 use crate::sys::step::model::until_step;
@@ -15,6 +16,7 @@ const STEPS: i64 = 6;
 
 struct Shared {
     event: RawEvent,
+    bell: ModelBell,
     data: UnsafeCell<u32>,
 }
 
@@ -28,6 +30,7 @@ impl Shared {
     fn new() -> Arc<Self> {
         Arc::new(Shared {
             event: RawEvent::new(),
+            bell: ModelBell::new(),
             data: UnsafeCell::new(0),
         })
     }
@@ -59,7 +62,7 @@ fn loom_event_wakes_everybody_and_publishes() {
             })
         });
         shared.prepare();
-        shared.event.set();
+        shared.event.set(&shared.bell);
         sleepers.map(|s| s.join().unwrap());
     });
 }
@@ -70,8 +73,8 @@ fn loom_event_setters_race() {
     check(|| {
         let shared = Shared::new();
         let sleeper = actor(&shared, Shared::wait);
-        let setter = actor(&shared, |s| s.event.set());
-        shared.event.set();
+        let setter = actor(&shared, |s| s.event.set(&s.bell));
+        shared.event.set(&shared.bell);
         sleeper.join().unwrap();
         setter.join().unwrap();
         assert!(shared.event.is_set());
@@ -84,10 +87,10 @@ fn loom_event_pulse_is_not_missed() {
     check(|| {
         let shared = Shared::new();
         let sleeper = actor(&shared, Shared::wait);
-        let clearer = actor(&shared, |s| s.event.clear());
-        shared.event.set();
+        let clearer = actor(&shared, |s| s.event.clear(&s.bell));
+        shared.event.set(&shared.bell);
         clearer.join().unwrap();
-        shared.event.set();
+        shared.event.set(&shared.bell);
         sleeper.join().unwrap();
     });
 }
@@ -101,13 +104,13 @@ fn loom_event_death_costs_a_slice() {
             let sleeper = actor(&shared, Shared::wait);
             let died = actor(&shared, move |s| {
                 until_step(n, || {
-                    s.event.set();
-                    s.event.clear();
+                    s.event.set(&s.bell);
+                    s.event.clear(&s.bell);
                 });
             });
             died.join().unwrap();
             shared.event.end_slices();
-            shared.event.set();
+            shared.event.set(&shared.bell);
             sleeper.join().unwrap();
         });
     }

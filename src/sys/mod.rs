@@ -6,6 +6,7 @@ pub(crate) mod actor;
 pub(crate) mod atfork;
 pub(crate) mod atomic;
 pub(crate) mod backoff;
+pub(crate) mod bell;
 pub(crate) mod clock;
 #[cfg(not(loom))]
 pub(crate) mod cpu;
@@ -24,6 +25,8 @@ pub(crate) mod leash;
 pub(crate) mod membarrier;
 #[cfg(not(loom))]
 pub(crate) mod ofd;
+#[cfg(not(loom))]
+pub(crate) mod poll;
 #[cfg(not(loom))]
 pub(crate) mod process;
 pub(crate) mod robust;

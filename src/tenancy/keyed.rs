@@ -13,7 +13,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::segment::arena::{Arena, Block};
-use crate::segment::header::ROSTER_LEN;
+use crate::segment::header::{ROSTER_LEN, WATCH_LEN};
 use crate::segment::layout::{Layout, Offset, PAGE, align_up, assert_offsets};
 use crate::segment::{Kind, MODE_ADOPTED, Segment, Spec};
 use crate::sys::atfork::ForkMutex;
@@ -335,7 +335,7 @@ fn lengths(chunks: u64) -> (u64, u64) {
 
 fn len_of(chunks: u64) -> u64 {
     let (body, reserve) = lengths(chunks);
-    PAGE + align_up(body, PAGE) + ROSTER_LEN + reserve
+    PAGE + align_up(body, PAGE) + ROSTER_LEN + WATCH_LEN + reserve
 }
 
 #[cfg(test)]

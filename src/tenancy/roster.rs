@@ -90,6 +90,10 @@ impl<'a> Roster<'a> {
         Roster { segment }
     }
 
+    pub(super) fn segment(&self) -> &'a Segment {
+        self.segment
+    }
+
     /// The word of the rate limit that all sleepers share.
     pub(super) fn next_vigil(&self) -> &'a AtomicU64 {
         &self.segment.header().roster_words()[words::NEXT_VIGIL]

@@ -4,7 +4,7 @@
 //! idempotent, and the slot gets no new owner before the last of them has let go of its broom (see `locks`).
 
 use crate::error::Result;
-use crate::segment::Segment;
+use crate::segment::{Segment, Watchers};
 use crate::sys::atomic::Ordering;
 use crate::sys::clock::now_ns;
 use crate::sys::identity::{self, Participant};
@@ -65,6 +65,7 @@ pub(super) fn bury(
     if roster.is_taken(who) {
         step("sweep.repair");
         repair(who);
+        Watchers::of(roster.segment()).forget(who);
     }
     roster.vacate(who);
     Ok(true)

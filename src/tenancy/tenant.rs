@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::segment::name::{Directory, Name};
-use crate::segment::{Draft, Expect, Segment, Spec};
+use crate::segment::{Draft, Expect, Segment, Spec, Watchers};
 use crate::sync::Undertaker;
 use crate::sys::atfork::{ForkMutex, Seat};
 use crate::sys::clock::{Deadline, now_ns};
@@ -533,6 +533,7 @@ impl Drop for Tenant {
         }
         if let Some(me) = me {
             self.repair.leave(&self.segment, me);
+            Watchers::of(&self.segment).forget(me);
             self.roster().vacate(me);
             let _ = identity::unlock_own(self.fd(), me);
         }

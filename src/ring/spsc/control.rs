@@ -30,12 +30,12 @@ pub(crate) struct LaneControl {
     /// Not 0: look at the receiver's seat before you send. A hint.
     pub(super) receiver_over: AtomicU32,
     #[cfg(not(loom))]
-    pad_filled: Pad<116>,
+    pad_filled: Pad<112>,
 
     /// Where the sender sleeps; the receiver looks at this line when it acknowledges.
     pub(super) freed: Gate,
     #[cfg(not(loom))]
-    pad_freed: Pad<120>,
+    pad_freed: Pad<116>,
 
     /// Who sends.
     pub(crate) sender: Seat,
@@ -56,7 +56,7 @@ assert_offsets!(LaneControl {
     done: 0,
     free: 128,
     filled: 256,
-    receiver_over: 264,
+    receiver_over: 268,
     freed: 384,
     sender: 512,
     receiver: 520,

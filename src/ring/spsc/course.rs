@@ -7,6 +7,7 @@ use super::geometry::LaneFit;
 use super::protocol::Memory;
 use crate::segment::{CPU_LINE, Place, Strides, Twins};
 use crate::sys::atomic::AtomicU64;
+use crate::sys::bell::Bells;
 use std::ptr::NonNull;
 
 /// Says how the messages of an end lie.
@@ -55,6 +56,12 @@ impl<F: Fitted> Course<F> {
             control: lane.place(),
             twins: Twins::new(lane.segment(), headers, granules, lane.geometry().granules),
         }
+    }
+
+    /// The words of the lane beside its records.
+    #[inline(always)]
+    pub(super) fn control(&self) -> &LaneControl {
+        self.control.get()
     }
 
     #[inline(always)]
@@ -150,6 +157,11 @@ impl<F: Fitted> Memory for Words<'_, F> {
     #[inline(always)]
     fn granules_of(&self, len: u32) -> u32 {
         F::FIT.granules_of(len as usize)
+    }
+
+    #[inline(always)]
+    fn bells(&self) -> &impl Bells {
+        &**self.0.twins.segment()
     }
 
     #[inline(always)]

@@ -106,7 +106,7 @@ impl Duct {
         for lane in &self.lanes {
             let control = lane.control();
             if control.sender.orphan(dead) {
-                control.filled.wake_all();
+                control.filled.wake_all(&**lane.segment());
             }
             if control.receiver.orphan(dead) {
                 self.tell_sender(lane);
@@ -120,7 +120,7 @@ impl Duct {
         match side {
             Side::Sender => {
                 if lane.control().sender.close(me) {
-                    lane.control().filled.wake_all();
+                    lane.control().filled.wake_all(&**lane.segment());
                 }
             }
             Side::Receiver => {
@@ -136,6 +136,6 @@ impl Duct {
         step("pipe.over");
         // Release: who sees the hint finds the seat left.
         lane.control().receiver_over.store(1, Release);
-        lane.control().freed.wake_all();
+        lane.control().freed.wake_all(&**lane.segment());
     }
 }

@@ -8,6 +8,7 @@ use super::header::Content;
 use super::protocol::Memory;
 use crate::segment::{Place, Segment, Table};
 use crate::sys::atomic::AtomicU64;
+use crate::sys::bell::Bells;
 use std::sync::Arc;
 
 /// The words and the records of one direction.
@@ -80,6 +81,10 @@ impl Memory for &Lane {
 
     fn granules_of(&self, len: u32) -> u32 {
         self.geometry.fit.granules_of(len as usize)
+    }
+
+    fn bells(&self) -> &impl Bells {
+        &**self.segment()
     }
 
     fn is_uniform(&self) -> bool {

@@ -9,6 +9,7 @@ use super::header::{Content, Header};
 use super::protocol::{Memory, Reader, Writer, arm_and_look};
 use crate::sys::atomic::AtomicU64;
 use crate::sys::atomic::Ordering::{Acquire, Relaxed};
+use crate::sys::bell::{Bells, ModelBell};
 use crate::sys::clock::Deadline;
 use crate::sys::identity::Participant;
 use crate::sys::step::model::until_step;
@@ -21,6 +22,7 @@ struct Model {
     headers: Vec<AtomicU64>,
     cells: Vec<UnsafeCell<u64>>,
     uniform: bool,
+    bell: ModelBell,
 }
 
 impl Memory for &Model {
@@ -37,6 +39,9 @@ impl Memory for &Model {
     fn granules_of(&self, len: u32) -> u32 {
         len.max(1)
     }
+    fn bells(&self) -> &impl Bells {
+        &self.bell
+    }
     fn is_uniform(&self) -> bool {
         self.uniform
     }
@@ -48,6 +53,7 @@ impl Model {
             control: LaneControl::new(),
             headers: (0..granules).map(|_| AtomicU64::new(0)).collect(),
             cells: (0..granules).map(|_| UnsafeCell::new(0)).collect(),
+            bell: ModelBell::new(),
             uniform,
         })
     }
@@ -174,7 +180,7 @@ fn loom_who_waits_is_told_of_the_end_behind_the_last_message() {
             let writer = Writer::take_over(&*theirs);
             theirs.send(&writer, 1, 1);
             assert!(theirs.control.sender.close(SENDER));
-            theirs.control.filled.wake_all();
+            theirs.control.filled.wake_all(&theirs.bell);
         });
         let reader = Reader::take_over(&*model);
         assert_eq!(model.recv(&reader), Some(1));

@@ -19,6 +19,7 @@ use super::cursor::Cursor;
 use super::header::{Content, Header};
 use crate::sys::atomic::AtomicU64;
 use crate::sys::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use crate::sys::bell::Bells;
 use crate::sys::membarrier;
 use crate::sys::seeded::seeded;
 use crate::sys::step::step;
@@ -30,6 +31,8 @@ pub(super) trait Memory: Copy {
     fn control(&self) -> &LaneControl;
     /// The first word of a granule.
     fn header(&self, granule: u32) -> &AtomicU64;
+    /// Who is to be rung when something happens to those words.
+    fn bells(&self) -> &impl Bells;
     /// How many granules there are.
     fn granules(&self) -> u32;
     /// The granules that a message of `len` bytes takes in this lane.
@@ -51,20 +54,20 @@ pub(super) trait Memory: Copy {
 
 /// Stores `value` to a word and wakes who sleeps at `gate` for it.
 #[inline(always)]
-fn store_and_wake(word: &AtomicU64, value: u64, gate: &Gate) {
+fn store_and_wake(word: &AtomicU64, value: u64, gate: &Gate, bells: &impl Bells) {
     if !membarrier::is_ready() {
-        return exchange_and_wake(word, value, gate);
+        return exchange_and_wake(word, value, gate, bells);
     }
     word.store(value, Release); // no step: by the callers, each under a name of its own
     membarrier::light(); // pairs with the barrier in `arm_and_look`
-    gate.wake_after_release();
+    gate.wake_after_release(bells);
 }
 
 /// The same where no barrier of the sleeper's reaches this process.
 #[cold]
-fn exchange_and_wake(word: &AtomicU64, value: u64, gate: &Gate) {
+fn exchange_and_wake(word: &AtomicU64, value: u64, gate: &Gate, bells: &impl Bells) {
     word.swap(value, SeqCst); // no step: as above. SeqCst, before the look at the gate
-    gate.wake();
+    gate.wake(bells);
 }
 
 /// Announces a sleeper, has everybody's stores seen who did not see it, and looks once more; `Err` if there is nothing, and
@@ -225,7 +228,7 @@ impl Writer {
         let header = Header::new(lap, content);
         step("pipe.publish");
         let word = memory.header(granule);
-        store_and_wake(word, header.0, &memory.control().filled);
+        store_and_wake(word, header.0, &memory.control().filled, memory.bells());
     }
 
     /// Blanks what was written at the cursor and is not published, from its granule `first` up to `end`: the next record
@@ -364,7 +367,7 @@ impl Reader {
         let control = memory.control();
         step("pipe.free");
         // Release: pairs with `Writer::freed`, behind the blanking.
-        store_and_wake(&control.free, at.position, &control.freed);
+        store_and_wake(&control.free, at.position, &control.freed, memory.bells());
     }
 
     /// Receives again from what was acknowledged last.

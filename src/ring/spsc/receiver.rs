@@ -11,6 +11,7 @@ use crate::ring::linger::{Linger, Luck};
 use crate::ring::wait::Peers;
 use crate::segment::blocks::BlockRef;
 use crate::segment::narrow;
+use crate::sys::atomic::AtomicU32;
 use crate::sys::atomic::Ordering::Relaxed;
 use crate::sys::atomic::spin_loop;
 use crate::sys::backoff;
@@ -281,15 +282,7 @@ impl<F: Fitted> RawReceiver<F> {
         let words = self.words();
         let control = words.control();
         self.release();
-        let mut vigil = Vigil::new(
-            Other {
-                duct: &self.duct,
-                seat: &control.sender,
-                me: self.me,
-                peers,
-            },
-            deadline,
-        );
+        let mut vigil = Vigil::new(self.other(peers), deadline);
         let mut linger = Linger::new(&self.luck, deadline);
         loop {
             if vigil.spin(look).is_some() {
@@ -312,6 +305,38 @@ impl<F: Fitted> RawReceiver<F> {
                 Err(ticket) if vigil.end().is_none() => vigil.sleep(&control.filled, ticket),
                 Err(_) => {}
             }
+        }
+    }
+
+    /// Whether a message is there, or the sender is gone.
+    #[inline]
+    pub(crate) fn is_ready(&self) -> bool {
+        self.is_there() || self.peer_end().is_some()
+    }
+
+    /// Announces a watcher, who is enrolled under [`gate`](RawReceiver::gate); he looks once more behind a barrier.
+    pub(crate) fn watch(&self) {
+        self.release();
+        self.words().control().filled.watch();
+    }
+
+    /// The word under which those enrol who watch for messages.
+    pub(crate) fn gate(&self) -> &AtomicU32 {
+        self.course.control().filled.word()
+    }
+
+    /// Asks whether the sender lives, and buries him if not; whether there is something to see now.
+    pub(crate) fn is_ready_behind_the_dead(&self, peers: &dyn Peers) -> bool {
+        self.other(peers).was_buried();
+        self.is_ready()
+    }
+
+    fn other<'a>(&'a self, peers: &'a dyn Peers) -> Other<'a> {
+        Other {
+            duct: &self.duct,
+            seat: &self.course.control().sender,
+            me: self.me,
+            peers,
         }
     }
 

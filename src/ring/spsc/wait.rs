@@ -37,7 +37,7 @@ pub(super) struct Other<'a> {
 
 impl Other<'_> {
     /// Whether the other end's holder was found dead, and his ends are orphans now.
-    fn was_buried(self) -> bool {
+    pub(super) fn was_buried(self) -> bool {
         let holder = self.seat.holder().filter(|&who| who != self.me);
         holder.is_some_and(|who| self.peers.bury(who, &|dead| self.duct.repair(dead)))
     }

@@ -1,0 +1,52 @@
+//! A receiving end among other things that are waited for.
+
+use super::{Connection, Receiver};
+use crate::message::Message;
+use crate::watch::{Source, Spot};
+
+impl<T: Message> Source for Receiver<T> {
+    fn spot(&self) -> Option<Spot<'_>> {
+        Some(Spot::new(
+            self.site().shared_tenant(),
+            self.raw_unchecked().gate(),
+        ))
+    }
+
+    /// An end that is elsewhere by now is ready: the verb says so at once.
+    #[inline]
+    fn is_ready(&self, _: u64) -> bool {
+        self.raw().map_or(true, |raw| raw.is_ready())
+    }
+
+    fn announce(&self) -> bool {
+        match self.raw() {
+            Ok(raw) => raw.watch(),
+            Err(_) => return true,
+        }
+        false
+    }
+
+    fn look_behind_the_dead(&self, _: u64) -> bool {
+        let ready = |raw: &super::receiver::Raw<T>| raw.is_ready_behind_the_dead(self.peers());
+        self.raw().map_or(true, ready)
+    }
+}
+
+impl<S: Message, R: Message> Source for Connection<S, R> {
+    fn spot(&self) -> Option<Spot<'_>> {
+        self.receiver().spot()
+    }
+
+    #[inline]
+    fn is_ready(&self, begun: u64) -> bool {
+        self.receiver().is_ready(begun)
+    }
+
+    fn announce(&self) -> bool {
+        self.receiver().announce()
+    }
+
+    fn look_behind_the_dead(&self, begun: u64) -> bool {
+        self.receiver().look_behind_the_dead(begun)
+    }
+}

@@ -1,0 +1,38 @@
+//! Watching a ring for something to take, among other things.
+
+use super::core::Ring;
+use super::protocol;
+use super::wait::{Peers, Role};
+use crate::sys::atomic::AtomicU32;
+use crate::sys::identity::Participant;
+
+impl Ring {
+    /// Whether a take would not wait, as far as the words tell: there is a message, perhaps one that was given back, or the
+    /// ring was closed.
+    #[inline]
+    pub(crate) fn is_gettable(&self) -> bool {
+        let words = self.words();
+        protocol::has_message(words) || self.may_have_returns() || protocol::is_closed(words)
+    }
+
+    /// Announces a watcher, who is enrolled under [`gets`](Ring::gets); he looks once more behind a barrier.
+    pub(crate) fn watch_gets(&self) {
+        self.control().not_empty.watch();
+    }
+
+    /// The word under which those enrol who watch for messages.
+    pub(crate) fn gets(&self) -> &AtomicU32 {
+        self.control().not_empty.word()
+    }
+
+    /// Whether nobody is left who could put anything.
+    pub(crate) fn is_deserted(&self, peers: &dyn Peers) -> bool {
+        self.deserted(Role::Producer, peers)
+    }
+
+    /// Offers again what the dead held, and skips what they claimed; whether a take would not wait now.
+    pub(crate) fn is_gettable_behind_the_dead(&self, me: Participant, peers: &dyn Peers) -> bool {
+        self.watch(me, peers);
+        self.is_gettable() || self.is_deserted(peers)
+    }
+}
