@@ -10,7 +10,7 @@ use crate::sync::RawEvent;
 use crate::sys::clock::Deadline;
 use crate::sys::until::Over;
 use crate::tenancy::{Form, Maker, Opener, Plan, RawHandle, SharedField, Small, Tenant};
-use crate::watch::{Source, Spot};
+use crate::waiting::{Source, Spot};
 use crate::{Result, TimedOut, Until, WaitError};
 
 /// A flag that any number of processes wait for, and any of them may set or clear.

@@ -194,7 +194,7 @@ mod shared;
 mod value;
 
 #[cfg(not(loom))]
-mod watch;
+mod waiting;
 
 #[cfg(not(loom))]
 pub mod process;
@@ -254,7 +254,7 @@ pub use tenancy::inspect::{GcReport, MemberInfo, ObjectInfo, gc, objects};
 #[cfg(not(loom))]
 pub use value::{Bits, Number, Scalar, Value};
 #[cfg(not(loom))]
-pub use watch::{Waitable, Watch, try_wait_any, wait_any, wait_any_deadline, wait_any_timeout};
+pub use waiting::{Waitable, Watch, try_wait_any, wait_any, wait_any_deadline, wait_any_timeout};
 
 /// What [`message!`] expands to; not part of the public face.
 #[cfg(not(loom))]

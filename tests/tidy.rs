@@ -24,7 +24,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("ring", 3),
     ("tenancy", 4),
     ("message", 5),
-    ("watch", 5),
+    ("waiting", 5),
     ("queue", 6),
     ("pipe", 6),
     ("lock", 6),

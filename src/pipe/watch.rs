@@ -2,7 +2,7 @@
 
 use super::{Connection, Receiver};
 use crate::message::Message;
-use crate::watch::{Source, Spot};
+use crate::waiting::{Source, Spot};
 
 impl<T: Message> Source for Receiver<T> {
     fn spot(&self) -> Option<Spot<'_>> {

@@ -2,7 +2,7 @@
 
 use super::{Consumer, Queue};
 use crate::message::Message;
-use crate::watch::{Source, Spot};
+use crate::waiting::{Source, Spot};
 
 impl<T: Message> Source for Queue<T> {
     fn spot(&self) -> Option<Spot<'_>> {
