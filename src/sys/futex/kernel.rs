@@ -112,7 +112,7 @@ pub(super) fn wake_bits(word: &AtomicU32, bits: u32) -> u32 {
     dead_code,
     reason = "a fact of the kernel, tested here, that no floor above needs yet"
 )]
-pub(super) fn wait_any(watches: &[Watch<'_>], deadline: Deadline) -> Result<Wake, Unsupported> {
+pub(super) fn wait_several(watches: &[Watch<'_>], deadline: Deadline) -> Result<Wake, Unsupported> {
     let entries: Vec<Entry> = watches.iter().map(Entry::from).collect();
     let limit = deadline.to_timespec();
     // SAFETY: every entry names a live, aligned u32 (`watches` is borrowed for the length of the call), the length is
@@ -149,7 +149,7 @@ impl From<&Watch<'_>> for Entry {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{wait, wait_any, wake};
+    use super::super::{wait, wait_several, wake};
     use super::*;
     use crate::sys::atomic::Ordering::{Acquire, Release};
     use std::time::Duration;
@@ -190,7 +190,7 @@ mod tests {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 while words[1].load(Acquire) == 0 {
-                    if wait_any(&watches, Deadline::NEVER) == Err(Unsupported) {
+                    if wait_several(&watches, Deadline::NEVER) == Err(Unsupported) {
                         return;
                     }
                 }
@@ -207,7 +207,10 @@ mod tests {
             word: &word,
             expected: 0,
         };
-        assert_eq!(wait_any(&[], Deadline::NEVER), Err(Unsupported));
-        assert_eq!(wait_any(&[watch; 129], Deadline::NEVER), Err(Unsupported));
+        assert_eq!(wait_several(&[], Deadline::NEVER), Err(Unsupported));
+        assert_eq!(
+            wait_several(&[watch; 129], Deadline::NEVER),
+            Err(Unsupported)
+        );
     }
 }

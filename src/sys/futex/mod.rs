@@ -47,7 +47,7 @@ pub(crate) struct Watch<'a> {
 )]
 pub(crate) struct Unsupported;
 
-/// The most words that [`wait_any`] takes, a limit of the kernel.
+/// The most words that [`wait_several`] takes, a limit of the kernel.
 #[allow(
     dead_code,
     reason = "a fact of the kernel, tested here, that no floor above needs yet"
@@ -113,13 +113,13 @@ pub(crate) fn wake_all(word: &AtomicU32) -> u32 {
     dead_code,
     reason = "a fact of the kernel, tested here, that no floor above needs yet"
 )]
-pub(crate) fn wait_any(watches: &[Watch<'_>], deadline: Deadline) -> Result<Wake, Unsupported> {
+pub(crate) fn wait_several(watches: &[Watch<'_>], deadline: Deadline) -> Result<Wake, Unsupported> {
     if watches.is_empty() || watches.len() > MAX_WATCHES {
         return Err(Unsupported);
     }
     if deadline == Deadline::NOW {
         return Ok(Wake::TimedOut);
     }
-    step("futex.wait_any");
-    kernel::wait_any(watches, deadline)
+    step("futex.wait_several");
+    kernel::wait_several(watches, deadline)
 }

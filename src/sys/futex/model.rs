@@ -45,7 +45,7 @@ pub(super) fn wait_low(word: &AtomicU64, expected: u32, _: Deadline) -> Wake {
     })
 }
 
-pub(super) fn wait_any(watches: &[Watch<'_>], _: Deadline) -> Result<Wake, Unsupported> {
+pub(super) fn wait_several(watches: &[Watch<'_>], _: Deadline) -> Result<Wake, Unsupported> {
     let addresses = watches.iter().map(|w| address(w.word)).collect();
     Ok(sleep(addresses, ANY, || {
         watches.iter().all(|w| w.word.load(SeqCst) == w.expected)
