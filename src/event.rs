@@ -237,6 +237,11 @@ impl Source for Event {
         self.raw.get().was_set_since(begun as u32)
     }
 
+    #[inline]
+    fn is_ready_now(&self) -> bool {
+        self.is_set()
+    }
+
     fn announce(&self) -> bool {
         self.raw.get().watch();
         false

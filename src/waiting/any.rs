@@ -118,13 +118,8 @@ fn first_of(things: &[&dyn Waitable], deadline: Deadline) -> Result<Option<usize
         let text = "there is nothing to wait for; give at least one thing";
         return Err(Error::new(ErrorKind::InvalidInput, text));
     }
-    let mut descriptors = Descriptors::of(things);
-    let found = match look(things, |thing| thing.is_ready(thing.begin())) {
-        Some(found) => Some(found),
-        None => descriptors.poll(None, Deadline::NOW)?,
-    };
-    let found = match found {
-        None => wait(things, &mut descriptors, deadline)?,
+    let found = match look(things) {
+        None => look_further(things, deadline)?,
         found => found,
     };
     if let Some(found) = found {
@@ -133,16 +128,26 @@ fn first_of(things: &[&dyn Waitable], deadline: Deadline) -> Result<Option<usize
     Ok(found)
 }
 
-/// The first that is ready, beginning where the last call of this thread has ended.
-#[inline]
-fn look(things: &[&dyn Waitable], is_ready: impl Fn(&dyn Waitable) -> bool) -> Option<usize> {
-    let from = FROM.get() % things.len();
-    let (before, behind) = things.split_at(from);
-    let mut all = (from..).zip(behind).chain((0..).zip(before));
-    all.find_map(|(index, thing)| is_ready(*thing).then_some(index))
+/// Nothing that lies in shared memory is ready.
+#[cold]
+fn look_further(things: &[&dyn Waitable], deadline: Deadline) -> Result<Option<usize>> {
+    let mut descriptors = Descriptors::of(things);
+    match descriptors.poll(None, Deadline::NOW)? {
+        None => wait(things, &mut descriptors, deadline),
+        found => Ok(found),
+    }
 }
 
-#[cold]
+/// The first that is ready, beginning where the last call of this thread has ended.
+#[inline]
+fn look(things: &[&dyn Waitable]) -> Option<usize> {
+    let from = FROM.get();
+    let (before, behind) = things.split_at(if from < things.len() { from } else { 0 });
+    let first = |some: &[&dyn Waitable]| some.iter().position(|thing| thing.is_ready_now());
+    let later = || first(behind).map(|index| index + before.len());
+    later().or_else(|| first(before))
+}
+
 fn wait(
     things: &[&dyn Waitable],
     descriptors: &mut Descriptors,
@@ -225,7 +230,11 @@ impl Wait<'_> {
             if found.is_some() {
                 return Ok(found);
             }
-            if !descriptors.is_rung() {
+            if descriptors.is_rung() {
+                if let Some(found) = self.look() {
+                    return Ok(Some(found)); // sooner than behind all the announcements
+                }
+            } else {
                 let start = now_ns();
                 if let Some(found) = self.look_behind_the_dead() {
                     return Ok(Some(found));

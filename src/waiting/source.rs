@@ -45,6 +45,11 @@ pub trait Source {
         false
     }
 
+    /// The same in a wait that begins now.
+    fn is_ready_now(&self) -> bool {
+        self.is_ready(self.begin())
+    }
+
     /// Announces somebody who has enrolled with a bell, and looks once more behind a barrier; true if that will be in vain:
     /// nobody is left who could make it ready.
     fn announce(&self) -> bool {
