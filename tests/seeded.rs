@@ -30,6 +30,7 @@ const RARE: &[&str] = &[
     "missing-release",
     "missing-barrier",
     "lost-wakeup",
+    "lost-ring",
     "calm",
     "doubt",
     "forgets",
@@ -63,6 +64,7 @@ const PARTS: &[(&str, Part)] = &[
     ("pipe-", ["pipe", "pipe", "ring::spsc"]),
     ("queue-", ["queue", "queue", "loom_ring"]),
     ("rwlock-", ["rwlock", "rwlock", "loom_rwlock"]),
+    ("watch-", ["watch", "queue", "loom_ring_a_watcher"]),
     ("semaphore-", ["semaphore", "semaphore", "loom_semaphore"]),
 ];
 

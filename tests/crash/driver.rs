@@ -10,7 +10,7 @@ use crate::common::runner::fail_fast;
 use crate::engine::{Engine, Plan, Scenario};
 use crate::{
     asleep, barrier, condition, endings, event, lock, names, once, pipe, queue, reentrant, rwlock,
-    semaphore, shared,
+    semaphore, shared, watch,
 };
 
 /// The scenarios still to do, and what was found so far; every worker adds to it.
@@ -43,6 +43,7 @@ fn scenarios() -> Vec<&'static Scenario> {
         once::SCENARIOS,
         pipe::SCENARIOS,
         queue::SCENARIOS,
+        watch::SCENARIOS,
         queue::SWEPT,
         endings::SCENARIOS,
         names::SCENARIOS,

@@ -47,6 +47,8 @@ mod semaphore;
 #[cfg(debug_assertions)]
 mod shared;
 
+mod watch;
+
 #[cfg(debug_assertions)]
 fn main() -> std::process::ExitCode {
     common::runner::run(&[("a_crash_at_every_step", driver::every_step)])
