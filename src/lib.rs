@@ -133,6 +133,7 @@
 //! | keep several of these together, under one name | [`Shared`], [`shared!`] for a struct of your own |
 //! | wait for the first of many things, or from an event loop | [`wait_any`], [`Watch`] |
 //! | know what can be sent | [`Message`], [`message!`] for types of your own, [`Bytes`] |
+//! | talk with a program that was started by itself | [`Listener`], [`Connection::connect`] |
 //! | meet by name | [`Queue::create`], [`Queue::open`], [`objects`], [`gc`] |
 //! | tell errors apart | [`ErrorKind`] |
 //!
@@ -222,8 +223,9 @@ pub use message::{
 pub use once::{Once, OnceError, OnceValue};
 #[cfg(not(loom))]
 pub use pipe::{
-    Connection, Incoming, Outgoing, Pipe, PipeBuilder, Receiver, RecvError, RecvIntoError,
-    RecvTimeoutError, SendError, SendTimeoutError, Sender, Ticket, TryRecvError, TrySendError,
+    Connection, Incoming, Listener, ListenerBuilder, Outgoing, Peer, Pipe, PipeBuilder, Receiver,
+    RecvError, RecvIntoError, RecvTimeoutError, SendError, SendTimeoutError, Sender, Ticket,
+    TryRecvError, TrySendError,
 };
 #[cfg(not(loom))]
 pub use process::{

@@ -28,13 +28,19 @@ const CAPACITY: usize = 256 << 10;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 #[must_use = "a builder makes nothing until `pair` is called"]
 pub struct PipeBuilder<S: Message, R: Message> {
     capacity: usize,
     validation: Validation,
     mode: u32,
     messages: PhantomData<fn(S) -> R>,
+}
+
+impl<S: Message, R: Message> Clone for PipeBuilder<S, R> {
+    fn clone(&self) -> Self {
+        PipeBuilder { ..*self }
+    }
 }
 
 impl<S: Message, R: Message> PipeBuilder<S, R> {

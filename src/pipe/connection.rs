@@ -1,6 +1,7 @@
 //! One end of a pipe: sends one way and receives the other.
 
 use std::fmt;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use super::error::{
@@ -85,6 +86,17 @@ impl<S: Message, R: Message> Connection<S, R> {
 
     pub(super) fn receiver(&self) -> &Receiver<R> {
         &self.receiver
+    }
+
+    /// Takes an offer of this end back; `false` if somebody has claimed all of it.
+    pub(super) fn reclaim(&self) -> bool {
+        let sending = self.sender.reclaim();
+        self.receiver.reclaim() || sending
+    }
+
+    /// A descriptor of the pipe for another process.
+    pub(super) fn loan(&self) -> Result<OwnedFd> {
+        self.sender.site().loan()
     }
 
     /// Sends a message, waiting for room as long as it takes.

@@ -6,6 +6,7 @@ mod error;
 mod incoming;
 mod outgoing;
 mod receiver;
+mod rendezvous;
 mod sender;
 mod site;
 mod ticket;
@@ -20,6 +21,7 @@ pub use error::{
 pub use incoming::Incoming;
 pub use outgoing::Outgoing;
 pub use receiver::Receiver;
+pub use rendezvous::{Listener, ListenerBuilder, Peer};
 pub use sender::Sender;
 pub use ticket::Ticket;
 

@@ -248,7 +248,7 @@ impl<T: Message> Receiver<T> {
 
     /// The raw end, if it is this process's; an offer that nobody has taken up is taken back.
     pub(super) fn raw(&self) -> Result<&Raw<T>, RecvFault> {
-        match self.is_mine() || self.take_back() {
+        match self.reclaim() {
             true => Ok(&self.raw),
             false => Err(RecvFault::Elsewhere),
         }
@@ -305,6 +305,11 @@ impl<T: Message> Receiver<T> {
             lane: self.lane,
             side: Side::Receiver,
         }
+    }
+
+    /// Takes an offer back that nobody has taken up; whether the end is this process's now.
+    pub(super) fn reclaim(&self) -> bool {
+        self.is_mine() || self.take_back()
     }
 
     /// Offers the end to whoever receives the handle that carries this epoch.

@@ -275,7 +275,7 @@ impl<T: Message> Sender<T> {
     /// The raw end, if it is this process's; an offer that nobody has taken up is taken back.
     #[inline]
     pub(super) fn raw(&self) -> Result<&RawSender<FitOf<T>>, SendFault> {
-        match self.is_mine() || self.take_back() {
+        match self.reclaim() {
             true => Ok(&self.raw),
             false => Err(SendFault::Elsewhere),
         }
@@ -314,6 +314,11 @@ impl<T: Message> Sender<T> {
             lane: self.lane,
             side: Side::Sender,
         }
+    }
+
+    /// Takes an offer back that nobody has taken up; whether the end is this process's now.
+    pub(super) fn reclaim(&self) -> bool {
+        self.is_mine() || self.take_back()
     }
 
     /// Offers the end to whoever receives the handle that carries this epoch.

@@ -1,6 +1,7 @@
 //! Where a pipe lies, as this process sees it: making one, finding one, and its ends.
 
 use std::marker::PhantomData;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use crate::message::{Message, segment_fingerprint};
@@ -83,6 +84,11 @@ impl Site {
             |_| Ok(()),
             Arc::new(PipeMender),
         )?)
+    }
+
+    /// A descriptor of the pipe for another process, with none of our locks.
+    pub(super) fn loan(&self) -> Result<OwnedFd> {
+        self.tenant.loan()
     }
 
     /// The pipe that a handle names.
@@ -208,6 +214,9 @@ impl Site {
             place,
             epoch,
         };
+        if !entry.is_open() {
+            return; // it was taken up before it was let go of
+        }
         let mut offers = OFFERS.lock();
         let over: Vec<_> = offers.extract_if(.., |offer| !offer.is_open()).collect();
         offers.push(entry);

@@ -40,6 +40,8 @@ pub(crate) enum Kind {
     Barrier = 16,
     /// A user's own struct.
     Shared = 17,
+    /// The name under which a process listens for connections.
+    Listener = 18,
     /// A segment of a test, without a protocol.
     Test = 0xffff,
 }
@@ -63,6 +65,7 @@ const KINDS: &[(Kind, &str)] = &[
     (Kind::OnceValue, "once value"),
     (Kind::Barrier, "barrier"),
     (Kind::Shared, "shared"),
+    (Kind::Listener, "listener"),
     (Kind::Test, "test"),
 ];
 
@@ -102,6 +105,11 @@ mod tests {
             assert_eq!(kind.to_string(), name);
         }
         assert_eq!(Kind::from_number(0), None);
-        assert!(Kind::Value.is_small() && !Kind::Queue.is_small() && !Kind::Test.is_small());
+        assert!(
+            Kind::Value.is_small()
+                && !Kind::Queue.is_small()
+                && !Kind::Listener.is_small()
+                && !Kind::Test.is_small()
+        );
     }
 }

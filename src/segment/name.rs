@@ -161,6 +161,27 @@ impl Directory {
         }
     }
 
+    /// What the socket of the listener `id` is called here; no object can have such a name.
+    pub(crate) fn socket_of(id: u64) -> String {
+        format!("{}{id:016x}", Self::SOCKET)
+    }
+
+    const SOCKET: &str = ".socket-";
+
+    /// Removes the socket of the listener `id`, if it has one still.
+    pub(crate) fn remove_socket(&self, id: u64) {
+        crate::sys::step::step("name.remove.socket");
+        let _ = fs::remove_file(self.path.join(Self::socket_of(id))); // what stays is refused, and swept
+    }
+
+    /// The sockets of listeners, those of dead ones too.
+    pub(crate) fn sockets(&self) -> Result<Vec<String>> {
+        let entries = self.entries()?.into_iter();
+        Ok(entries
+            .filter(|name| name.starts_with(Self::SOCKET))
+            .collect())
+    }
+
     /// Whether `name` still is the file `fd`: a waiter may find that it opened one that was removed meanwhile.
     pub(crate) fn names(&self, name: &Name, file: BorrowedFd<'_>) -> bool {
         let Ok(open) = fd::metadata(file) else {

@@ -20,10 +20,12 @@ use std::sync::{Once, OnceLock};
 use std::time::Duration;
 
 /// One process's place in one segment, as the fork hook must know it: which descriptor carries its locks, and which
-/// slot it has taken.
+/// slot it has taken. Or a descriptor that a forked child must not keep.
 #[derive(Debug)]
 pub(crate) struct Seat {
     fd: RawFd,
+    /// Whether the child gets a description of its own; else it gets nothing.
+    renewable: bool,
     /// The slot of the participant, 0 while there is none.
     who: AtomicU32,
     /// One bit per unit of which this process holds the byte lock; made when the first is held.
@@ -39,9 +41,29 @@ impl Seat {
     ///
     /// `fd` stays open, and stays the same file, until the seat is dropped.
     pub(crate) unsafe fn new(fd: BorrowedFd<'_>) -> Box<Seat> {
+        // SAFETY: the caller's promise.
+        unsafe { Self::watch(fd, true) }
+    }
+
+    /// Has a forked child find nothing under the number of `fd`: what it stands for ends with this process, however many
+    /// children live on.
+    ///
+    /// # Safety
+    ///
+    /// As for [`new`](Seat::new).
+    pub(crate) unsafe fn not_for_children(fd: BorrowedFd<'_>) -> Box<Seat> {
+        // SAFETY: the caller's promise.
+        unsafe { Self::watch(fd, false) }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`new`](Seat::new).
+    unsafe fn watch(fd: BorrowedFd<'_>, renewable: bool) -> Box<Seat> {
         watch_forks();
         let seat = Box::new(Seat {
             fd: fd.as_raw_fd(),
+            renewable,
             who: AtomicU32::new(0),
             held: OnceLock::new(),
             shared: AtomicBool::new(false),
@@ -84,6 +106,10 @@ impl Seat {
     /// Where that fails (no `/proc`, no free descriptor) the old one stays, and the parent looks alive for as long
     /// as this child does: late, never wrong.
     fn renew_in_child(&self) {
+        if !self.renewable {
+            replace_by_nothing(self.fd);
+            return;
+        }
         self.who.store(0, Ordering::Relaxed);
         self.shared.store(true, Ordering::Relaxed);
         self.renew();
@@ -200,6 +226,19 @@ fn replace_description(fd: i32, held: Option<&Held>) -> bool {
     // SAFETY: `fresh` is ours and not used again.
     unsafe { libc::close(fresh) };
     done == fd
+}
+
+/// Async-signal-safe: `open`, `dup3` and `close` only. Where no descriptor is free, the child keeps what it has.
+fn replace_by_nothing(fd: i32) {
+    // SAFETY: the path ends with a zero byte; both numbers are descriptors of this process, `fd` ours to replace and
+    // `nothing` just opened, and not used again.
+    unsafe {
+        let nothing = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC);
+        if nothing >= 0 {
+            libc::dup3(nothing, fd, libc::O_CLOEXEC);
+            libc::close(nothing);
+        }
+    }
 }
 
 /// A piece of the table of all seats; pieces are added and never freed, so that the hook can walk them at any time.

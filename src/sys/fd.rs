@@ -8,10 +8,6 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
 /// The most descriptors that one message carries.
-#[allow(
-    dead_code,
-    reason = "a fact of the kernel, tested here, that no floor above needs yet"
-)]
 pub(crate) const MAX_FDS: usize = 64;
 
 /// A second, independent open file description of the same file.
@@ -99,17 +95,9 @@ pub(crate) fn set_cloexec(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
 }
 
 /// Room for the control message of [`MAX_FDS`] descriptors, in u64 so that its header is aligned.
-#[allow(
-    dead_code,
-    reason = "a fact of the kernel, tested here, that no floor above needs yet"
-)]
 type Control = [MaybeUninit<u64>; (MAX_FDS * size_of::<RawFd>() + 64) / 8];
 
 /// Sends `bytes` (at least one) with `fds` over a Unix socket; the receiver gets descriptors of the same descriptions.
-#[allow(
-    dead_code,
-    reason = "a fact of the kernel, tested here, that no floor above needs yet"
-)]
 pub(crate) fn send_fds(
     socket: BorrowedFd<'_>,
     bytes: &[u8],
@@ -138,10 +126,6 @@ pub(crate) fn send_fds(
 }
 
 /// Puts one SCM_RIGHTS message with `fds` into `control` and lets `message` point at it.
-#[allow(
-    dead_code,
-    reason = "a fact of the kernel, tested here, that no floor above needs yet"
-)]
 fn attach_fds(message: &mut libc::msghdr, control: &mut Control, fds: &[BorrowedFd<'_>]) {
     if fds.is_empty() {
         return;
@@ -165,10 +149,6 @@ fn attach_fds(message: &mut libc::msghdr, control: &mut Control, fds: &[Borrowed
 /// Receives bytes and descriptors from a Unix socket; zero bytes mean that the peer has closed it.
 ///
 /// The descriptors are close-on-exec and share their descriptions with the sender: [`reopen`] before locking.
-#[allow(
-    dead_code,
-    reason = "a fact of the kernel, tested here, that no floor above needs yet"
-)]
 pub(crate) fn recv_fds(
     socket: BorrowedFd<'_>,
     buffer: &mut [u8],
@@ -200,10 +180,6 @@ pub(crate) fn recv_fds(
 }
 
 /// Takes ownership of every descriptor that `recvmsg` has just installed.
-#[allow(
-    dead_code,
-    reason = "a fact of the kernel, tested here, that no floor above needs yet"
-)]
 fn detach_fds(message: &libc::msghdr) -> Vec<OwnedFd> {
     let mut fds = Vec::new();
     // SAFETY: the kernel wrote well-formed headers within `msg_controllen`; each SCM_RIGHTS payload holds descriptors
@@ -228,10 +204,6 @@ fn detach_fds(message: &libc::msghdr) -> Vec<OwnedFd> {
     fds
 }
 
-#[allow(
-    dead_code,
-    reason = "a fact of the kernel, tested here, that no floor above needs yet"
-)]
 fn empty_message(part: &mut libc::iovec) -> libc::msghdr {
     // SAFETY: an all-zero msghdr is a message without address, parts and control data.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
@@ -240,10 +212,6 @@ fn empty_message(part: &mut libc::iovec) -> libc::msghdr {
     message
 }
 
-#[allow(
-    dead_code,
-    reason = "a fact of the kernel, tested here, that no floor above needs yet"
-)]
 fn retry_if_interrupted() -> io::Result<()> {
     let error = io::Error::last_os_error();
     match error.kind() {

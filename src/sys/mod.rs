@@ -28,6 +28,10 @@ pub(crate) mod ofd;
 #[cfg(not(loom))]
 pub(crate) mod poll;
 #[cfg(not(loom))]
+pub(crate) mod poller;
+#[cfg(not(loom))]
+pub(crate) mod private;
+#[cfg(not(loom))]
 pub(crate) mod process;
 pub(crate) mod robust;
 pub(crate) mod seeded;
@@ -35,5 +39,7 @@ pub(crate) mod seeded;
 pub(crate) mod serial;
 #[cfg(not(loom))]
 pub(crate) mod shm;
+#[cfg(not(loom))]
+pub(crate) mod socket;
 pub mod step;
 pub(crate) mod until;

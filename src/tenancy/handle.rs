@@ -68,12 +68,18 @@ impl RawHandle {
     }
 }
 
-/// The descriptors that this process inherited for objects it has not attached to yet.
+/// The descriptors that this process was given for objects it has not attached to yet.
 static INHERITED: ForkMutex<Option<HashMap<u64, OwnedFd>>> = ForkMutex::new(None, || None);
 
-/// Notes an inherited descriptor of the segment `id`.
+/// Notes a descriptor of the segment `id` that was inherited, or came through a socket.
 pub(crate) fn inherit(id: u64, fd: OwnedFd) {
     INHERITED.lock().get_or_insert_default().insert(id, fd);
+}
+
+/// Closes the inherited descriptor of the segment `id`, if it was not used: this process has the segment already.
+pub(crate) fn disinherit(id: u64) {
+    let unused = INHERITED.lock().as_mut().and_then(|all| all.remove(&id));
+    drop(unused); // outside of the lock
 }
 
 /// Closes what was inherited and not used: once the arguments are attached nothing else refers to it.

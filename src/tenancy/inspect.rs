@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::segment::Segment;
 use crate::segment::name::{Directory, Name};
 use crate::sys::identity::{self, Participant};
-use crate::sys::shm;
+use crate::sys::{shm, socket};
 use crate::tenancy::MODE_PERSIST;
 use crate::tenancy::locks::Held;
 use crate::tenancy::mender::mender_for;
@@ -183,6 +183,7 @@ pub(super) fn gc_in(directory: &Directory, menders: Menders) -> Result<GcReport>
         }
     }
     remove_unfinished(directory)?;
+    remove_deserted_sockets(directory)?;
     Ok(report)
 }
 
@@ -200,15 +201,30 @@ fn bury_dead(directory: &Directory, name: &Name, menders: Menders) -> usize {
     sweep::sweep(Roster::of(&segment), segment.fd(), None, &undertaker)
 }
 
+/// The sockets of listeners that died before they had a name. Young ones may not be held yet.
+fn remove_deserted_sockets(directory: &Directory) -> Result<()> {
+    for file in directory.sockets()? {
+        let path = directory.path().join(&file);
+        if is_old(&path) && !socket::is_held(directory.path(), &file) {
+            let _ = fs::remove_file(&path); // somebody may have swept it
+        }
+    }
+    Ok(())
+}
+
+/// Whether whoever made the file has had the time to take hold of it.
+fn is_old(path: &Path) -> bool {
+    const YOUTH: Duration = Duration::from_secs(60);
+    let age = fs::symlink_metadata(path)
+        .and_then(|meta| meta.modified())
+        .map(|made| made.elapsed());
+    matches!(age, Ok(Ok(age)) if age > YOUTH)
+}
+
 /// Files that were being made where the file system lacks nameless ones. Young ones may not be locked yet.
 fn remove_unfinished(directory: &Directory) -> Result<()> {
-    const YOUTH: Duration = Duration::from_secs(60);
     for path in directory.unfinished()? {
-        let age = fs::metadata(&path)
-            .and_then(|meta| meta.modified())
-            .map(|made| made.elapsed());
-        let old = matches!(age, Ok(Ok(age)) if age > YOUTH);
-        if old && is_unlocked(&path) {
+        if is_old(&path) && is_unlocked(&path) {
             let _ = fs::remove_file(&path); // its maker may have finished it after all
         }
     }

@@ -26,9 +26,7 @@ pub(crate) use mender::{PipeMender, QueueMender};
 pub(crate) use object::Object;
 pub(crate) use parts::{PARTIES_IN_STRUCT, PERMITS_IN_STRUCT};
 pub(crate) use small::{Form, Small};
-#[cfg(test)]
-pub(crate) use sweep::NothingToRepair;
-pub(crate) use sweep::Repair;
+pub(crate) use sweep::{NothingToRepair, Repair};
 pub(crate) use tenant::{MODE_PERSIST, Tenant};
 
 #[cfg(test)]

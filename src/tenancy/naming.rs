@@ -4,8 +4,8 @@
 //! means and the unlinking the name cannot come to mean another file: that needs an unlinking of this one first.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::segment::Segment;
 use crate::segment::name::{Directory, Name};
+use crate::segment::{Kind, Segment};
 use crate::sys::clock::Deadline;
 use crate::sys::fd;
 use crate::sys::step::step;
@@ -40,6 +40,9 @@ pub(super) fn home_of(file: BorrowedFd<'_>) -> Option<(Directory, Name)> {
 ///
 /// In this order, so that a name never leads to an object that takes no members.
 pub(super) fn bury(segment: &Segment, directory: &Directory, name: &Name) {
+    if segment.geometry().kind == Kind::Listener {
+        directory.remove_socket(segment.id()); // first: without the name nobody would find it
+    }
     if directory.names(name, segment.fd()) && directory.remove(name).is_err() {
         return; // it stays whole, for whoever can remove it
     }

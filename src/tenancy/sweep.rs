@@ -36,11 +36,9 @@ pub(crate) trait Repair: Send + Sync {
 }
 
 /// For objects in which nobody owns anything.
-#[cfg(test)]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NothingToRepair;
 
-#[cfg(test)]
 impl Repair for NothingToRepair {
     fn repair(&self, _: &Arc<Segment>, _: Participant) {}
 }
