@@ -3,6 +3,7 @@
 //! The child shares its parent's open file descriptions, and so its locks: as long as the child keeps them, a dead
 //! parent looks alive. A hook that runs in the child replaces every registered descriptor by a fresh description of
 //! the same file, which holds no lock but the shared ones, and marks the [`Seat`] as empty; its next use joins with a slot of its own.
+//! Mappings, which the child inherits as well, refer to descriptions without locks from the start.
 //!
 //! The hook makes system calls and touches atomics, nothing else: another thread of the parent may have held any lock
 //! of the process, the allocator's included.

@@ -1,9 +1,10 @@
 //! A shared, writable mapping of a file.
 
 use crate::error::{Error, Result};
+use crate::sys::fd;
 use memmap2::{Advice, MmapOptions, MmapRaw};
 use std::ops::Range;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 
 /// A part of a file in this process's address space; unmapped on drop.
@@ -18,7 +19,12 @@ pub(crate) struct Mapping {
 impl Mapping {
     /// Maps `len` bytes (not 0) from `offset` (a multiple of the page size) of the file, and keeps them out of core
     /// dumps: a death is announced only after the dump is written, and gigabytes of queue would delay it.
+    ///
+    /// It refers to an open file description of its own, where one can be had: a forked child inherits the mapping, and
+    /// would keep the locks of `file` with it, so that its parent would look alive when it is dead.
     pub(crate) fn new(file: BorrowedFd<'_>, offset: u64, len: usize) -> Result<Self> {
+        let apart = fd::reopen(file);
+        let file = apart.as_ref().map_or(file, AsFd::as_fd);
         let map = MmapOptions::new()
             .offset(offset)
             .len(len)
@@ -79,6 +85,7 @@ mod tests {
     use super::super::{allocate, anonymous};
     use super::*;
     use crate::error::ErrorKind;
+    use crate::sys::identity::{self, Participant};
     use std::os::fd::AsFd;
 
     #[test]
@@ -122,5 +129,19 @@ mod tests {
         let file = anonymous("multiproc-test").unwrap();
         let error = Mapping::new(file.as_fd(), 0, isize::MAX as usize).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::NoSpace | ErrorKind::Os));
+    }
+
+    #[test]
+    fn a_mapping_does_not_keep_the_locks_of_a_descriptor() {
+        let file = anonymous("locked").unwrap();
+        allocate(file.as_fd(), 0, 4096).unwrap();
+        let watcher = fd::reopen(file.as_fd()).unwrap();
+        let alive = || identity::is_alive(watcher.as_fd(), Participant::FIRST);
+        let map = Mapping::new(file.as_fd(), 0, 4096).unwrap();
+        assert!(identity::lock_own(file.as_fd(), Participant::FIRST).unwrap());
+        assert!(alive());
+        drop(file); // as the hook does in a forked child
+        assert!(!alive());
+        drop(map);
     }
 }
