@@ -343,15 +343,19 @@ fn a_listener_that_is_killed_at_any_step_leaves_nothing_that_is_not_swept() {
     assert!(child.unwrap().join().unwrap() > 10);
 }
 
-/// Listens, forks a child that lives on, tells its number, and hangs.
-fn listen_and_fork(name: String, born: Queue<i32>) -> multiproc::Result<()> {
+/// Listens, forks a child that lives on and lets go of its copy or not, tells its number, and hangs.
+fn listen_and_fork(name: String, lets_go: bool, born: Queue<i32>) -> multiproc::Result<()> {
     let listener = Listener::<u64, u64>::bind(name)?;
     // SAFETY: the process has one thread.
     let child = unsafe { libc::fork() };
     if child == 0 {
         let gone = listener.try_accept().unwrap_err();
         assert_eq!(gone.kind(), ErrorKind::Gone);
-        drop(listener); // takes nothing from the parent
+        if lets_go {
+            drop(listener); // takes nothing from the parent
+        } else {
+            std::mem::forget(listener);
+        }
         born.put(std::process::id().cast_signed())?;
     }
     loop {
@@ -361,9 +365,14 @@ fn listen_and_fork(name: String, born: Queue<i32>) -> multiproc::Result<()> {
 
 #[test]
 fn a_forked_child_has_no_part_in_its_parents_listener() {
-    let name = name("forked");
+    outlive_the_listener(name("forked"), false);
+    outlive_the_listener(name("forked-and-left"), true);
+}
+
+fn outlive_the_listener(name: String, lets_go: bool) {
     let born = Queue::new(1).unwrap();
-    let listening = Process::spawn(listen_and_fork, (name.clone(), born.clone())).unwrap();
+    let arguments = (name.clone(), lets_go, born.clone());
+    let listening = Process::spawn(listen_and_fork, arguments).unwrap();
     let grandchild = born.get_owned().unwrap();
     let taken = Listener::<u64, u64>::bind(&name).unwrap_err();
     assert_eq!(taken.kind(), ErrorKind::AlreadyExists);
