@@ -9,7 +9,7 @@ use super::site::{Place, Plan, Site};
 use crate::Result;
 use crate::message::{Message, Validation};
 use crate::ring::spsc::Side;
-use crate::segment::{MODE_HUGE, MODE_PREFAULT};
+use crate::segment::{MODE_HUGE, MODE_PREFAULT, with_mode};
 
 /// Bytes of each ring unless the builder says otherwise.
 const CAPACITY: usize = 256 << 10;
@@ -70,21 +70,14 @@ impl<S: Message, R: Message> PipeBuilder<S, R> {
     }
 
     /// Asks the system for huge pages, which speeds up large rings where the system grants them.
-    pub fn huge_pages(self, yes: bool) -> Self {
-        self.with_mode(MODE_HUGE, yes)
+    pub fn huge_pages(mut self, yes: bool) -> Self {
+        self.mode = with_mode(self.mode, MODE_HUGE, yes);
+        self
     }
 
     /// Takes all page faults when the pipe is made, in place of one at the first use of each page.
-    pub fn prefault(self, yes: bool) -> Self {
-        self.with_mode(MODE_PREFAULT, yes)
-    }
-
-    fn with_mode(mut self, bit: u32, yes: bool) -> Self {
-        self.mode = if yes {
-            self.mode | bit
-        } else {
-            self.mode & !bit
-        };
+    pub fn prefault(mut self, yes: bool) -> Self {
+        self.mode = with_mode(self.mode, MODE_PREFAULT, yes);
         self
     }
 

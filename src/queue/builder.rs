@@ -9,7 +9,7 @@ use super::Queue;
 use crate::message::{Message, Validation, segment_fingerprint};
 use crate::ring::{Fit, Geometry, Shape};
 use crate::segment::name::Name;
-use crate::segment::{Expect, Kind, MODE_HUGE, MODE_PREFAULT, Spec};
+use crate::segment::{Expect, Kind, MODE_HUGE, MODE_PREFAULT, Spec, with_mode};
 use crate::tenancy::{QueueMender, Tenant};
 use crate::{Error, ErrorKind, Result};
 
@@ -104,21 +104,14 @@ impl<T: Message> QueueBuilder<T> {
     }
 
     /// Asks the system for huge pages, which speeds up queues of many megabytes where the system grants them.
-    pub fn huge_pages(self, yes: bool) -> Self {
-        self.with_mode(MODE_HUGE, yes)
+    pub fn huge_pages(mut self, yes: bool) -> Self {
+        self.mode = with_mode(self.mode, MODE_HUGE, yes);
+        self
     }
 
     /// Takes all page faults when the queue is made or opened, in place of one at the first use of each page.
-    pub fn prefault(self, yes: bool) -> Self {
-        self.with_mode(MODE_PREFAULT, yes)
-    }
-
-    fn with_mode(mut self, bit: u32, yes: bool) -> Self {
-        self.mode = if yes {
-            self.mode | bit
-        } else {
-            self.mode & !bit
-        };
+    pub fn prefault(mut self, yes: bool) -> Self {
+        self.mode = with_mode(self.mode, MODE_PREFAULT, yes);
         self
     }
 

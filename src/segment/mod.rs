@@ -38,6 +38,14 @@ pub(crate) const MODE_PREFAULT: u32 = 2;
 /// [`Spec::mode`]: the file is somebody else's, who named it and will remove it; it keeps its length.
 pub(crate) const MODE_ADOPTED: u32 = 8;
 
+/// `mode` with one of its bits set or not.
+pub(crate) fn with_mode(mode: u32, bit: u32, yes: bool) -> u32 {
+    match yes {
+        true => mode | bit,
+        false => mode & !bit,
+    }
+}
+
 /// What a new segment shall be.
 #[derive(Clone, Debug)]
 pub(crate) struct Spec {
