@@ -119,6 +119,7 @@
 //! | run functions in processes | [`Process`], [`process`] |
 //! | talk with one other process | [`Pipe`], its two [`Connection`]s, [`Connection::resume`] |
 //! | send messages | [`Queue`], and its [`producer`](Queue::producer) and [`consumer`](Queue::consumer) roles |
+//! | send messages from one process to one other | [`QueueBuilder::split`], [`Queue::split`] |
 //! | work on a message for long, and not lose it | [`Queue::lease`], [`Lease`] |
 //! | write a message where it will be read | [`Queue::claim_value`], [`Claim`] |
 //! | change data together | [`Lock`], its [`recover`](Lock::recover) after a death; [`Plain`] and [`plain!`] say what the data can be |
@@ -195,6 +196,9 @@ mod shared;
 mod value;
 
 #[cfg(not(loom))]
+mod split;
+
+#[cfg(not(loom))]
 mod waiting;
 
 #[cfg(not(loom))]
@@ -247,6 +251,8 @@ pub use rwlock::{ReadGuard, RwLock, WriteGuard};
 pub use semaphore::{BoundedSemaphore, OverRelease, Permit, Permits, Semaphore};
 #[cfg(not(loom))]
 pub use shared::{Shared, SharedStruct};
+#[cfg(not(loom))]
+pub use split::SplitError;
 #[cfg(not(loom))]
 pub use sys::until::Until;
 #[cfg(not(loom))]

@@ -39,6 +39,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("barrier", 6),
     ("shared", 6),
     ("process", 7),
+    ("split", 7),
     ("compat", 7),
 ];
 

@@ -8,11 +8,11 @@ use super::sender::Sender;
 use super::site::{Place, Plan, Site};
 use crate::Result;
 use crate::message::{Message, Validation};
-use crate::ring::spsc::Side;
+use crate::ring::spsc::{Room, Side};
 use crate::segment::{MODE_HUGE, MODE_PREFAULT, with_mode};
 
 /// Bytes of each ring unless the builder says otherwise.
-const CAPACITY: usize = 256 << 10;
+const CAPACITY: u64 = 256 << 10;
 
 /// The knobs of a pipe; made by [`Pipe::builder`](crate::Pipe::builder).
 ///
@@ -31,7 +31,7 @@ const CAPACITY: usize = 256 << 10;
 #[derive(Debug)]
 #[must_use = "a builder makes nothing until `pair` is called"]
 pub struct PipeBuilder<S: Message, R: Message> {
-    capacity: usize,
+    room: Room,
     validation: Validation,
     mode: u32,
     messages: PhantomData<fn(S) -> R>,
@@ -46,7 +46,7 @@ impl<S: Message, R: Message> Clone for PipeBuilder<S, R> {
 impl<S: Message, R: Message> PipeBuilder<S, R> {
     pub(super) fn new() -> Self {
         PipeBuilder {
-            capacity: CAPACITY,
+            room: Room::Bytes(CAPACITY),
             validation: Validation::default(),
             mode: 0,
             messages: PhantomData,
@@ -59,7 +59,7 @@ impl<S: Message, R: Message> PipeBuilder<S, R> {
     /// of more than an eighth of the capacity, or of 16 KiB, lies beside the ring in memory of its own, which comes when
     /// it is first needed and is used again.
     pub fn capacity(mut self, bytes: usize) -> Self {
-        self.capacity = bytes;
+        self.room = Room::Bytes(bytes as u64);
         self
     }
 
@@ -87,15 +87,15 @@ impl<S: Message, R: Message> PipeBuilder<S, R> {
     ///
     /// `InvalidInput` for a capacity that no pipe can have, `NoSpace` when shared memory is used up.
     pub fn pair(self) -> Result<(Connection<S, R>, Connection<R, S>)> {
-        let site = self.make([self.capacity; 2])?;
+        let site = self.make([self.room; 2])?;
         let near = Connection::of_halves(sender(&site, 0)?, receiver(&site, 1)?);
         let far = Connection::of_halves(sender(&site, 1)?, receiver(&site, 0)?);
         Ok((near, far))
     }
 
-    fn make(&self, capacity: [usize; 2]) -> Result<Site> {
+    fn make(&self, room: [Room; 2]) -> Result<Site> {
         Site::make::<S, R>(&Plan {
-            capacity,
+            room,
             check: self.validation == Validation::Check,
             mode: self.mode,
         })
@@ -103,13 +103,29 @@ impl<S: Message, R: Message> PipeBuilder<S, R> {
 }
 
 impl<T: Message> PipeBuilder<T, ()> {
+    /// Room for at least `count` messages at a time that are not acknowledged, each of `size` bytes at most unless all have
+    /// one size.
+    pub(crate) fn messages(mut self, count: usize, size: usize) -> Self {
+        self.room = Room::Messages {
+            count: count as u64,
+            size: T::FIXED.unwrap_or(size),
+        };
+        self
+    }
+
+    /// The mode bits of a segment, in place of those said before.
+    pub(crate) fn mode(mut self, bits: u32) -> Self {
+        self.mode = bits;
+        self
+    }
+
     /// Makes a pipe of one direction.
     ///
     /// # Errors
     ///
     /// As [`pair`](PipeBuilder::pair).
     pub fn one_way(self) -> Result<(Sender<T>, Receiver<T>)> {
-        let site = self.make([self.capacity, 0])?;
+        let site = self.make([self.room, Room::Bytes(0)])?;
         Ok((sender(&site, 0)?, receiver(&site, 0)?))
     }
 }

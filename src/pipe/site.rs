@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::message::{Message, segment_fingerprint};
 use crate::ring::spsc::{
-    Duct, Fitted, LaneFit, LaneGeometry, RawReceiver, RawSender, Refused, Seat, Side,
+    Duct, Fitted, LaneFit, LaneGeometry, RawReceiver, RawSender, Refused, Room, Seat, Side,
 };
 use crate::segment::{Expect, Kind, Spec};
 use crate::sys::atfork::ForkMutex;
@@ -56,8 +56,8 @@ impl<T: Message> Fitted for FitOf<T> {
 /// What a new pipe shall be.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plan {
-    /// Bytes of each ring.
-    pub(super) capacity: [usize; 2],
+    /// How much each lane holds.
+    pub(super) room: [Room; 2],
     pub(super) check: bool,
     pub(super) mode: u32,
 }
@@ -66,8 +66,8 @@ impl Site {
     /// Makes a pipe whose lanes carry `A` and `B`.
     pub(super) fn make<A: Message, B: Message>(plan: &Plan) -> Result<Self> {
         let shapes = [
-            LaneGeometry::of(FitOf::<A>::FIT, plan.capacity[0] as u64)?,
-            LaneGeometry::of(FitOf::<B>::FIT, plan.capacity[1] as u64)?,
+            LaneGeometry::of(FitOf::<A>::FIT, plan.room[0])?,
+            LaneGeometry::of(FitOf::<B>::FIT, plan.room[1])?,
         ];
         let mut spec = Spec::new(Kind::Pipe);
         spec.type_name = format!("{}, {}", A::type_name(), B::type_name());

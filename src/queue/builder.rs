@@ -20,7 +20,7 @@ const MESSAGE_SIZE: usize = 1072;
 /// The longest message that lies in the slot itself.
 const INLINE_MAX: usize = 8192;
 const CAPACITY: usize = 1024;
-const MAX_DELIVERIES: u8 = 16;
+pub(super) const MAX_DELIVERIES: u8 = 16;
 
 /// The place of the validation policy among a queue's parameters.
 const PARAM_VALIDATION: usize = 7;
@@ -44,14 +44,14 @@ const PARAM_VALIDATION: usize = 7;
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-#[must_use = "a builder makes nothing until `create`, `open`, `open_or_create` or `anonymous` is called"]
+#[must_use = "a builder makes nothing until `create`, `open`, `open_or_create`, `anonymous` or `split` is called"]
 pub struct QueueBuilder<T: Message> {
-    name: Option<String>,
+    pub(super) name: Option<String>,
     capacity: usize,
     message_size: usize,
     max_deliveries: u8,
-    validation: Validation,
-    mode: u32,
+    pub(super) validation: Validation,
+    pub(super) mode: u32,
     message: PhantomData<fn() -> T>,
 }
 
@@ -193,13 +193,18 @@ impl<T: Message> QueueBuilder<T> {
         Ok(queue)
     }
 
-    fn spec(&self) -> Result<Spec> {
+    pub(super) fn geometry(&self) -> Result<Geometry> {
         let geometry = Geometry {
             capacity: u32::try_from(self.capacity).unwrap_or(u32::MAX),
             shape: shape::<T>(self.message_size),
             max_deliveries: self.max_deliveries,
         };
         geometry.validate()?;
+        Ok(geometry)
+    }
+
+    fn spec(&self) -> Result<Spec> {
+        let geometry = self.geometry()?;
         let mut spec = expected::<T>();
         spec.body_len = geometry.body_len();
         spec.reserve_len = geometry.lease_reserve();

@@ -7,6 +7,7 @@ mod error;
 mod get;
 mod iter;
 mod lease;
+mod one_to_one;
 mod put;
 mod received;
 mod roles;
@@ -23,6 +24,7 @@ pub use error::{
 };
 pub use iter::{Iter, TryIter};
 pub use lease::Lease;
+pub(crate) use one_to_one::OneToOne;
 pub use received::Received;
 pub use roles::{Consumer, Producer};
 pub use stats::{QueueInfo, Stats};
@@ -71,6 +73,9 @@ use crate::{Error, ErrorKind, Result};
 ///
 /// A queue ends when somebody [closes](Queue::close) it. Where ends shall follow from who is there, take the roles
 /// [`producer`](Queue::producer) and [`consumer`](Queue::consumer).
+///
+/// Between one process and one other, [`split`](QueueBuilder::split) gives the two ends of a pipe in its place, which is
+/// faster.
 ///
 /// # Waiting and cost
 ///

@@ -377,6 +377,17 @@ impl Tenant {
         &self.segment
     }
 
+    /// Whether the file has a name, under which others may find it.
+    pub(crate) fn is_named(&self) -> bool {
+        naming::has_name(self.fd())
+    }
+
+    /// Whether another process has the object too.
+    pub(crate) fn has_others(&self) -> bool {
+        let mut members = self.roster().occupied();
+        members.any(|who| !self.is_me(who) && self.is_alive(who))
+    }
+
     /// The members that live, this process included.
     #[cfg(test)]
     pub(crate) fn members(&self) -> Vec<Member> {

@@ -36,6 +36,8 @@ fn plan(shapes: &[LaneGeometry; 2]) -> ([u64; 2], u64) {
 
 /// The numbers of a segment's header that say of each lane how many granules it has, and how messages lie in them.
 const SHAPES: [[usize; 2]; 2] = [[0, 1], [2, 3]];
+/// The one that says by a bit for each lane whether there may be a block for each record.
+const BLOCKS_FOR_ALL: usize = 7;
 
 impl Duct {
     /// Bytes of the body for lanes of these shapes.
@@ -45,9 +47,10 @@ impl Duct {
 
     /// Notes the shapes in a header's parameters.
     pub(crate) fn note(shapes: &[LaneGeometry; 2], params: &mut [u64; 8]) {
-        for ([granules, fit], shape) in SHAPES.into_iter().zip(shapes) {
+        for (lane, ([granules, fit], shape)) in SHAPES.into_iter().zip(shapes).enumerate() {
             params[granules] = u64::from(shape.granules);
             params[fit] = shape.fit.to_bits();
+            params[BLOCKS_FOR_ALL] |= u64::from(shape.blocks_for_all) << lane;
         }
     }
 
@@ -58,10 +61,12 @@ impl Duct {
     /// `Corrupt` when the header states lanes that do not fit the segment.
     pub(crate) fn attach(segment: &Arc<Segment>) -> Result<Self> {
         let params = segment.params();
-        let shape = |[granules, fit]: [usize; 2]| {
-            LaneGeometry::stated(LaneFit::from_bits(params[fit]), params[granules])
+        let shape = |lane: usize| {
+            let [granules, fit] = SHAPES[lane];
+            let for_all = params[BLOCKS_FOR_ALL] >> lane & 1 != 0;
+            LaneGeometry::stated(LaneFit::from_bits(params[fit]), params[granules], for_all)
         };
-        let shapes = [shape(SHAPES[0])?, shape(SHAPES[1])?];
+        let shapes = [shape(0)?, shape(1)?];
         let (body, len) = segment.body();
         let (starts, end) = plan(&shapes);
         if end > len {

@@ -12,6 +12,24 @@ const FIXED_MAX: usize = 4096;
 const APART_MAX: usize = 256;
 /// The longest message that lies in the ring itself, if that is large enough.
 const INLINE_MAX: usize = 16 << 10;
+/// The receiver frees the ring in so many parts.
+pub(super) const STRETCHES: u32 = 8;
+/// A message takes a granule at least and an eighth of the ring at most, or lies beside it.
+const SHARES: u64 = 8;
+
+/// How much a lane shall hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// About so many bytes.
+    Bytes(u64),
+    /// At least `count` messages of up to `size` bytes that are not acknowledged, at any time.
+    Messages {
+        /// How many.
+        count: u64,
+        /// Bytes of the longest.
+        size: usize,
+    },
+}
 
 /// How the messages of one type lie in a lane: known when its users are compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,36 +135,93 @@ impl LaneFit {
     }
 }
 
+/// What room for messages comes to in granules.
+impl LaneFit {
+    /// Whether messages of `size` bytes lie beside every ring.
+    fn is_beside(self, size: usize) -> bool {
+        matches!(self, LaneFit::Any { at } if size > INLINE_MAX - at)
+    }
+
+    /// The fewest granules of a ring that has room for `count` messages of `size` bytes whenever no more than these are not
+    /// acknowledged, wherever in the ring they begin.
+    fn granules_for(self, count: u64, size: usize) -> u64 {
+        let (each, claim) = self.shares_of(size);
+        // Where a claim does not fit what remains of the ring's end, that is left out.
+        let used = count
+            .saturating_mul(each)
+            .saturating_add(2 * claim - each - 1);
+        let mut granules = match self.is_fixed() {
+            true => used,
+            false => used.max(each * SHARES),
+        };
+        // The first ring that is large enough also beside what is acknowledged and not free yet.
+        loop {
+            let more = used.saturating_add(unfreed(granules));
+            if more <= granules || granules > GRANULES_MAX {
+                break granules;
+            }
+            granules = more;
+        }
+    }
+
+    /// The granules of a message of `size` bytes, and how many are claimed for it at most: its length is guessed before it
+    /// is written.
+    fn shares_of(self, size: usize) -> (u64, u64) {
+        match self.is_fixed() || self.is_beside(size) {
+            true => (1, 1),
+            false => {
+                let each = u64::from(self.granules_of(size));
+                (each, 2 * each)
+            }
+        }
+    }
+
+    /// The fewest granules of any ring.
+    fn least(self) -> u64 {
+        match self.is_fixed() {
+            true => 1,
+            false => 64,
+        }
+    }
+}
+
+/// The most granules of a ring of so many that may be acknowledged and not free.
+fn unfreed(granules: u64) -> u64 {
+    (granules / u64::from(STRETCHES)).saturating_sub(1)
+}
+
 /// The shape of one lane; what varies is stored in the segment's header and kept privately after attach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LaneGeometry {
     pub(crate) fit: LaneFit,
     /// How many granules the ring has.
     pub(crate) granules: u32,
+    /// Whether a sender may have a block for each record that the ring holds, and not only as many as are worth it.
+    pub(crate) blocks_for_all: bool,
 }
 
 /// The most granules: a header counts as many.
 const GRANULES_MAX: u64 = 1 << 28;
 
 impl LaneGeometry {
-    /// A lane with about `bytes` of room for messages of this fit.
+    /// A lane with so much room for messages of this fit.
     ///
     /// # Errors
     ///
     /// `InvalidInput` for more than a lane can have.
-    pub(crate) fn of(fit: LaneFit, bytes: u64) -> Result<Self> {
-        let least = if fit.is_fixed() { 1 } else { 64 };
-        let granules = (bytes / fit.stride() as u64).max(least);
+    pub(crate) fn of(fit: LaneFit, room: Room) -> Result<Self> {
+        let granules = match room {
+            Room::Bytes(bytes) => bytes / fit.stride() as u64,
+            Room::Messages { count, size } => fit.granules_for(count, size),
+        };
+        let granules = granules.max(fit.least());
         if granules > GRANULES_MAX {
-            let most = GRANULES_MAX * fit.stride() as u64;
-            return Err(Error::new(
-                ErrorKind::InvalidInput,
-                format!("a pipe's capacity is at most {most} bytes for its messages, not {bytes}"),
-            ));
+            return Err(too_large(fit, room));
         }
         Ok(LaneGeometry {
             fit,
             granules: granules as u32,
+            blocks_for_all: matches!(room, Room::Messages { size, .. } if fit.is_beside(size)),
         })
     }
 
@@ -155,7 +230,7 @@ impl LaneGeometry {
     /// # Errors
     ///
     /// `Corrupt` when it is none that this library makes.
-    pub(crate) fn stated(fit: LaneFit, granules: u64) -> Result<Self> {
+    pub(crate) fn stated(fit: LaneFit, granules: u64, blocks_for_all: bool) -> Result<Self> {
         if granules == 0 || granules > GRANULES_MAX {
             let text = format!("the pipe's header states a ring of {granules} granules");
             return Err(Error::new(ErrorKind::Corrupt, text));
@@ -163,6 +238,7 @@ impl LaneGeometry {
         Ok(LaneGeometry {
             fit,
             granules: granules as u32,
+            blocks_for_all,
         })
     }
 
@@ -170,7 +246,10 @@ impl LaneGeometry {
     pub(crate) fn inline(&self) -> usize {
         match self.fit {
             LaneFit::Fixed { size, .. } => size,
-            LaneFit::Any { at } => (self.granules as usize / 8 * CPU_LINE).min(INLINE_MAX) - at,
+            LaneFit::Any { at } => {
+                let share = self.granules as usize / SHARES as usize;
+                (share * CPU_LINE).min(INLINE_MAX) - at
+            }
         }
     }
 
@@ -195,6 +274,21 @@ impl LaneGeometry {
         let granules = u64::from(self.granules) * self.fit.stride() as u64;
         align_up(self.granules_at() + granules, LINE as u64)
     }
+}
+
+#[cold]
+fn too_large(fit: LaneFit, room: Room) -> Error {
+    let most = GRANULES_MAX * fit.stride() as u64;
+    let text = match room {
+        Room::Bytes(bytes) => {
+            format!("a pipe's capacity is at most {most} bytes for its messages, not {bytes}")
+        }
+        Room::Messages { count, size } => format!(
+            "{count} messages of {size} bytes take more than {most} bytes, which is what a ring can have; \
+             give a smaller capacity or message_size"
+        ),
+    };
+    Error::new(ErrorKind::InvalidInput, text)
 }
 
 #[cfg(test)]
@@ -244,11 +338,63 @@ mod tests {
 
     #[test]
     fn a_message_in_the_ring_leaves_room_for_others() {
-        let lane = LaneGeometry::of(LaneFit::of(None, 8), 4096).unwrap();
+        let lane = LaneGeometry::of(LaneFit::of(None, 8), Room::Bytes(4096)).unwrap();
         assert_eq!((lane.granules, lane.inline()), (64, 504));
-        let large = LaneGeometry::of(LaneFit::of(None, 8), 1 << 20).unwrap();
+        let large = LaneGeometry::of(LaneFit::of(None, 8), Room::Bytes(1 << 20)).unwrap();
         assert_eq!(large.inline(), INLINE_MAX - 8);
-        assert!(LaneGeometry::of(LaneFit::of(None, 8), u64::MAX).is_err());
-        assert!(LaneGeometry::stated(LaneFit::of(None, 8), 0).is_err());
+        assert!(LaneGeometry::of(LaneFit::of(None, 8), Room::Bytes(u64::MAX)).is_err());
+        assert!(LaneGeometry::stated(LaneFit::of(None, 8), 0, false).is_err());
+    }
+
+    /// How many messages of `size` bytes a ring takes in the worst case: freed as late as can be, and begun anywhere.
+    fn at_worst(lane: LaneGeometry, size: usize) -> u64 {
+        let (each, claim) = lane.fit.shares_of(size);
+        let left = u64::from(lane.granules) - unfreed(u64::from(lane.granules));
+        (left + each + 1 - 2 * claim) / each
+    }
+
+    #[test]
+    fn room_for_messages_is_as_much_as_needed_and_no_more() {
+        for count in (1..300).chain([1023, 1024, 1025, 65_536, 1 << 22]) {
+            for size in [0, 8, 64, 100, 4096] {
+                let fit = LaneFit::of(Some(size), 8);
+                let lane = LaneGeometry::of(fit, Room::Messages { count, size }).unwrap();
+                assert_eq!(at_worst(lane, size), count, "{size} bytes");
+                assert!(!lane.blocks_for_all);
+            }
+        }
+        let lane = |count| {
+            let fit = LaneFit::of(Some(8), 8);
+            LaneGeometry::of(fit, Room::Messages { count, size: 8 }).unwrap()
+        };
+        assert_eq!([1, 15, 16, 64].map(|n| lane(n).granules), [1, 15, 17, 71]);
+    }
+
+    #[test]
+    fn room_for_messages_of_any_length_keeps_them_in_the_ring_as_long_as_that_can_be() {
+        for count in [1, 2, 7, 100, 1024] {
+            for size in [
+                1,
+                16,
+                48,
+                49,
+                1072,
+                8192,
+                INLINE_MAX - 16,
+                INLINE_MAX,
+                1 << 20,
+            ] {
+                let fit = LaneFit::of(None, 16);
+                let lane = LaneGeometry::of(fit, Room::Messages { count, size }).unwrap();
+                assert!(at_worst(lane, size) >= count, "{count} of {size} bytes");
+                assert_eq!(lane.inline() >= size, size <= INLINE_MAX - 16);
+                assert_eq!(lane.blocks_for_all, size > INLINE_MAX - 16);
+            }
+        }
+        let room = Room::Messages {
+            count: 1 << 22,
+            size: 8192,
+        };
+        assert!(LaneGeometry::of(LaneFit::of(None, 8), room).is_err());
     }
 }

@@ -47,7 +47,7 @@ pub(crate) use course::Fitted;
 #[cfg(not(loom))]
 pub(crate) use duct::{Duct, Side};
 #[cfg(not(loom))]
-pub(crate) use geometry::{LaneFit, LaneGeometry};
+pub(crate) use geometry::{LaneFit, LaneGeometry, Room};
 #[cfg(not(loom))]
 pub(crate) use receiver::{Arrival, RawReceiver, Record};
 #[cfg(not(loom))]

@@ -53,11 +53,13 @@ impl Turn {
 }
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pool {
     turns: Vec<Turn>,
     /// Of all blocks.
     bytes: u64,
+    /// Whether to take memory as long as there is some, where all blocks that are worth it are in use.
+    for_all: bool,
 }
 
 /// A block that was asked for.
@@ -72,6 +74,15 @@ fn size_for(len: u64) -> u64 {
 }
 
 impl Pool {
+    /// An empty pool: of as many blocks as are worth it, or `for_all` messages that the ring can refer to.
+    pub(super) fn new(for_all: bool) -> Self {
+        Pool {
+            turns: Vec::new(),
+            bytes: 0,
+            for_all,
+        }
+    }
+
     /// A block for `len` bytes, where the receiver has freed up to `freed`.
     ///
     /// # Errors
@@ -116,10 +127,11 @@ impl Pool {
         let waiting = self.first_in_use(freed);
         let fits = self.turn(size).may_grow() && self.bytes + size <= BUDGET;
         if !fits && let Some(until) = waiting {
-            return Ok(match self.turn(size).next(freed) {
-                Some(block) => Self::again(blocks, block, len)?,
-                None => Answer::Wait(until),
-            });
+            match self.turn(size).next(freed) {
+                Some(block) => return Self::again(blocks, block, len),
+                None if self.for_all => {}
+                None => return Ok(Answer::Wait(until)),
+            }
         }
         match blocks.alloc(me, len) {
             Ok(block) => {

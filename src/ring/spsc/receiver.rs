@@ -3,6 +3,7 @@
 use super::super::stream::Stream;
 use super::course::{Course, Fitted, Words};
 use super::duct::{Duct, Side};
+use super::geometry::STRETCHES;
 use super::header::Content;
 use super::protocol::{Memory, Reader, arm_and_look};
 use super::seat::End;
@@ -23,8 +24,6 @@ use std::cell::Cell;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-/// The ring is freed in so many parts.
-const STRETCHES: u32 = 8;
 /// Blocks of so many bytes are freed at once, and not with the next stretch of the ring.
 const BIG: u64 = 256 << 10;
 

@@ -63,13 +63,14 @@ impl<F: Fitted> RawSender<F> {
         let writer = Writer::take_over(course.words());
         // The last sender's sleeper may have armed the gate and died before its barrier.
         membarrier::heavy();
+        let for_all = duct.lane(which).geometry().blocks_for_all;
         let sender = RawSender {
             writer,
             course,
             duct,
             which,
             me,
-            pool: RefCell::default(),
+            pool: RefCell::new(Pool::new(for_all)),
             claimed: Cell::new(0),
             poll: Poll::default(),
             luck: Luck::default(),

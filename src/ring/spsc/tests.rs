@@ -1,6 +1,6 @@
 //! A lane in one process, with members whose life and death the test decides.
 
-use super::geometry::{LaneFit, LaneGeometry};
+use super::geometry::{LaneFit, LaneGeometry, Room};
 use super::{Duct, End, Fault, Fitted, RawReceiver, RawSender};
 use crate::ring::{Peers, Role};
 use crate::segment::{Draft, Kind, Spec, peek, poke};
@@ -50,7 +50,7 @@ const SENDER: Participant = Participant::FIRST;
 const RECEIVER: Participant = Participant::LAST;
 
 fn duct<F: Fitted>(bytes: u64) -> Arc<Duct> {
-    let lane = |bytes| LaneGeometry::of(F::FIT, bytes).unwrap();
+    let lane = |bytes| LaneGeometry::of(F::FIT, Room::Bytes(bytes)).unwrap();
     let shapes = [lane(bytes), lane(0)];
     let mut spec = Spec::new(Kind::Test);
     spec.body_len = Duct::body_len(&shapes);
