@@ -3,12 +3,13 @@
 use std::marker::PhantomData;
 
 use super::connection::Connection;
+use super::hold::Hold;
 use super::receiver::Receiver;
 use super::sender::Sender;
-use super::site::{Place, Plan, Site};
+use super::site::{Plan, Site};
 use crate::Result;
 use crate::message::{Message, Validation};
-use crate::ring::spsc::{Room, Side};
+use crate::ring::spsc::Room;
 use crate::segment::{MODE_HUGE, MODE_PREFAULT, with_mode};
 
 /// Bytes of each ring unless the builder says otherwise.
@@ -88,8 +89,8 @@ impl<S: Message, R: Message> PipeBuilder<S, R> {
     /// `InvalidInput` for a capacity that no pipe can have, `NoSpace` when shared memory is used up.
     pub fn pair(self) -> Result<(Connection<S, R>, Connection<R, S>)> {
         let site = self.make([self.room; 2])?;
-        let near = Connection::of_halves(sender(&site, 0)?, receiver(&site, 1)?);
-        let far = Connection::of_halves(sender(&site, 1)?, receiver(&site, 0)?);
+        let near = Connection::of_holds(Hold::first(&site, 0)?, Hold::first(&site, 1)?);
+        let far = Connection::of_holds(Hold::first(&site, 1)?, Hold::first(&site, 0)?);
         Ok((near, far))
     }
 
@@ -126,18 +127,6 @@ impl<T: Message> PipeBuilder<T, ()> {
     /// As [`pair`](PipeBuilder::pair).
     pub fn one_way(self) -> Result<(Sender<T>, Receiver<T>)> {
         let site = self.make([self.room, Room::Bytes(0)])?;
-        Ok((sender(&site, 0)?, receiver(&site, 0)?))
+        Ok((Hold::first(&site, 0)?.into(), Hold::first(&site, 0)?.into()))
     }
-}
-
-fn sender<T: Message>(site: &Site, lane: usize) -> Result<Sender<T>> {
-    let side = Side::Sender;
-    site.take_first(Place { lane, side })?;
-    Sender::new(site, lane)
-}
-
-fn receiver<T: Message>(site: &Site, lane: usize) -> Result<Receiver<T>> {
-    let side = Side::Receiver;
-    site.take_first(Place { lane, side })?;
-    Receiver::new(site, lane)
 }

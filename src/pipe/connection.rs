@@ -8,11 +8,12 @@ use super::error::{
     RecvError, RecvIntoError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError,
     TrySendError,
 };
+use super::hold::{FITS_NOTHING, HeldReceiver, HeldSender, Hold};
 use super::incoming::Incoming;
 use super::outgoing::Outgoing;
 use super::receiver::Receiver;
 use super::sender::Sender;
-use super::site::{FITS_NOTHING, Place, Site};
+use super::site::{Place, Site};
 use super::ticket::Ticket;
 use crate::Result;
 use crate::message::{Bytes, Encode, Handle, Message, handle_message};
@@ -80,8 +81,11 @@ pub struct Connection<S: Message, R: Message> {
 }
 
 impl<S: Message, R: Message> Connection<S, R> {
-    pub(super) fn of_halves(sender: Sender<S>, receiver: Receiver<R>) -> Self {
-        Connection { sender, receiver }
+    pub(super) fn of_holds(sender: HeldSender<S>, receiver: HeldReceiver<R>) -> Self {
+        Connection {
+            sender: sender.into(),
+            receiver: receiver.into(),
+        }
     }
 
     pub(super) fn receiver(&self) -> &Receiver<R> {
@@ -90,13 +94,13 @@ impl<S: Message, R: Message> Connection<S, R> {
 
     /// Takes an offer of this end back; `false` if somebody has claimed all of it.
     pub(super) fn reclaim(&self) -> bool {
-        let sending = self.sender.reclaim();
-        self.receiver.reclaim() || sending
+        let sending = self.sender.hold.reclaim();
+        self.receiver.hold.reclaim() || sending
     }
 
     /// A descriptor of the pipe for another process.
     pub(super) fn loan(&self) -> Result<OwnedFd> {
-        self.sender.site().loan()
+        self.sender.hold.site().loan()
     }
 
     /// Sends a message, waiting for room as long as it takes.
@@ -378,13 +382,13 @@ impl<S: Message, R: Message> Connection<S, R> {
     /// A ticket for this end: whoever has it can [`resume`](Connection::resume) the end should this process die.
     #[must_use]
     pub fn ticket(&self) -> Ticket<S, R> {
-        Ticket::new(self.sender.site(), self.sender.lane())
+        Ticket::new(self.sender.hold.site(), self.sender.hold.lane())
     }
 
     /// A ticket for the other end, to start a successor should its process die.
     #[must_use]
     pub fn peer_ticket(&self) -> Ticket<R, S> {
-        Ticket::new(self.sender.site(), self.receiver.lane())
+        Ticket::new(self.sender.hold.site(), self.receiver.hold.lane())
     }
 
     /// Takes an end over from a process that died with it.
@@ -489,14 +493,14 @@ impl<S: Message> Connection<S, Bytes> {
 impl<S: Message, R: Message> Handle for Connection<S, R> {
     fn to_raw(&self) -> RawHandle {
         // The receiver first: with a message in hand neither half goes.
-        let receiving = self.receiver.offer();
+        let receiving = self.receiver.hold.offer();
         let sending = match receiving {
             FITS_NOTHING => FITS_NOTHING,
-            _ => self.sender.offer(),
+            _ => self.sender.hold.offer(),
         };
         let epochs = u32::from(sending) << 16 | u32::from(receiving);
-        let site = self.sender.site();
-        site.handle(epochs, self.sender.lane() as u16)
+        let site = self.sender.hold.site();
+        site.handle(epochs, self.sender.hold.lane() as u16)
     }
 
     fn attach(raw: &RawHandle) -> Result<Self> {
@@ -504,15 +508,16 @@ impl<S: Message, R: Message> Handle for Connection<S, R> {
         let lane = usize::from(raw.generation) & 1;
         site.check_type::<S>(lane)?;
         site.check_type::<R>(1 - lane)?;
-        let at = |lane, side| Place { lane, side };
+        let (sending, receiving) = ((raw.offset >> 16) as u16, raw.offset as u16);
         // Before anything is claimed: who has taken one half of his offer back must not lose the other.
-        site.may_claim(at(1 - lane, Side::Receiver), raw.offset as u16)?;
-        site.claim(at(lane, Side::Sender), (raw.offset >> 16) as u16)?;
-        let sender = Sender::new(&site, lane)?;
-        site.claim(at(1 - lane, Side::Receiver), raw.offset as u16)?;
-        Ok(Connection::of_halves(
-            sender,
-            Receiver::new(&site, 1 - lane)?,
+        let second = Place {
+            lane: 1 - lane,
+            side: Side::Receiver,
+        };
+        site.may_claim(second, receiving)?;
+        Ok(Connection::of_holds(
+            Hold::claim(&site, lane, sending)?,
+            Hold::claim(&site, 1 - lane, receiving)?,
         ))
     }
 }

@@ -3,6 +3,7 @@
 mod builder;
 mod connection;
 mod error;
+mod hold;
 mod incoming;
 mod outgoing;
 mod receiver;

@@ -1,18 +1,16 @@
 //! The receiving half of a connection.
 
-use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
 use super::error::{RecvError, RecvFault, RecvIntoError, RecvTimeoutError, TryRecvError};
+use super::hold::{HeldReceiver, Hold};
 use super::incoming::Incoming;
-use super::site::{FITS_NOTHING, FitOf, OFFERED, Place, Site};
+use super::site::FitOf;
 use crate::Result;
 use crate::message::{Bytes, Handle, Message, handle_message};
-use crate::ring::Peers;
-use crate::ring::spsc::{End, RawReceiver, Record, Side};
-use crate::sys::atfork;
+use crate::ring::spsc::{RawEnd, RawReceiver, Record};
 use crate::sys::clock::Deadline;
 use crate::tenancy::RawHandle;
 
@@ -44,37 +42,22 @@ use crate::tenancy::RawHandle;
 /// # }
 /// ```
 pub struct Receiver<T: Message> {
-    raw: RawReceiver<FitOf<T>>,
-    site: Site,
-    lane: usize,
+    pub(super) hold: HeldReceiver<T>,
     check: bool,
-    /// The count of forks under which the end is this process's; [`OFFERED`] once it was sent to somebody.
-    era: Cell<u32>,
-    /// The epoch in which it was.
-    epoch: Cell<u16>,
     message: PhantomData<fn() -> T>,
 }
 
-/// The end below.
-pub(super) type Raw<T> = RawReceiver<FitOf<T>>;
-
-/// A handle with this and the lane added names a receiver.
-pub(super) const CODE: u16 = 4;
+impl<T: Message> From<HeldReceiver<T>> for Receiver<T> {
+    fn from(hold: HeldReceiver<T>) -> Self {
+        Receiver {
+            check: hold.site().checks(),
+            hold,
+            message: PhantomData,
+        }
+    }
+}
 
 impl<T: Message> Receiver<T> {
-    /// The half whose seat this process has just taken.
-    pub(super) fn new(site: &Site, lane: usize) -> Result<Self> {
-        Ok(Receiver {
-            raw: site.receiver(lane)?,
-            check: site.checks(),
-            site: site.clone(),
-            lane,
-            era: Cell::new(atfork::forks()),
-            epoch: Cell::new(FITS_NOTHING),
-            message: PhantomData,
-        })
-    }
-
     /// Receives the next message in place, waiting as long as it takes; see
     /// [`Connection::recv`](crate::Connection::recv).
     ///
@@ -156,8 +139,8 @@ impl<T: Message> Receiver<T> {
     #[inline(always)]
     fn recv_by<E: From<RecvFault>>(&self, deadline: Deadline) -> Result<Incoming<'_, T>, E> {
         loop {
-            if self.is_mine()
-                && let Some(arrival) = self.raw.next_here()
+            if self.hold.is_mine()
+                && let Some(arrival) = self.hold.raw.next_here()
             {
                 return Incoming::new(self, arrival).map_err(|e| RecvFault::Invalid(e).into());
             }
@@ -169,7 +152,7 @@ impl<T: Message> Receiver<T> {
     #[cold]
     #[inline(never)]
     fn wait(&self, deadline: Deadline) -> Result<(), RecvFault> {
-        Ok(self.raw()?.wait(self.peers(), deadline)?)
+        Ok(self.raw()?.wait(self.hold.peers(), deadline)?)
     }
 
     #[inline(always)]
@@ -193,7 +176,7 @@ impl<T: Message> Receiver<T> {
     pub fn poll(&self, timeout: Duration) -> bool {
         let Ok(raw) = self.raw() else { return true };
         let late = crate::ring::spsc::Fault::TimedOut;
-        raw.wait(self.peers(), Deadline::after(timeout)) != Err(late)
+        raw.wait(self.hold.peers(), Deadline::after(timeout)) != Err(late)
     }
 
     /// The messages until the pipe ends, waiting for each.
@@ -229,98 +212,36 @@ impl<T: Message> Receiver<T> {
     /// Whether the sending side is gone, as far as anybody has noticed; messages of its may still be there.
     #[must_use]
     pub fn is_disconnected(&self) -> bool {
-        self.raw.peer_end().is_some()
+        self.hold.raw.peer_end().is_some()
     }
 
     /// The process that died with the sending side, if one was found dead.
     #[must_use]
     pub fn dead_peer(&self) -> Option<u32> {
-        match self.raw.peer_end() {
-            Some(End::Died(pid)) => Some(pid),
-            _ => None,
-        }
+        self.hold.dead_peer()
     }
 
-    #[inline(always)]
-    fn is_mine(&self) -> bool {
-        self.era.get() == atfork::forks()
-    }
-
-    /// The raw end, if it is this process's; an offer that nobody has taken up is taken back.
-    pub(super) fn raw(&self) -> Result<&Raw<T>, RecvFault> {
-        match self.reclaim() {
-            true => Ok(&self.raw),
-            false => Err(RecvFault::Elsewhere),
-        }
-    }
-
-    #[cold]
-    fn take_back(&self) -> bool {
-        let mine = self.era.get() == OFFERED
-            && self.site.tenant().is_me(self.raw.me())
-            && self.raw.withdraw(self.epoch.get());
-        if mine {
-            self.era.set(atfork::forks());
-        }
-        mine
-    }
-
-    pub(super) fn raw_unchecked(&self) -> &Raw<T> {
-        &self.raw
-    }
-
-    pub(super) fn site(&self) -> &Site {
-        &self.site
-    }
-
-    #[inline(always)]
-    pub(super) fn peers(&self) -> &dyn Peers {
-        self.site.tenant()
+    /// The raw end, if it is this process's.
+    pub(super) fn raw(&self) -> Result<&RawReceiver<FitOf<T>>, RecvFault> {
+        self.hold.mine().ok_or(RecvFault::Elsewhere)
     }
 
     pub(super) fn checks(&self) -> bool {
         self.check
     }
 
-    pub(super) fn lane(&self) -> usize {
-        self.lane
-    }
-
     /// Acknowledges a message in hand, unless the end is elsewhere by now, which has it again.
     #[inline(always)]
     pub(super) fn ack(&self, record: Record) {
-        if self.is_mine() {
-            self.raw.ack(record);
+        if self.hold.is_mine() {
+            self.hold.raw.ack(record);
         }
     }
 
     pub(super) fn give_back(&self, record: Record) {
-        if self.is_mine() {
-            self.raw.give_back(record);
+        if self.hold.is_mine() {
+            self.hold.raw.give_back(record);
         }
-    }
-
-    fn place(&self) -> Place {
-        Place {
-            lane: self.lane,
-            side: Side::Receiver,
-        }
-    }
-
-    /// Takes an offer back that nobody has taken up; whether the end is this process's now.
-    pub(super) fn reclaim(&self) -> bool {
-        self.is_mine() || self.take_back()
-    }
-
-    /// Offers the end to whoever receives the handle that carries this epoch.
-    pub(super) fn offer(&self) -> u16 {
-        if self.is_mine()
-            && let Some(epoch) = self.raw.offer()
-        {
-            self.epoch.set(epoch);
-            self.era.set(OFFERED);
-        }
-        self.epoch.get()
     }
 }
 
@@ -346,29 +267,13 @@ impl Receiver<Bytes> {
     }
 }
 
-impl<T: Message> Drop for Receiver<T> {
-    fn drop(&mut self) {
-        match self.era.get() {
-            OFFERED => self.site.keep_offered(self.place(), self.epoch.get()),
-            _ if self.is_mine() => self.raw.close(),
-            _ => {} // a forked child's copy
-        }
-    }
-}
-
 impl<T: Message> Handle for Receiver<T> {
     fn to_raw(&self) -> RawHandle {
-        let epoch = u32::from(self.offer());
-        self.site.handle(epoch, CODE + self.lane as u16)
+        self.hold.to_raw()
     }
 
     fn attach(raw: &RawHandle) -> Result<Self> {
-        let site = Site::find(raw)?;
-        let lane = usize::from(raw.generation.wrapping_sub(CODE)) & 1;
-        site.check_type::<T>(lane)?;
-        let side = Side::Receiver;
-        site.claim(Place { lane, side }, raw.offset as u16)?;
-        Receiver::new(&site, lane)
+        Hold::attach::<T>(raw).map(Receiver::from)
     }
 }
 

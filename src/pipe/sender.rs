@@ -1,18 +1,17 @@
 //! The sending half of a connection.
 
-use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
 use super::error::{SendError, SendFault, SendTimeoutError, TrySendError};
+use super::hold::{HeldSender, Hold};
 use super::outgoing::Outgoing;
-use super::site::{FITS_NOTHING, FitOf, OFFERED, Place, Site};
+use super::site::FitOf;
 use crate::Result;
 use crate::message::{Bytes, Encode, Handle, Message, WriteError, handle_message, room_at};
 use crate::ring::Peers;
-use crate::ring::spsc::{End, RawSender, Side};
-use crate::sys::atfork;
+use crate::ring::spsc::{RawEnd, RawSender};
 use crate::sys::clock::Deadline;
 use crate::tenancy::RawHandle;
 
@@ -41,32 +40,20 @@ use crate::tenancy::RawHandle;
 /// # }
 /// ```
 pub struct Sender<T: Message> {
-    raw: RawSender<FitOf<T>>,
-    site: Site,
-    lane: usize,
-    /// The count of forks under which the end is this process's; [`OFFERED`] once it was sent to somebody.
-    era: Cell<u32>,
-    /// The epoch in which it was.
-    epoch: Cell<u16>,
+    pub(super) hold: HeldSender<T>,
     message: PhantomData<fn(T)>,
 }
 
-/// A handle with this and the lane added names a sender.
-pub(super) const CODE: u16 = 2;
+impl<T: Message> From<HeldSender<T>> for Sender<T> {
+    fn from(hold: HeldSender<T>) -> Self {
+        Sender {
+            hold,
+            message: PhantomData,
+        }
+    }
+}
 
 impl<T: Message> Sender<T> {
-    /// The half whose seat this process has just taken.
-    pub(super) fn new(site: &Site, lane: usize) -> Result<Self> {
-        Ok(Sender {
-            raw: site.sender(lane)?,
-            site: site.clone(),
-            lane,
-            era: Cell::new(atfork::forks()),
-            epoch: Cell::new(FITS_NOTHING),
-            message: PhantomData,
-        })
-    }
-
     /// Sends a message, waiting for room as long as it takes; see [`Connection::send`](crate::Connection::send).
     ///
     /// # Errors
@@ -138,12 +125,12 @@ impl<T: Message> Sender<T> {
         value: V,
         deadline: Deadline,
     ) -> Result<(), E> {
-        if self.is_mine()
-            && let Some(room) = self.raw.room_here()
+        if self.hold.is_mine()
+            && let Some(room) = self.hold.raw.room_here()
         {
             // SAFETY: the place is free, and this end's alone until it is published; one thread uses the end.
             match value.encode(unsafe { room_at(room) }) {
-                Ok(_) => self.raw.publish_here(),
+                Ok(_) => self.hold.raw.publish_here(),
                 Err(error) => return Err(SendFault::Unwritable(error).into()),
             }
             return Ok(());
@@ -182,15 +169,15 @@ impl<T: Message> Sender<T> {
         let WriteError::Overflow(needed) = error else {
             return Err(SendFault::Unwritable(error));
         };
-        if needed > self.raw.inline() {
+        if needed > self.hold.raw.inline() {
             return self.send_long(value, needed, deadline);
         }
-        let room = self.raw.claim(needed, self.peers(), deadline)?;
+        let room = self.hold.raw.claim(needed, self.peers(), deadline)?;
         // SAFETY: as in `send_any`.
         match value.encode(unsafe { room_at(room) }) {
-            Ok(len) => self.raw.commit(len),
+            Ok(len) => self.hold.raw.commit(len),
             Err(error) => {
-                self.raw.abort();
+                self.hold.raw.abort();
                 return Err(SendFault::Unwritable(error));
             }
         }
@@ -204,12 +191,12 @@ impl<T: Message> Sender<T> {
         len: usize,
         deadline: Deadline,
     ) -> Result<(), SendFault> {
-        let mut spill = self.raw.spill(len, self.peers(), deadline)?;
+        let mut spill = self.hold.raw.spill(len, self.peers(), deadline)?;
         // SAFETY: the block is this end's alone until it is published or given back, by `spill`.
         let written = match value.encode(unsafe { room_at(spill.bytes()) }) {
             Err(WriteError::Overflow(needed)) => {
                 drop(spill);
-                spill = self.raw.spill(needed, self.peers(), deadline)?;
+                spill = self.hold.raw.spill(needed, self.peers(), deadline)?;
                 // SAFETY: as above.
                 value.encode(unsafe { room_at(spill.bytes()) })
             }
@@ -217,6 +204,7 @@ impl<T: Message> Sender<T> {
         };
         let len = written.map_err(SendFault::Unwritable)?;
         Ok(self
+            .hold
             .raw
             .commit_spilled(spill, len, self.peers(), deadline)?)
     }
@@ -255,81 +243,28 @@ impl<T: Message> Sender<T> {
     /// Whether the receiving side is gone, as far as anybody has noticed: it was let go of, or its holder found dead.
     #[must_use]
     pub fn is_disconnected(&self) -> bool {
-        self.raw.peer_end().is_some()
+        self.hold.raw.peer_end().is_some()
     }
 
     /// The process that died with the receiving side, if one was found dead.
     #[must_use]
     pub fn dead_peer(&self) -> Option<u32> {
-        match self.raw.peer_end() {
-            Some(End::Died(pid)) => Some(pid),
-            _ => None,
-        }
+        self.hold.dead_peer()
     }
 
-    #[inline(always)]
-    fn is_mine(&self) -> bool {
-        self.era.get() == atfork::forks()
-    }
-
-    /// The raw end, if it is this process's; an offer that nobody has taken up is taken back.
+    /// The raw end, if it is this process's.
     #[inline]
     pub(super) fn raw(&self) -> Result<&RawSender<FitOf<T>>, SendFault> {
-        match self.reclaim() {
-            true => Ok(&self.raw),
-            false => Err(SendFault::Elsewhere),
-        }
-    }
-
-    #[cold]
-    fn take_back(&self) -> bool {
-        let mine = self.era.get() == OFFERED
-            && self.site.tenant().is_me(self.raw.me())
-            && self.raw.withdraw(self.epoch.get());
-        if mine {
-            self.era.set(atfork::forks());
-        }
-        mine
+        self.hold.mine().ok_or(SendFault::Elsewhere)
     }
 
     pub(super) fn raw_unchecked(&self) -> &RawSender<FitOf<T>> {
-        &self.raw
+        &self.hold.raw
     }
 
     #[inline(always)]
     pub(super) fn peers(&self) -> &dyn Peers {
-        self.site.tenant()
-    }
-
-    pub(super) fn site(&self) -> &Site {
-        &self.site
-    }
-
-    pub(super) fn lane(&self) -> usize {
-        self.lane
-    }
-
-    fn place(&self) -> Place {
-        Place {
-            lane: self.lane,
-            side: Side::Sender,
-        }
-    }
-
-    /// Takes an offer back that nobody has taken up; whether the end is this process's now.
-    pub(super) fn reclaim(&self) -> bool {
-        self.is_mine() || self.take_back()
-    }
-
-    /// Offers the end to whoever receives the handle that carries this epoch.
-    pub(super) fn offer(&self) -> u16 {
-        if self.is_mine()
-            && let Some(epoch) = self.raw.offer()
-        {
-            self.epoch.set(epoch);
-            self.era.set(OFFERED);
-        }
-        self.epoch.get()
+        self.hold.peers()
     }
 }
 
@@ -382,29 +317,13 @@ impl Sender<Bytes> {
     }
 }
 
-impl<T: Message> Drop for Sender<T> {
-    fn drop(&mut self) {
-        match self.era.get() {
-            OFFERED => self.site.keep_offered(self.place(), self.epoch.get()),
-            _ if self.is_mine() => self.raw.close(),
-            _ => {} // a forked child's copy
-        }
-    }
-}
-
 impl<T: Message> Handle for Sender<T> {
     fn to_raw(&self) -> RawHandle {
-        let epoch = u32::from(self.offer());
-        self.site.handle(epoch, CODE + self.lane as u16)
+        self.hold.to_raw()
     }
 
     fn attach(raw: &RawHandle) -> Result<Self> {
-        let site = Site::find(raw)?;
-        let lane = usize::from(raw.generation.wrapping_sub(CODE)) & 1;
-        site.check_type::<T>(lane)?;
-        let side = Side::Sender;
-        site.claim(Place { lane, side }, raw.offset as u16)?;
-        Sender::new(&site, lane)
+        Hold::attach::<T>(raw).map(Sender::from)
     }
 }
 

@@ -5,9 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use crate::message::{Message, segment_fingerprint};
-use crate::ring::spsc::{
-    Duct, Fitted, LaneFit, LaneGeometry, RawReceiver, RawSender, Refused, Room, Seat, Side,
-};
+use crate::ring::spsc::{Duct, Fitted, LaneFit, LaneGeometry, RawEnd, Refused, Room, Seat, Side};
 use crate::segment::{Expect, Kind, Spec};
 use crate::sys::atfork::ForkMutex;
 use crate::sys::identity::{Participant, current_pid};
@@ -18,12 +16,6 @@ use crate::{Error, ErrorKind, Result};
 /// The places of the lanes' message types, and of the validation policy, among a pipe's parameters.
 const FINGERPRINTS: [usize; 2] = [4, 5];
 const VALIDATION: usize = 6;
-
-/// In place of a count of forks: the end was sent to somebody.
-pub(super) const OFFERED: u32 = u32::MAX;
-
-/// An epoch in which nothing is offered.
-pub(super) const FITS_NOTHING: u16 = u16::MAX;
 
 /// How a seat is taken over.
 type TakeOver = fn(&Seat, Participant, u32) -> std::result::Result<u32, Refused>;
@@ -195,16 +187,10 @@ impl Site {
         }
     }
 
-    /// The sending end of a lane, whose seat this process has just taken.
-    pub(super) fn sender<T: Message>(&self, lane: usize) -> Result<RawSender<FitOf<T>>> {
+    /// An end of a lane, whose seat this process has just taken.
+    pub(super) fn end<E: RawEnd>(&self, lane: usize) -> Result<E> {
         let me = self.tenant.seat()?;
-        Ok(RawSender::new(Arc::clone(&self.duct), lane, me))
-    }
-
-    /// The receiving end of a lane, whose seat this process has just taken.
-    pub(super) fn receiver<T: Message>(&self, lane: usize) -> Result<RawReceiver<FitOf<T>>> {
-        let me = self.tenant.seat()?;
-        Ok(RawReceiver::new(Arc::clone(&self.duct), lane, me))
+        Ok(E::new(Arc::clone(&self.duct), lane, me))
     }
 
     /// Keeps the pipe for as long as the offer of one of its ends is open: its holder answers for it meanwhile.

@@ -4,8 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::connection::Connection;
-use super::receiver::Receiver;
-use super::sender::Sender;
+use super::hold::Hold;
 use super::site::{Place, Site};
 use crate::Result;
 use crate::message::{Handle, Message, handle_message};
@@ -51,10 +50,9 @@ impl<S: Message, R: Message> Ticket<S, R> {
             self.site.unresume(sending, dead);
             return Err(refused);
         }
-        let sender = Sender::new(&self.site, sending.lane)?;
-        Ok(Connection::of_halves(
-            sender,
-            Receiver::new(&self.site, receiving.lane)?,
+        Ok(Connection::of_holds(
+            Hold::new(&self.site, sending.lane)?,
+            Hold::new(&self.site, receiving.lane)?,
         ))
     }
 }

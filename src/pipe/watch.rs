@@ -7,8 +7,8 @@ use crate::waiting::{Source, Spot};
 impl<T: Message> Source for Receiver<T> {
     fn spot(&self) -> Option<Spot<'_>> {
         Some(Spot::new(
-            self.site().shared_tenant(),
-            self.raw_unchecked().gate(),
+            self.hold.site().shared_tenant(),
+            self.hold.raw.gate(),
         ))
     }
 
@@ -27,8 +27,9 @@ impl<T: Message> Source for Receiver<T> {
     }
 
     fn look_behind_the_dead(&self, _: u64) -> bool {
-        let ready = |raw: &super::receiver::Raw<T>| raw.is_ready_behind_the_dead(self.peers());
-        self.raw().map_or(true, ready)
+        let peers = self.hold.peers();
+        self.raw()
+            .map_or(true, |raw| raw.is_ready_behind_the_dead(peers))
     }
 }
 

@@ -3,6 +3,7 @@
 use super::geometry::{LaneFit, LaneGeometry};
 use super::lane::Lane;
 use super::protocol::scan;
+use super::seat::End;
 use crate::Result;
 use crate::segment::Segment;
 use crate::segment::blocks::{BlockRef, Blocks};
@@ -19,6 +20,28 @@ pub(crate) enum Side {
     Sender,
     /// The one that receives.
     Receiver,
+}
+
+/// What a holder does with an end of a lane, whichever it is.
+pub(crate) trait RawEnd {
+    const SIDE: Side;
+
+    /// The end of `me`, who has just got its seat, as the last one to hold it left it.
+    fn new(duct: Arc<Duct>, which: usize, me: Participant) -> Self;
+
+    fn me(&self) -> Participant;
+
+    /// How the other end of the lane ended, if it has.
+    fn peer_end(&self) -> Option<End>;
+
+    /// Offers the end to another process; the epoch that it must show. `None` if it is not this one's to offer.
+    fn offer(&self) -> Option<u16>;
+
+    /// Takes the offer of `epoch` back; `false` if the end is another's.
+    fn withdraw(&self, epoch: u16) -> bool;
+
+    /// Lets go of the end, and ends the lane.
+    fn close(&self);
 }
 
 /// Both lanes.

@@ -45,7 +45,7 @@ mod tests;
 #[cfg(not(loom))]
 pub(crate) use course::Fitted;
 #[cfg(not(loom))]
-pub(crate) use duct::{Duct, Side};
+pub(crate) use duct::{Duct, RawEnd, Side};
 #[cfg(not(loom))]
 pub(crate) use geometry::{LaneFit, LaneGeometry, Room};
 #[cfg(not(loom))]

@@ -2,7 +2,7 @@
 
 use super::super::stream::Stream;
 use super::course::{Course, Fitted, Words};
-use super::duct::{Duct, Side};
+use super::duct::{Duct, RawEnd, Side};
 use super::geometry::STRETCHES;
 use super::header::Content;
 use super::protocol::{Memory, Reader, arm_and_look};
@@ -76,36 +76,9 @@ impl Record {
 }
 
 impl<F: Fitted> RawReceiver<F> {
-    /// The end of `me`, who has just got its seat, as the last receiver left it.
-    pub(crate) fn new(duct: Arc<Duct>, which: usize, me: Participant) -> Self {
-        let course = Course::new(&duct, which);
-        let reader = Reader::take_over(course.words());
-        // The last receiver may have armed the gate and died before its barrier.
-        membarrier::heavy();
-        RawReceiver {
-            reader,
-            open: Cell::new(0),
-            rewrites: cpu::prefers_written_lines(),
-            course,
-            duct,
-            which,
-            me,
-            big: Cell::new(0),
-            stream: Stream::default(),
-            poll: Poll::default(),
-            luck: Luck::default(),
-            looks: backoff::pauses_in_a_microsecond().max(1),
-        }
-    }
-
     #[inline(always)]
     fn words(&self) -> Words<'_, F> {
         self.course.words()
-    }
-
-    #[inline(always)]
-    pub(crate) fn me(&self) -> Participant {
-        self.me
     }
 
     /// The next message, if it is there.
@@ -347,15 +320,44 @@ impl<F: Fitted> RawReceiver<F> {
             (0..pauses).for_each(|_| spin_loop());
         }
     }
+}
 
-    /// How the sending end ended, if it has.
-    pub(crate) fn peer_end(&self) -> Option<End> {
+impl<F: Fitted> RawEnd for RawReceiver<F> {
+    const SIDE: Side = Side::Receiver;
+
+    fn new(duct: Arc<Duct>, which: usize, me: Participant) -> Self {
+        let course = Course::new(&duct, which);
+        let reader = Reader::take_over(course.words());
+        // The last receiver may have armed the gate and died before its barrier.
+        membarrier::heavy();
+        RawReceiver {
+            reader,
+            open: Cell::new(0),
+            rewrites: cpu::prefers_written_lines(),
+            course,
+            duct,
+            which,
+            me,
+            big: Cell::new(0),
+            stream: Stream::default(),
+            poll: Poll::default(),
+            luck: Luck::default(),
+            looks: backoff::pauses_in_a_microsecond().max(1),
+        }
+    }
+
+    #[inline(always)]
+    fn me(&self) -> Participant {
+        self.me
+    }
+
+    fn peer_end(&self) -> Option<End> {
         self.words().control().sender.end()
     }
 
-    /// Offers the end to another process; the epoch that it must show. `None` if it is this one's no more, or a message is in
-    /// hand: whoever came next would acknowledge it, and it would be overwritten while it is read here.
-    pub(crate) fn offer(&self) -> Option<u16> {
+    /// Not while a message is in hand: whoever came next would acknowledge it, and it would be overwritten while it is
+    /// read here.
+    fn offer(&self) -> Option<u16> {
         if self.open.get() & !SPOILED != 0 {
             return None;
         }
@@ -363,13 +365,12 @@ impl<F: Fitted> RawReceiver<F> {
         self.words().control().receiver.offer(self.me)
     }
 
-    /// Takes the offer of `epoch` back; `false` if the end is another's.
-    pub(crate) fn withdraw(&self, epoch: u16) -> bool {
+    fn withdraw(&self, epoch: u16) -> bool {
         self.words().control().receiver.withdraw(epoch, self.me)
     }
 
-    /// Ends the lane: the sender is told at its next call.
-    pub(crate) fn close(&self) {
+    /// The sender is told at its next call.
+    fn close(&self) {
         self.duct.close(self.which, Side::Receiver, self.me);
     }
 }

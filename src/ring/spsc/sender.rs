@@ -1,7 +1,7 @@
 //! The sending end of a lane: no type, and no name.
 
 use super::course::{Course, Fitted, Words};
-use super::duct::{Duct, Side};
+use super::duct::{Duct, RawEnd, Side};
 use super::header::Content;
 use super::pool::{Answer, Pool};
 use super::protocol::{Memory, Writer, arm_and_look, scan};
@@ -57,28 +57,6 @@ impl<F: Fitted> Drop for Spill<'_, F> {
 }
 
 impl<F: Fitted> RawSender<F> {
-    /// The end of `me`, who has just got its seat, as the last sender left it.
-    pub(crate) fn new(duct: Arc<Duct>, which: usize, me: Participant) -> Self {
-        let course = Course::new(&duct, which);
-        let writer = Writer::take_over(course.words());
-        // The last sender's sleeper may have armed the gate and died before its barrier.
-        membarrier::heavy();
-        let for_all = duct.lane(which).geometry().blocks_for_all;
-        let sender = RawSender {
-            writer,
-            course,
-            duct,
-            which,
-            me,
-            pool: RefCell::new(Pool::new(for_all)),
-            claimed: Cell::new(0),
-            poll: Poll::default(),
-            luck: Luck::default(),
-        };
-        sender.adopt_blocks();
-        sender
-    }
-
     /// The blocks of messages that are not free yet become this end's; those of messages that are, free.
     fn adopt_blocks(&self) {
         let (blocks, lane) = (self.duct.blocks(), self.duct.lane(self.which));
@@ -98,11 +76,6 @@ impl<F: Fitted> RawSender<F> {
     #[inline(always)]
     fn words(&self) -> Words<'_, F> {
         self.course.words()
-    }
-
-    #[inline(always)]
-    pub(crate) fn me(&self) -> Participant {
-        self.me
     }
 
     /// Bytes that fit the ring.
@@ -298,14 +271,42 @@ impl<F: Fitted> RawSender<F> {
             control.receiver_over.store(0, Release); // a hint: who set it late finds the seat as it is
         }
     }
+}
 
-    /// How the receiving end ended, if it has.
-    pub(crate) fn peer_end(&self) -> Option<End> {
+impl<F: Fitted> RawEnd for RawSender<F> {
+    const SIDE: Side = Side::Sender;
+
+    fn new(duct: Arc<Duct>, which: usize, me: Participant) -> Self {
+        let course = Course::new(&duct, which);
+        let writer = Writer::take_over(course.words());
+        // The last sender's sleeper may have armed the gate and died before its barrier.
+        membarrier::heavy();
+        let for_all = duct.lane(which).geometry().blocks_for_all;
+        let sender = RawSender {
+            writer,
+            course,
+            duct,
+            which,
+            me,
+            pool: RefCell::new(Pool::new(for_all)),
+            claimed: Cell::new(0),
+            poll: Poll::default(),
+            luck: Luck::default(),
+        };
+        sender.adopt_blocks();
+        sender
+    }
+
+    #[inline(always)]
+    fn me(&self) -> Participant {
+        self.me
+    }
+
+    fn peer_end(&self) -> Option<End> {
         self.words().control().receiver.end()
     }
 
-    /// Offers the end to another process; the epoch that it must show. `None` if it is this one's no more.
-    pub(crate) fn offer(&self) -> Option<u16> {
+    fn offer(&self) -> Option<u16> {
         let words = self.words();
         let freed = self.writer.freed(words);
         self.pool
@@ -314,8 +315,7 @@ impl<F: Fitted> RawSender<F> {
         self.words().control().sender.offer(self.me)
     }
 
-    /// Takes the offer of `epoch` back; `false` if the end is another's.
-    pub(crate) fn withdraw(&self, epoch: u16) -> bool {
+    fn withdraw(&self, epoch: u16) -> bool {
         let mine = self.words().control().sender.withdraw(epoch, self.me);
         if mine {
             self.adopt_blocks();
@@ -323,8 +323,8 @@ impl<F: Fitted> RawSender<F> {
         mine
     }
 
-    /// Ends the lane: the receiver reads what there is and is told.
-    pub(crate) fn close(&self) {
+    /// The receiver reads what there is and is told.
+    fn close(&self) {
         let freed = self.writer.freed(self.words());
         self.pool
             .borrow_mut()

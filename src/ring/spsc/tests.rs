@@ -1,7 +1,7 @@
 //! A lane in one process, with members whose life and death the test decides.
 
 use super::geometry::{LaneFit, LaneGeometry, Room};
-use super::{Duct, End, Fault, Fitted, RawReceiver, RawSender};
+use super::{Duct, End, Fault, Fitted, RawEnd, RawReceiver, RawSender};
 use crate::ring::{Peers, Role};
 use crate::segment::{Draft, Kind, Spec, peek, poke};
 use crate::sys::clock::Deadline;
