@@ -458,6 +458,7 @@ impl<R: Message> Connection<Bytes, R> {
     /// # Ok(())
     /// # }
     /// ```
+    #[inline(always)]
     pub fn claim(&mut self, len: usize) -> Result<Outgoing<'_, Bytes>, SendError> {
         self.sender.claim(len)
     }

@@ -51,6 +51,7 @@ enum Place<'c, T: Message> {
 }
 
 impl<'c, T: Message> Outgoing<'c, T> {
+    #[inline(always)]
     pub(super) fn of_len(
         sender: &'c Sender<T>,
         len: usize,
@@ -90,11 +91,13 @@ impl<'c, T: Message> Outgoing<'c, T> {
     ///
     /// [`SendError::Disconnected`](crate::SendError::Disconnected) and
     /// [`SendError::PeerDied`](crate::SendError::PeerDied), if that is found out meanwhile.
+    #[inline]
     pub fn commit(self) -> Result<(), crate::SendError> {
         let len = self.len;
         self.send(len).map_err(crate::SendError::from)
     }
 
+    #[inline(always)]
     pub(super) fn send(self, len: usize) -> Result<(), SendFault> {
         let sender = self.sender;
         // SAFETY: read once, and `self` is forgotten: neither is dropped twice.
@@ -110,6 +113,7 @@ impl<'c, T: Message> Outgoing<'c, T> {
         Ok(())
     }
 
+    #[inline(always)]
     fn bytes(&self) -> NonNull<[u8]> {
         match &self.place {
             Place::InRing(bytes) => *bytes,
@@ -137,6 +141,7 @@ impl Outgoing<'_, crate::Bytes> {
 impl<T: Message> Deref for Outgoing<'_, T> {
     type Target = T::View;
 
+    #[inline]
     fn deref(&self) -> &T::View {
         // SAFETY: the place is initialised shared memory that is this end's alone until the claim ends; its first `len`
         // bytes are a valid message: any bytes for `Bytes`, a written value for the fixed types, which are the only two
@@ -146,6 +151,7 @@ impl<T: Message> Deref for Outgoing<'_, T> {
 }
 
 impl<T: Message> DerefMut for Outgoing<'_, T> {
+    #[inline]
     fn deref_mut(&mut self) -> &mut T::View {
         // SAFETY: as in `deref`, and the exclusive borrow of the claim makes this the only reference.
         unsafe { view_at_mut::<T>(self.bytes(), self.len) }
@@ -153,6 +159,7 @@ impl<T: Message> DerefMut for Outgoing<'_, T> {
 }
 
 impl<T: Message> Drop for Outgoing<'_, T> {
+    #[inline]
     fn drop(&mut self) {
         if let Place::InRing(_) = self.place {
             self.sender.raw_unchecked().abort();

@@ -277,6 +277,7 @@ impl Sender<Bytes> {
     /// # Errors
     ///
     /// As [`send`](Sender::send).
+    #[inline(always)]
     pub fn claim(&mut self, len: usize) -> Result<Outgoing<'_, Bytes>, SendError> {
         Ok(Outgoing::of_len(self, len, Deadline::NEVER)?)
     }
@@ -286,6 +287,7 @@ impl Sender<Bytes> {
     /// # Errors
     ///
     /// As [`try_send`](Sender::try_send).
+    #[inline]
     pub fn try_claim(&mut self, len: usize) -> Result<Outgoing<'_, Bytes>, TrySendError> {
         Ok(Outgoing::of_len(self, len, Deadline::NOW)?)
     }

@@ -12,8 +12,10 @@
 //! | referenced by a message | `OWNED(dead)` | `sweep` makes it `LINKED` |
 //! | `warm` cleared, hole punched | `OWNED(dead)` | `sweep` frees it |
 
+mod room;
 mod turn;
 
+pub(crate) use self::room::Room;
 use self::turn::Turn;
 use super::header::BLOCK_CLASSES;
 use super::layout::{Layout, PAGE, align_up, assert_offsets};

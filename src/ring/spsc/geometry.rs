@@ -243,6 +243,7 @@ impl LaneGeometry {
     }
 
     /// The longest message that lies in the ring: so long that others find room beside it.
+    #[inline(always)]
     pub(crate) fn inline(&self) -> usize {
         match self.fit {
             LaneFit::Fixed { size, .. } => size,

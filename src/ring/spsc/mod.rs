@@ -27,6 +27,8 @@ mod duct;
 #[cfg(not(loom))]
 mod geometry;
 #[cfg(not(loom))]
+mod known;
+#[cfg(not(loom))]
 mod lane;
 #[cfg(not(loom))]
 mod pool;

@@ -4,10 +4,9 @@
 //! it, so the two pass no words to and fro beside the ring's.
 
 use crate::error::Result;
-use crate::segment::blocks::{BlockRef, Blocks};
+use crate::segment::blocks::{BlockRef, Blocks, Room};
 use crate::sys::identity::Participant;
 use std::collections::VecDeque;
-use std::ptr::NonNull;
 
 /// Blocks of one size that are used in turn span so many bytes, and are at least so many: one that is written again at
 /// once still lies in the receiver's cache (see `segment::blocks`).
@@ -24,31 +23,49 @@ struct Held {
     block: BlockRef,
     /// Free to be written once the receiver has freed up to here.
     until: u64,
+    /// As much of the block as is known to have memory.
+    room: Room,
 }
 
 /// The blocks of one size, in the order of their last use.
 #[derive(Debug)]
 struct Turn {
     size: u64,
+    /// So many blocks are worth their memory.
+    wanted: usize,
     held: VecDeque<Held>,
 }
 
 impl Turn {
-    /// Whether another block is worth its memory.
-    fn may_grow(&self) -> bool {
-        let wanted = match self.size < KEPT_BELOW {
-            true => (TURN_BYTES / self.size).clamp(TURN_BLOCKS, 64),
+    fn of(size: u64) -> Self {
+        let wanted = match size < KEPT_BELOW {
+            true => (TURN_BYTES / size).clamp(TURN_BLOCKS, 64),
             false => 1,
         };
-        (self.held.len() as u64) < wanted
+        Turn {
+            size,
+            wanted: wanted as usize,
+            held: VecDeque::new(),
+        }
+    }
+
+    /// Whether another block is worth its memory.
+    #[inline]
+    fn may_grow(&self) -> bool {
+        self.held.len() < self.wanted
     }
 
     /// The one whose turn it is, if it may be written.
-    fn next(&mut self, freed: u64) -> Option<BlockRef> {
-        let first = self.held.front().filter(|held| held.until <= freed)?;
-        let block = first.block;
-        self.held.pop_front();
-        Some(block)
+    #[inline]
+    fn next(&mut self, freed: u64) -> Option<Held> {
+        self.next_known(freed, 0)
+    }
+
+    /// The same without another look at shared memory: if the block is known to have room for `len` bytes.
+    #[inline]
+    fn next_known(&mut self, freed: u64, len: usize) -> Option<Held> {
+        let first = *self.held.front()?;
+        (first.until <= freed && len <= first.room.len()).then(|| self.held.pop_front())?
     }
 }
 
@@ -60,11 +77,14 @@ pub(super) struct Pool {
     bytes: u64,
     /// Whether to take memory as long as there is some, where all blocks that are worth it are in use.
     for_all: bool,
+    /// How far the receiver had freed when that was last looked at: its word is a line that passes to and fro.
+    freed: u64,
 }
 
 /// A block that was asked for.
 pub(super) enum Answer {
-    Ready(BlockRef, NonNull<[u8]>),
+    /// This one, with as much of it as has memory, at least what was asked for.
+    Ready(BlockRef, Room),
     /// All are in use: wait until the receiver has freed up to here.
     Wait(u64),
 }
@@ -80,7 +100,21 @@ impl Pool {
             turns: Vec::new(),
             bytes: 0,
             for_all,
+            freed: 0,
         }
+    }
+
+    /// A block for `len` bytes, if one of the own is free as far as is known: the usual case, without a look at anything
+    /// that is shared.
+    #[inline]
+    pub(super) fn take_known(&mut self, len: usize) -> Option<(BlockRef, Room)> {
+        let (freed, size) = (self.freed, size_for(len as u64));
+        let turn = self.turns.iter_mut().find(|turn| turn.size == size)?;
+        if turn.may_grow() {
+            return None;
+        }
+        let held = turn.next_known(freed, len)?;
+        Some((held.block, held.room))
     }
 
     /// A block for `len` bytes, where the receiver has freed up to `freed`.
@@ -88,6 +122,7 @@ impl Pool {
     /// # Errors
     ///
     /// `NoSpace` if there is none and nothing to wait for.
+    #[cold]
     pub(super) fn take(
         &mut self,
         blocks: &Blocks,
@@ -95,12 +130,13 @@ impl Pool {
         len: u64,
         freed: u64,
     ) -> Result<Answer> {
+        self.freed = freed;
         let size = size_for(len);
         let turn = self.turn(size);
         if !turn.may_grow()
-            && let Some(block) = turn.next(freed)
+            && let Some(held) = turn.next(freed)
         {
-            return Self::again(blocks, block, len);
+            return Self::again(blocks, held, len);
         }
         self.grow(blocks, me, len, freed)
     }
@@ -108,16 +144,19 @@ impl Pool {
     fn turn(&mut self, size: u64) -> &mut Turn {
         let known = self.turns.iter().position(|turn| turn.size == size);
         let at = known.unwrap_or_else(|| {
-            let held = VecDeque::new();
-            self.turns.push(Turn { size, held });
+            self.turns.push(Turn::of(size));
             self.turns.len() - 1
         });
         &mut self.turns[at]
     }
 
-    fn again(blocks: &Blocks, block: BlockRef, len: u64) -> Result<Answer> {
-        blocks.warm_up(block, len)?;
-        Ok(Answer::Ready(block, blocks.room(block, len)?))
+    fn again(blocks: &Blocks, held: Held, len: u64) -> Result<Answer> {
+        if held.room.len() as u64 >= len {
+            return Ok(Answer::Ready(held.block, held.room));
+        }
+        blocks.warm_up(held.block, len)?;
+        let room = Room::of(blocks.room(held.block, len)?);
+        Ok(Answer::Ready(held.block, room))
     }
 
     #[cold]
@@ -128,7 +167,7 @@ impl Pool {
         let fits = self.turn(size).may_grow() && self.bytes + size <= BUDGET;
         if !fits && let Some(until) = waiting {
             match self.turn(size).next(freed) {
-                Some(block) => return Self::again(blocks, block, len),
+                Some(held) => return Self::again(blocks, held, len),
                 None if self.for_all => {}
                 None => return Ok(Answer::Wait(until)),
             }
@@ -136,10 +175,10 @@ impl Pool {
         match blocks.alloc(me, len) {
             Ok(block) => {
                 self.bytes += block.size();
-                Ok(Answer::Ready(block, blocks.room(block, len)?))
+                Ok(Answer::Ready(block, Room::of(blocks.room(block, len)?)))
             }
             Err(full) => match (self.turn(size).next(freed), waiting) {
-                (Some(block), _) => Self::again(blocks, block, len),
+                (Some(held), _) => Self::again(blocks, held, len),
                 (None, Some(until)) => Ok(Answer::Wait(until)),
                 (None, None) => Err(full),
             },
@@ -173,20 +212,22 @@ impl Pool {
     }
 
     /// The message in `block`, of this pool, was published in a record that ends at `until`.
-    pub(super) fn keep(&mut self, block: BlockRef, until: u64) {
-        let held = Held { block, until };
+    #[inline]
+    pub(super) fn keep(&mut self, block: BlockRef, room: Room, until: u64) {
+        let held = Held { block, until, room };
         self.turn(block.size()).held.push_back(held);
     }
 
     /// The message in `block`, of a sender before this, was published in a record that ends at `until`.
     pub(super) fn adopt(&mut self, block: BlockRef, until: u64) {
         self.bytes += block.size();
-        self.keep(block, until);
+        self.keep(block, Room::NONE, until);
     }
 
     /// The message in `block`, which was taken from here, is not to be sent.
-    pub(super) fn give_back(&mut self, block: BlockRef) {
-        let held = Held { block, until: 0 };
+    pub(super) fn give_back(&mut self, block: BlockRef, room: Room) {
+        let until = 0;
+        let held = Held { block, until, room };
         self.turn(block.size()).held.push_front(held);
     }
 

@@ -2,15 +2,16 @@
 
 use super::super::stream::Stream;
 use super::course::{Course, Fitted, Words};
+use super::cursor::Cursor;
 use super::duct::{Duct, RawEnd, Side};
 use super::geometry::STRETCHES;
 use super::header::Content;
+use super::known::Known;
 use super::protocol::{Memory, Reader, arm_and_look};
 use super::seat::End;
 use super::wait::{Fault, Other, Poll, Vigil};
 use crate::ring::linger::{Linger, Luck};
 use crate::ring::wait::Peers;
-use crate::segment::blocks::BlockRef;
 use crate::segment::narrow;
 use crate::sys::atomic::AtomicU32;
 use crate::sys::atomic::Ordering::Relaxed;
@@ -40,6 +41,7 @@ pub(crate) struct RawReceiver<F> {
     me: Participant,
     /// Bytes in blocks that were acknowledged and are not free yet.
     big: Cell<u64>,
+    known: Known,
     stream: Stream,
     poll: Poll,
     luck: Luck,
@@ -97,13 +99,17 @@ impl<F: Fitted> RawReceiver<F> {
         })
     }
 
+    #[inline]
     fn take_any(&self) -> Option<Arrival> {
         let words = self.words();
         let content = self.reader.look(words)?;
         let at = self.reader.next(words);
         let (bytes, big) = match content {
-            Content::Inline(len) => (words.message(at, len as usize), 0),
-            _ => self.in_block(words),
+            Content::Inline(len) => {
+                self.known.expect_none();
+                (words.message(at, len as usize), 0)
+            }
+            _ => self.in_block(words, at),
         };
         self.reader.pass(words, content);
         self.open.set(self.open.get() + 1);
@@ -114,13 +120,12 @@ impl<F: Fitted> RawReceiver<F> {
     }
 
     /// The bytes of the message at the cursor, which lies in a block; none at all when the reference was scribbled over.
-    fn in_block(&self, words: Words<'_, F>) -> (NonNull<[u8]>, u32) {
-        let at = self.reader.next(words);
+    #[inline]
+    fn in_block(&self, words: Words<'_, F>, at: Cursor) -> (NonNull<[u8]>, u32) {
         // Relaxed: published by the header.
         let [block, len] = words.reference(at).map(|word| word.load(Relaxed));
-        let bytes = BlockRef::from_bits(block)
-            .and_then(|block| self.duct.blocks().bytes(block, len).ok())
-            .unwrap_or_else(|| narrow(words.message(at, 0), 0));
+        let bytes = self.known.bytes(self.duct.blocks(), block, len);
+        let bytes = bytes.unwrap_or_else(|| narrow(words.message(at, 0), 0));
         (bytes, len.try_into().unwrap_or(u32::MAX))
     }
 
@@ -158,22 +163,13 @@ impl<F: Fitted> RawReceiver<F> {
         }
     }
 
+    /// The same where messages may lie in blocks: the sender may be waiting for one of these, with all of the ring free.
     #[inline]
     fn ack_any(&self, record: Record, words: Words<'_, F>) {
-        if record.big() != 0 {
-            self.note_big(record.big());
-        }
-        self.acknowledge(words);
-    }
-
-    /// A message lay in a block: the sender may be waiting for it, with all of the ring free.
-    #[cold]
-    fn note_big(&self, bytes: u32) {
-        let big = self.big.get() + u64::from(bytes);
+        let big = self.big.get() + u64::from(record.big());
         self.big.set(big);
-        if big >= BIG {
-            let words = self.words();
-            self.reader.acknowledge(words);
+        self.acknowledge(words);
+        if big >= BIG && self.big.get() != 0 {
             self.release();
         }
     }
@@ -244,7 +240,10 @@ impl<F: Fitted> RawReceiver<F> {
                 words.fetch(self.reader.granule());
                 self.reader.look_here(words).is_some()
             }
-            false => self.reader.look(words).is_some(),
+            false => {
+                self.known.fetch();
+                self.reader.look(words).is_some()
+            }
         }
     }
 
@@ -339,6 +338,7 @@ impl<F: Fitted> RawEnd for RawReceiver<F> {
             which,
             me,
             big: Cell::new(0),
+            known: Known::new(),
             stream: Stream::default(),
             poll: Poll::default(),
             luck: Luck::default(),

@@ -9,7 +9,7 @@ use super::seat::End;
 use super::wait::{Fault, Other, Poll, Vigil};
 use crate::ring::linger::{Linger, Luck};
 use crate::ring::wait::Peers;
-use crate::segment::blocks::BlockRef;
+use crate::segment::blocks::{BlockRef, Room};
 use crate::sys::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sys::clock::Deadline;
 use crate::sys::identity::Participant;
@@ -40,19 +40,25 @@ pub(crate) struct RawSender<F> {
 pub(crate) struct Spill<'s, F: Fitted> {
     sender: &'s RawSender<F>,
     block: BlockRef,
-    bytes: NonNull<[u8]>,
+    /// As much of the block as has memory.
+    room: Room,
+    len: usize,
 }
 
 impl<F: Fitted> Spill<'_, F> {
     /// The block's bytes, as many as were asked for.
+    #[inline]
     pub(crate) fn bytes(&self) -> NonNull<[u8]> {
-        self.bytes
+        self.room.first(self.len)
     }
 }
 
 impl<F: Fitted> Drop for Spill<'_, F> {
     fn drop(&mut self) {
-        self.sender.pool.borrow_mut().give_back(self.block);
+        self.sender
+            .pool
+            .borrow_mut()
+            .give_back(self.block, self.room);
     }
 }
 
@@ -166,26 +172,40 @@ impl<F: Fitted> RawSender<F> {
     /// # Errors
     ///
     /// [`Fault`].
+    #[inline]
     pub(crate) fn spill(
         &self,
         len: usize,
         peers: &dyn Peers,
         deadline: Deadline,
     ) -> Result<Spill<'_, F>, Fault> {
+        let known = self.pool.borrow_mut().take_known(len);
+        let (block, room) = match known {
+            Some(found) => found,
+            None => self.spill_patiently(len, peers, deadline)?,
+        };
+        Ok(Spill {
+            sender: self,
+            block,
+            room,
+            len,
+        })
+    }
+
+    #[cold]
+    fn spill_patiently(
+        &self,
+        len: usize,
+        peers: &dyn Peers,
+        deadline: Deadline,
+    ) -> Result<(BlockRef, Room), Fault> {
         loop {
             let freed = self.writer.freed(self.words());
             let mut pool = self.pool.borrow_mut();
             let answer = pool.take(self.duct.blocks(), self.me, len as u64, freed);
             drop(pool);
             match answer.map_err(|_| Fault::NoSpace)? {
-                Answer::Ready(block, bytes) => {
-                    let sender = self;
-                    return Ok(Spill {
-                        sender,
-                        block,
-                        bytes,
-                    });
-                }
+                Answer::Ready(block, room) => return Ok((block, room)),
                 Answer::Wait(until) => self.wait(peers, deadline, |writer, words| {
                     writer.freed(words) >= until.min(writer.at(words).position)
                 })?,
@@ -198,6 +218,7 @@ impl<F: Fitted> RawSender<F> {
     /// # Errors
     ///
     /// [`Fault`]; the block is given back then.
+    #[inline]
     pub(crate) fn commit_spilled(
         &self,
         spill: Spill<'_, F>,
@@ -215,7 +236,7 @@ impl<F: Fitted> RawSender<F> {
         self.clean(words, 1);
         self.writer.publish(words, 1, Content::Block);
         let until = self.writer.at(words).position;
-        self.pool.borrow_mut().keep(spill.block, until);
+        self.pool.borrow_mut().keep(spill.block, spill.room, until);
         std::mem::forget(spill);
         Ok(())
     }
