@@ -41,7 +41,10 @@ fn all_letters_pass_a_queue() {
         (&crowd, CROWD.into()),
     ]
     .into_iter()
-    .map(|(queue, numbers)| Process::spawn(get, (queue.consumer().unwrap(), numbers)).unwrap())
+    .zip(200..)
+    .map(|((queue, numbers), role)| {
+        Process::spawn(get, (queue.consumer().unwrap(), numbers, role)).unwrap()
+    })
     .collect();
     let all = collect(producers.into_iter().chain(consumers));
     let (sent, received) = all.split_at(3);
@@ -119,13 +122,13 @@ struct Reader {
     tally: Tally,
 }
 
-fn get(consumer: Consumer<Bytes>, numbers: Vec<u64>) -> Result<Tally> {
+fn get(consumer: Consumer<Bytes>, numbers: Vec<u64>, role: u64) -> Result<Tally> {
     watch();
     let (least, what) = match numbers.len() {
         1 => (0, "queue"),
         _ => (HEAD, "queue of a crowd"),
     };
-    let mut random = Random::new(200 + u64::from(std::process::id()));
+    let mut random = Random::new(role);
     let mut progress = Progress::new(what);
     let streams = numbers.iter().map(|&n| (n, Stream::new(n, least)));
     let mut reader = Reader {
