@@ -132,7 +132,7 @@
 //! | wait for something that happens, or for so many steps | [`Event`], [`Latch`]; [`Until`] also ends a wait with a process |
 //! | let only so many in, or count signals | [`BoundedSemaphore`], whose permits come back from the dead; [`Semaphore`] |
 //! | keep several of these together, under one name | [`Shared`], [`shared!`] for a struct of your own |
-//! | wait for the first of many things, or from an event loop | [`wait_any`], [`Watch`] |
+//! | wait for the first of many things, or from an event loop | [`wait_any`], [`Watch`]; with tokio `Async` |
 //! | know what can be sent | [`Message`], [`message!`] for types of your own, [`Bytes`] |
 //! | talk with a program that was started by itself | [`Listener`], [`Connection::connect`] |
 //! | meet by name | [`Queue::create`], [`Queue::open`], [`objects`], [`gc`] |
@@ -143,6 +143,8 @@
 //! - `constructor` (default): a program whose `main` forgets [`init`] can have children all the same, and tests can.
 //! - `compat`: primitives and queues in a `Shmem` of the crate `shared_memory`, and `raw_sync`'s traits for [`Event`]; see
 //!   the module `compat`.
+//! - `tokio`: `Async`, by which queues, pipes, events and processes are awaited in a runtime of that crate: `get().await`,
+//!   `recv().await`, `wait().await`, `join().await`.
 
 #[cfg(not(target_os = "linux"))]
 compile_error!(
@@ -207,6 +209,11 @@ pub mod process;
 #[cfg(all(feature = "compat", not(loom)))]
 pub mod compat;
 
+#[cfg(all(feature = "tokio", not(loom)))]
+mod asynchronous;
+
+#[cfg(all(feature = "tokio", not(loom)))]
+pub use asynchronous::Async;
 #[cfg(not(loom))]
 pub use barrier::{Barrier, BarrierError, BarrierTurn, BrokenBy};
 #[cfg(not(loom))]

@@ -41,6 +41,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("process", 7),
     ("split", 7),
     ("compat", 7),
+    ("asynchronous", 8),
 ];
 
 /// Arrows between siblings or upwards that are allowed, each with its reason.
@@ -120,6 +121,7 @@ fn foreign_packages_stay_in_their_rooms() {
         ("memmap2", &["sys"]),
         ("shared_memory", &["compat"]),
         ("raw_sync", &["compat"]),
+        ("tokio", &["asynchronous"]),
         ("rkyv", &["message", "queue", "lock", "value", "process"]),
     ];
     let mut findings = Findings::default();

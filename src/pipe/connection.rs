@@ -88,7 +88,7 @@ impl<S: Message, R: Message> Connection<S, R> {
         }
     }
 
-    pub(super) fn receiver(&self) -> &Receiver<R> {
+    pub(crate) fn receiver(&self) -> &Receiver<R> {
         &self.receiver
     }
 

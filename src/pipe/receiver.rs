@@ -155,6 +155,20 @@ impl<T: Message> Receiver<T> {
         Ok(self.raw()?.wait(self.hold.peers(), deadline)?)
     }
 
+    /// Whether a message is there, for whoever has the end for himself.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_recv`](Receiver::try_recv), but for messages that are not valid.
+    #[cfg(feature = "tokio")]
+    #[inline(always)]
+    pub(crate) fn peek(&self) -> Result<(), TryRecvError> {
+        match self.hold.is_mine() && self.hold.raw.is_there() {
+            true => Ok(()),
+            false => self.wait(Deadline::NOW).map_err(TryRecvError::from),
+        }
+    }
+
     #[inline(always)]
     fn owned_by<E: From<RecvFault>>(&self, deadline: Deadline) -> Result<T, E> {
         let message = self.recv_by::<E>(deadline)?;

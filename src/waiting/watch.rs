@@ -124,6 +124,20 @@ impl<W: Waitable> Watch<W> {
         Ok(ready)
     }
 
+    /// A number that is another after a `rearm` that said yes to what will not be there for the next, such as an event that
+    /// was set and cleared. Who shares the watch and is told no may have hushed the bell of that yes.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn news(&self) -> u64 {
+        self.begun.load(Relaxed) // stored before the bell is rung, and read after it was hushed
+    }
+
+    /// Has the descriptor become readable anew, for all who share the watch.
+    #[cfg(feature = "tokio")]
+    #[cold]
+    pub(crate) fn ring(&self) {
+        bell::ring(self.bell.number());
+    }
+
     fn is_readable(&self) -> Result<bool> {
         let Some(fd) = self.thing.descriptor() else {
             return Ok(false);

@@ -233,7 +233,7 @@ impl<F: Fitted> RawReceiver<F> {
 
     /// Whether a message is there.
     #[inline(always)]
-    fn is_there(&self) -> bool {
+    pub(crate) fn is_there(&self) -> bool {
         let words = self.words();
         match F::FIT.is_fixed() {
             true => {

@@ -1,0 +1,135 @@
+//! The one loop of all verbs: try, look for a moment, sleep with the runtime.
+
+use std::future::poll_fn;
+use std::ops::Deref;
+use std::os::fd::RawFd;
+use std::task::Poll;
+
+use tokio::io::unix::AsyncFd;
+use tokio::task::coop::consume_budget;
+
+use crate::sys::atomic::spin_loop;
+use crate::sys::backoff;
+use crate::sys::clock::now_ns;
+use crate::sys::poll::{Polled, poll};
+use crate::waiting::{Waitable, Watch};
+
+/// So long a future looks before it sleeps, as the verbs that block do.
+const SPIN_NS: u64 = 6_000;
+
+/// Tries until `attempt` gives something; it is told whether the thing was just found ready.
+///
+/// `watch` is a reference of either sort: an exclusive one lets the future be `Send` for things that are not `Sync`.
+#[inline]
+pub(super) async fn until<W, D, R>(
+    fd: &AsyncFd<RawFd>,
+    watch: D,
+    mut attempt: impl FnMut(&W, bool) -> Option<R>,
+) -> R
+where
+    W: Waitable,
+    D: Deref<Target = Watch<W>>,
+{
+    // Before the attempt: who is interrupted here has nothing in hand.
+    consume_budget().await;
+    if let Some(done) = attempt(&watch, false) {
+        return done;
+    }
+    wait(fd, watch, attempt).await
+}
+
+async fn wait<W, D, R>(
+    fd: &AsyncFd<RawFd>,
+    mut watch: D,
+    mut attempt: impl FnMut(&W, bool) -> Option<R>,
+) -> R
+where
+    W: Waitable,
+    D: Deref<Target = Watch<W>>,
+{
+    let begun = thing_of::<W>(&watch).begin();
+    spin(&mut watch, begun).await;
+    let mut told = false;
+    loop {
+        consume_budget().await;
+        if let Some(done) = attempt(&watch, told) {
+            return done;
+        }
+        told = false;
+        let news = watch.news();
+        let Ok(mut guard) = fd.readable().await else {
+            // The runtime is shutting down.
+            give_way().await;
+            continue;
+        };
+        // What woke this task is left as it is for the others, if it serves.
+        if let Some(done) = attempt(&watch, false) {
+            return done;
+        }
+        match watch.rearm() {
+            Ok(false) => {
+                guard.clear_ready();
+                if watch.news() != news {
+                    watch.ring();
+                }
+            }
+            Ok(true) => told = true,
+            Err(_) => give_way().await,
+        }
+    }
+}
+
+/// Looks for some microseconds, with turns for the other tasks; descriptors are not looked at, which takes a system call.
+async fn spin<W, D>(watch: &mut D, begun: u64)
+where
+    W: Waitable,
+    D: Deref<Target = Watch<W>>,
+{
+    let pauses = backoff::pauses_in_a_microsecond().div_ceil(2);
+    if pauses == 0 || thing_of::<W>(watch).spot().is_none() {
+        return;
+    }
+    let end = now_ns() + SPIN_NS;
+    while !is_ready_soon::<W>(watch, begun, pauses) && now_ns() < end {
+        give_way().await;
+    }
+}
+
+fn is_ready_soon<W: Waitable>(thing: &W, begun: u64, pauses: u32) -> bool {
+    (0..pauses).any(|_| {
+        spin_loop();
+        thing.is_ready(begun)
+    })
+}
+
+/// An attempt that is content with the thing's being ready, in a wait that begins now.
+pub(super) fn look<W: Waitable>(thing: &W) -> impl FnMut(&W, bool) -> Option<()> + use<W> {
+    let begun = thing.begin();
+    move |thing, told| (told || thing.is_ready(begun) || is_readable(thing)).then_some(())
+}
+
+fn is_readable<W: Waitable>(thing: &W) -> bool {
+    let fd = thing.descriptor().map(Polled::new);
+    fd.is_some_and(|fd| {
+        poll(&mut [fd], crate::sys::clock::Deadline::NOW).is_ok_and(|ready| ready > 0)
+    })
+}
+
+/// Named, because a watch is itself a descriptor that can be waited for.
+fn thing_of<W: Waitable>(watch: &Watch<W>) -> &W {
+    watch
+}
+
+/// A turn for the other tasks; unlike tokio's own it makes no system call.
+async fn give_way() {
+    let mut gone = false;
+    poll_fn(|context| {
+        if gone {
+            return Poll::Ready(());
+        }
+        gone = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
