@@ -151,7 +151,7 @@ impl<T: Message> QueueBuilder<T> {
     /// # Errors
     ///
     /// As [`Adopted::new`], and `InvalidInput` for a knob out of range, a name, or too little memory, of which the text says
-    /// how much is needed: the slots, as much again for leases (1,024 at least), and 600 KiB.
+    /// how much is needed: the slots, as much again for leases (1,024 at least), and 640 KiB.
     ///
     /// # Examples
     ///

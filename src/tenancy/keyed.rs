@@ -161,7 +161,7 @@ const SORT: Kind = Kind::Shared;
 
 impl Keyed {
     /// The least memory in which anything has room.
-    pub(crate) const LEAST: u64 = 600 << 10;
+    pub(crate) const LEAST: u64 = 640 << 10;
 
     /// Takes over `file`, all of which must be zero or ours already.
     ///
