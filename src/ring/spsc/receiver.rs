@@ -203,26 +203,38 @@ impl<F: Fitted> RawReceiver<F> {
     #[inline(never)]
     pub(crate) fn wait(&self, peers: &dyn Peers, deadline: Deadline) -> Result<(), Fault> {
         self.reader.next(self.words());
+        if deadline == Deadline::NOW {
+            return self.look_once(peers);
+        }
         if self.rewrites && Words::<F>::HAS_LINES {
             self.release(); // while there is nothing else to do
         }
-        self.let_gather(deadline);
-        match self.look_for_a_moment(deadline) {
+        self.let_gather();
+        match self.look_for_a_moment() {
             true => Ok(()),
             false => self.wait_patiently(peers, deadline),
+        }
+    }
+
+    /// For who only polls: most often nothing is there, and nothing else is to be done.
+    fn look_once(&self, peers: &dyn Peers) -> Result<(), Fault> {
+        self.release();
+        // Before the look: what was published before the end is seen by it.
+        let has_ended = self.peer_end().is_some();
+        if self.is_there() {
+            return Ok(());
+        }
+        match !has_ended && self.poll.is_idle() {
+            true => Err(Fault::TimedOut),
+            false => self.wait_patiently(peers, Deadline::NOW),
         }
     }
 
     /// Whether a message comes within about a microsecond, as the answer to one just sent does. Everything else that waiting
     /// takes comes later.
     #[inline(always)]
-    fn look_for_a_moment(&self, deadline: Deadline) -> bool {
-        let looks = if deadline == Deadline::NOW {
-            1
-        } else {
-            self.looks
-        };
-        for _ in 0..looks {
+    fn look_for_a_moment(&self) -> bool {
+        for _ in 0..self.looks {
             if self.is_there() {
                 return true;
             }
@@ -312,12 +324,10 @@ impl<F: Fitted> RawReceiver<F> {
     }
 
     /// Leaves a stream of messages alone for a moment; see [`Stream`].
-    fn let_gather(&self, deadline: Deadline) {
+    fn let_gather(&self) {
         let steps = self.stream.steps(self.reader.next(self.words()).position);
-        if deadline != Deadline::NOW {
-            let pauses: u32 = (0..steps).map(|step| 1 << step.min(4)).sum();
-            (0..pauses).for_each(|_| spin_loop());
-        }
+        let pauses: u32 = (0..steps).map(|step| 1 << step.min(4)).sum();
+        (0..pauses).for_each(|_| spin_loop());
     }
 }
 

@@ -137,6 +137,14 @@ const POLLS_TO_CLOCK: u32 = 32;
 const BETWEEN_PROBES: u64 = 10_000_000;
 
 impl Poll {
+    /// Whether this poll need not even look at the clock. One that has to is left to [`is_due`](Poll::is_due).
+    pub(super) fn is_idle(&self) -> bool {
+        let count = self.count.get();
+        let idle = !count.is_multiple_of(POLLS_TO_CLOCK);
+        self.count.set(count.wrapping_add(u32::from(idle)));
+        idle
+    }
+
     fn is_due(&self) -> bool {
         let count = self.count.get();
         self.count.set(count.wrapping_add(1));
