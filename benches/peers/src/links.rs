@@ -25,7 +25,8 @@ use raw_sync::events::{BusyEvent, Event};
 
 use crate::harness::baseline::Words;
 use crate::harness::{
-    Bench, Contender, Goal, Pace, Percentiles, Shape, Unit, contender, ping_pong, sized, stream,
+    Bench, Contender, Goal, Meeting, Pace, Percentiles, Shape, Unit, contender, cpus, pin,
+    ping_pong, sized, stream,
 };
 use crate::python;
 use crossbeam::Passed;
@@ -34,6 +35,7 @@ use link::{Job, Link};
 const AWAKE: Job = Job {
     touched: true,
     asleep: false,
+    shared: None,
 };
 const ASLEEP: Job = Job {
     asleep: true,
@@ -81,6 +83,22 @@ pub fn rows(bench: &mut Bench) {
     streams::<ours::Claimed<KIB>, pipe::Claimed<KIB>, Words<KIB>, KIB>(bench, "1 KiB");
     streams::<ours::Claimed<KIB_64>, pipe::Claimed<KIB_64>, Boxed<KIB_64>, KIB_64>(bench, "64 KiB");
     streams::<ours::Claimed<MIB>, pipe::Claimed<MIB>, Boxed<MIB>, MIB>(bench, "1 MiB");
+    beside(bench);
+}
+
+/// What the kernel's pipe is best at: two workers who take turns on one processor.
+fn beside(bench: &mut Bench) {
+    bench.section("on one processor");
+    let job = Job {
+        shared: Some(cpus()[0]),
+        ..AWAKE
+    };
+    let trip = Lineup::new(bench, job, false);
+    trip.against_the_kernel::<pipe::Typed<1>, 1>(bench, "8 B there and back");
+    let stream = |bench: &mut Bench| Lineup::new(bench, job, true);
+    stream(bench).against_the_kernel::<pipe::Typed<1>, 1>(bench, "stream of 8 B");
+    stream(bench).against_the_kernel::<pipe::Claimed<KIB>, KIB>(bench, "stream of 1 KiB");
+    stream(bench).against_the_kernel::<pipe::Claimed<KIB_64>, KIB_64>(bench, "stream of 64 KiB");
 }
 
 /// Every kind of link, in the order of the tables: the library's own first, then what copies nothing, then the kernel's.
@@ -110,6 +128,28 @@ struct Lineup {
 }
 
 impl Lineup {
+    fn new(bench: &Bench, job: Job, streams: bool) -> Self {
+        Self {
+            job,
+            streams,
+            span: bench.options.span,
+            contenders: Vec::new(),
+        }
+    }
+
+    /// A row of the library's own link and those that the kernel copies by.
+    fn against_the_kernel<L: Link<N>, const N: usize>(mut self, bench: &mut Bench, name: &str) {
+        self.add::<L, N>();
+        self.add::<bytes::Pipe<N>, N>();
+        self.add::<bytes::Socket<N>, N>();
+        let unit = if self.streams {
+            Unit::PerSecond
+        } else {
+            Unit::Nanos
+        };
+        bench.row(name, unit, Goal::NONE, self.contenders);
+    }
+
     /// Adds a kind of link, if it can do the job.
     fn add<L: Link<N>, const N: usize>(&mut self) {
         let Self { job, span, .. } = *self;
@@ -121,7 +161,8 @@ impl Lineup {
             return;
         }
         self.contenders.push(if self.streams {
-            contender(L::NAME, sized(span, run_stream::<L, N>))
+            let stream = move |messages| run_stream::<L, N>(job, messages);
+            contender(L::NAME, sized(span, stream))
         } else {
             let trip = move |rounds| run_trip::<L, N>(job, rounds);
             contender(L::NAME, paced(span, trip))
@@ -134,12 +175,7 @@ fn trips<O: Link<N>, W: Link<N>, P: Passed<N>, const N: usize>(
     name: &str,
     job: Job,
 ) {
-    let mut lineup = Lineup {
-        job,
-        streams: false,
-        span: bench.options.span,
-        contenders: Vec::new(),
-    };
+    let mut lineup = Lineup::new(bench, job, false);
     everyone::<O, W, P, N>(&mut lineup);
     if N == 1 {
         lineup.add::<line::Line, 1>();
@@ -154,12 +190,7 @@ fn trips<O: Link<N>, W: Link<N>, P: Passed<N>, const N: usize>(
 }
 
 fn streams<O: Link<N>, W: Link<N>, P: Passed<N>, const N: usize>(bench: &mut Bench, name: &str) {
-    let mut lineup = Lineup {
-        job: AWAKE,
-        streams: true,
-        span: bench.options.span,
-        contenders: Vec::new(),
-    };
+    let mut lineup = Lineup::new(bench, AWAKE, true);
     everyone::<O, W, P, N>(&mut lineup);
     if python::is_there() {
         let stream = move || python::pipe_stream(8 * N);
@@ -180,18 +211,31 @@ fn run_trip<L: Link<N>, const N: usize>(job: Job, rounds: u64) -> Percentiles {
         ..pace.warmed(L::WARM)
     };
     let link = L::new(job);
-    ping_pong(pace, |worker, meeting| link.open(worker, meeting))
+    ping_pong(pace, |worker, meeting| open(&link, job, worker, meeting))
 }
 
-fn run_stream<L: Link<N>, const N: usize>(messages: u64) -> f64 {
+fn run_stream<L: Link<N>, const N: usize>(job: Job, messages: u64) -> f64 {
     let shape = Shape {
         threads: L::THREADS,
         ..Shape::of(1, 1).warmed(L::WARM)
     };
-    let link = L::new(AWAKE);
+    let link = L::new(job);
     stream(shape, messages, |worker, meeting| {
-        link.open(worker, meeting)
+        open(&link, job, worker, meeting)
     })
+}
+
+/// The end of a worker, who is on its processor by then.
+fn open<'a, L: Link<N>, const N: usize>(
+    link: &'a L,
+    job: Job,
+    worker: usize,
+    meeting: &Meeting,
+) -> L::End<'a> {
+    if let Some(processor) = job.shared {
+        pin(processor);
+    }
+    link.open(worker, meeting)
 }
 
 /// Plays so many rounds that they last about `span`, and at least as many as a p99 needs.

@@ -21,6 +21,8 @@ mod protocol;
 mod seat;
 
 #[cfg(not(loom))]
+mod beside;
+#[cfg(not(loom))]
 mod course;
 #[cfg(not(loom))]
 mod duct;

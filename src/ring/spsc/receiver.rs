@@ -1,6 +1,7 @@
 //! The receiving end of a lane: no type, and no name.
 
 use super::super::stream::Stream;
+use super::beside::Beside;
 use super::course::{Course, Fitted, Words};
 use super::cursor::Cursor;
 use super::duct::{Duct, RawEnd, Side};
@@ -47,6 +48,7 @@ pub(crate) struct RawReceiver<F> {
     luck: Luck,
     /// How often to look before anything else: as often as takes a microsecond, and once on a single processor.
     looks: u32,
+    beside: Beside,
 }
 
 /// One of the messages in hand was not done with: all since the last acknowledged are received again.
@@ -209,10 +211,16 @@ impl<F: Fitted> RawReceiver<F> {
         if self.rewrites && Words::<F>::HAS_LINES {
             self.release(); // while there is nothing else to do
         }
-        self.let_gather();
+        let alone = self.let_gather() == 0;
+        if alone && self.beside.is_likely() {
+            return self.wait_patiently(peers, deadline, false);
+        }
         match self.look_for_a_moment() {
-            true => Ok(()),
-            false => self.wait_patiently(peers, deadline),
+            true => {
+                self.beside.note(false);
+                Ok(())
+            }
+            false => self.wait_patiently(peers, deadline, true),
         }
     }
 
@@ -226,7 +234,7 @@ impl<F: Fitted> RawReceiver<F> {
         }
         match !has_ended && self.poll.is_idle() {
             true => Err(Fault::TimedOut),
-            false => self.wait_patiently(peers, Deadline::NOW),
+            false => self.wait_patiently(peers, Deadline::NOW, true),
         }
     }
 
@@ -260,15 +268,26 @@ impl<F: Fitted> RawReceiver<F> {
     }
 
     #[cold]
-    fn wait_patiently(&self, peers: &dyn Peers, deadline: Deadline) -> Result<(), Fault> {
+    fn wait_patiently(
+        &self,
+        peers: &dyn Peers,
+        deadline: Deadline,
+        spinning: bool,
+    ) -> Result<(), Fault> {
         let look = || self.is_there().then_some(());
         let words = self.words();
         let control = words.control();
         self.release();
         let mut vigil = Vigil::new(self.other(peers), deadline);
         let mut linger = Linger::new(&self.luck, deadline);
+        if !spinning {
+            vigil.spin_no_more();
+        }
         loop {
             if vigil.spin(look).is_some() {
+                if spinning {
+                    self.beside.note(vigil.came_by_yielding());
+                }
                 return Ok(());
             }
             // Before the look: what was published before the end is seen by it.
@@ -279,7 +298,7 @@ impl<F: Fitted> RawReceiver<F> {
             if let Some(end) = end {
                 return Err(Fault::Ended(end));
             }
-            if linger.once() {
+            if spinning && linger.once() {
                 continue;
             }
             vigil.before_sleep(&self.poll)?;
@@ -323,11 +342,12 @@ impl<F: Fitted> RawReceiver<F> {
         }
     }
 
-    /// Leaves a stream of messages alone for a moment; see [`Stream`].
-    fn let_gather(&self) {
+    /// Leaves a stream of messages alone for a moment; see [`Stream`]. How many steps: 0 where messages come alone.
+    fn let_gather(&self) -> u32 {
         let steps = self.stream.steps(self.reader.next(self.words()).position);
         let pauses: u32 = (0..steps).map(|step| 1 << step.min(4)).sum();
         (0..pauses).for_each(|_| spin_loop());
+        steps
     }
 }
 
@@ -353,6 +373,7 @@ impl<F: Fitted> RawEnd for RawReceiver<F> {
             poll: Poll::default(),
             luck: Luck::default(),
             looks: backoff::pauses_in_a_microsecond().max(1),
+            beside: Beside::default(),
         }
     }
 

@@ -26,6 +26,9 @@ pub(crate) enum Fault {
 /// 50 ns, so the number of them follows the machine.
 const FEWEST_TO_YIELD: u32 = 24;
 
+/// A yield that nobody takes is shorter, and a switch to another process and back is longer.
+const SWITCH: u64 = 1_000;
+
 /// What the one end knows of the other, beside the lane.
 #[derive(Clone, Copy)]
 pub(super) struct Other<'a> {
@@ -50,6 +53,8 @@ pub(super) struct Vigil<'a> {
     pauses_left: u32,
     to_yield: u32,
     patience: Patience,
+    /// What was looked for was there when others had had this processor, and not before.
+    came_by_yielding: bool,
     /// Nothing came for as long as the last slice: time to ask.
     in_doubt: bool,
 }
@@ -63,6 +68,7 @@ impl<'a> Vigil<'a> {
             pauses_left: if patient { backoff::usual_pauses() } else { 0 },
             to_yield: backoff::pauses_in_a_microsecond().max(FEWEST_TO_YIELD),
             patience: Patience::new(Deadline::NOW),
+            came_by_yielding: false,
             in_doubt: false,
         }
     }
@@ -90,9 +96,24 @@ impl<'a> Vigil<'a> {
             if self.end().is_some() {
                 return None;
             }
+            let before = now_ns();
             backoff::let_others();
+            let switched = now_ns() - before >= SWITCH;
+            if let Some(found) = look() {
+                self.came_by_yielding = switched;
+                return Some(found);
+            }
         }
         None
+    }
+
+    /// Leaves out the spinning before the first sleep.
+    pub(super) fn spin_no_more(&mut self) {
+        self.pauses_left = 0;
+    }
+
+    pub(super) fn came_by_yielding(&self) -> bool {
+        self.came_by_yielding
     }
 
     /// Spinning is over: `Ok` if the caller is to arm and look again.

@@ -10,6 +10,8 @@ pub struct Job {
     pub touched: bool,
     /// Whether receivers shall sleep rather than spin, where they have the choice.
     pub asleep: bool,
+    /// The processor that both workers share, if they do.
+    pub shared: Option<usize>,
 }
 
 /// A way for two workers to send messages of `N` words to each other.
