@@ -39,9 +39,10 @@ use tokio::io::Interest;
 use tokio::io::unix::{AsyncFd, AsyncFdRegisterError};
 use tokio::runtime::Handle;
 
+use crate::sys::atomic::AtomicU32;
 use crate::waiting::{Waitable, Watch};
 use crate::{Error, ErrorKind, Result};
-use until::{look, until};
+use until::{Luck, Sleep, look, until};
 
 /// A queue, a receiving end, an event or a process whose verbs that wait are awaited (feature `tokio`).
 ///
@@ -70,7 +71,8 @@ use until::{look, until};
 /// # Waiting and cost
 ///
 /// A message that is there costs no system call, and from time to time a turn for the other tasks of the thread, by tokio's
-/// budget. Who has to wait looks for some microseconds, with turns for the others, and then sleeps with the runtime: three
+/// budget. Who has to wait looks for some microseconds, or up to 100 where that was not in vain of
+/// late, with turns for the other tasks and processes, and then sleeps with the runtime: three
 /// system calls beside the runtime's own. The thing that wakes it pays one. Each has four descriptors, as a [`Watch`].
 ///
 /// # When a process dies
@@ -113,7 +115,7 @@ use until::{look, until};
 /// ```
 pub struct Async<W: Waitable> {
     /// Before the watch: the runtime forgets the descriptor before it is closed.
-    fd: AsyncFd<RawFd>,
+    sleep: Sleep,
     watch: Watch<W>,
 }
 
@@ -140,7 +142,11 @@ impl<W: Waitable> Async<W> {
             Error::os("cannot have tokio wait for a descriptor", cause.into())
         };
         Ok(Async {
-            fd: fd.map_err(refused)?,
+            sleep: Sleep {
+                fd: fd.map_err(refused)?,
+                luck: Luck::default(),
+                calls: AtomicU32::new(0),
+            },
             watch,
         })
     }
@@ -164,7 +170,7 @@ impl<W: Waitable> Async<W> {
     /// # }
     /// ```
     pub async fn ready(&self) {
-        until(&self.fd, &self.watch, look::<W>(&self.watch)).await;
+        until(&self.sleep, &self.watch, look::<W>(&self.watch)).await;
     }
 
     /// As [`ready`](Async::ready), for things that one thread uses at a time: the future is `Send` where the thing is.
@@ -189,7 +195,7 @@ impl<W: Waitable> Async<W> {
     /// ```
     pub async fn ready_mut(&mut self) {
         let look = look::<W>(&self.watch);
-        until(&self.fd, &mut self.watch, look).await;
+        until(&self.sleep, &mut self.watch, look).await;
     }
 
     /// Whether whoever makes the thing ready wakes the tasks; see [`Watch::is_prompt`].

@@ -8,21 +8,73 @@ use std::task::Poll;
 use tokio::io::unix::AsyncFd;
 use tokio::task::coop::consume_budget;
 
-use crate::sys::atomic::spin_loop;
+use crate::sys::atomic::{AtomicU32, Ordering::Relaxed, spin_loop};
 use crate::sys::backoff;
 use crate::sys::clock::now_ns;
 use crate::sys::poll::{Polled, poll};
 use crate::waiting::{Waitable, Watch};
 
-/// So long a future looks before it sleeps, as the verbs that block do.
+/// How looking before the sleep went of late for one thing: the times in a row that it was in vain.
+///
+/// A sender that rings or was asleep until there was room takes 10 us and more to come back; who goes to sleep meanwhile has
+/// it ring again, and a stream then moves by a few messages for each sleep. So a future looks for longer than that takes,
+/// as a pipe's `recv` does, where it is not in vain.
+#[derive(Debug, Default)]
+pub(super) struct Luck(AtomicU32);
+
+/// So long a future looks before it sleeps, as the verbs that block do; and where it is lucky.
 const SPIN_NS: u64 = 6_000;
+const LUCKY_NS: u64 = 100_000;
+/// In vain so often, the longer look is tried once in so many waits.
+const PATIENCE: u32 = 2;
+const SELDOM: u32 = 16;
+
+impl Luck {
+    fn span(&self) -> u64 {
+        let vain = self.0.load(Relaxed); // of this process, whose threads may count wrongly
+        match vain < PATIENCE || vain.is_multiple_of(SELDOM) {
+            true => LUCKY_NS,
+            false => SPIN_NS,
+        }
+    }
+
+    fn note(&self, found: bool) {
+        let vain = if found {
+            0
+        } else {
+            self.0.load(Relaxed).wrapping_add(1)
+        };
+        self.0.store(vain, Relaxed); // no step: of this process
+    }
+}
+
+/// What the futures of one thing share.
+#[derive(Debug)]
+pub(super) struct Sleep {
+    pub(super) fd: AsyncFd<RawFd>,
+    pub(super) luck: Luck,
+    /// Verbs that were called.
+    pub(super) calls: AtomicU32,
+}
+
+/// Asking for tokio's budget costs as much as a message: one call in so many does, and stands for all.
+const CALLS_PER_UNIT: u32 = 8;
+
+impl Sleep {
+    #[inline]
+    fn is_budget_due(&self) -> bool {
+        let calls = self.calls.load(Relaxed); // of this process, whose threads may count wrongly
+        self.calls.store(calls.wrapping_add(1), Relaxed); // no step: as above
+        calls.is_multiple_of(CALLS_PER_UNIT)
+    }
+}
 
 /// Tries until `attempt` gives something; it is told whether the thing was just found ready.
 ///
 /// `watch` is a reference of either sort: an exclusive one lets the future be `Send` for things that are not `Sync`.
 #[inline]
 pub(super) async fn until<W, D, R>(
-    fd: &AsyncFd<RawFd>,
+    sleep: &Sleep,
     watch: D,
     mut attempt: impl FnMut(&W, bool) -> Option<R>,
 ) -> R
@@ -31,15 +83,17 @@ where
     D: Deref<Target = Watch<W>>,
 {
     // Before the attempt: who is interrupted here has nothing in hand.
-    consume_budget().await;
+    if sleep.is_budget_due() {
+        consume_budget().await;
+    }
     if let Some(done) = attempt(&watch, false) {
         return done;
     }
-    wait(fd, watch, attempt).await
+    wait(sleep, watch, attempt).await
 }
 
 async fn wait<W, D, R>(
-    fd: &AsyncFd<RawFd>,
+    sleep: &Sleep,
     mut watch: D,
     mut attempt: impl FnMut(&W, bool) -> Option<R>,
 ) -> R
@@ -48,7 +102,7 @@ where
     D: Deref<Target = Watch<W>>,
 {
     let begun = thing_of::<W>(&watch).begin();
-    spin(&mut watch, begun).await;
+    spin(&sleep.luck, &mut watch, begun).await;
     let mut told = false;
     loop {
         consume_budget().await;
@@ -57,7 +111,7 @@ where
         }
         told = false;
         let news = watch.news();
-        let Ok(mut guard) = fd.readable().await else {
+        let Ok(mut guard) = sleep.fd.readable().await else {
             // The runtime is shutting down.
             give_way().await;
             continue;
@@ -80,7 +134,7 @@ where
 }
 
 /// Looks for some microseconds, with turns for the other tasks; descriptors are not looked at, which takes a system call.
-async fn spin<W, D>(watch: &mut D, begun: u64)
+async fn spin<W, D>(luck: &Luck, watch: &mut D, begun: u64)
 where
     W: Waitable,
     D: Deref<Target = Watch<W>>,
@@ -89,10 +143,19 @@ where
     if pauses == 0 || thing_of::<W>(watch).spot().is_none() {
         return;
     }
-    let end = now_ns() + SPIN_NS;
-    while !is_ready_soon::<W>(watch, begun, pauses) && now_ns() < end {
+    let end = now_ns() + luck.span();
+    let found = loop {
+        if is_ready_soon::<W>(watch, begun, pauses) {
+            break true;
+        }
+        if now_ns() >= end {
+            break false;
+        }
+        // Whoever is to act may be waiting for this very processor: woken by this thread, it is often put there.
+        backoff::let_others();
         give_way().await;
-    }
+    };
+    luck.note(found);
 }
 
 fn is_ready_soon<W: Waitable>(thing: &W, begun: u64, pauses: u32) -> bool {

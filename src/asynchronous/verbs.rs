@@ -20,7 +20,7 @@ macro_rules! getting {
             /// As there.
             #[inline]
             pub async fn get(&self) -> Result<Received<'_, T>, GetError> {
-                until(&self.fd, &self.watch, |_, _| got(self.watch.try_get())).await
+                until(&self.sleep, &self.watch, |_, _| got(self.watch.try_get())).await
             }
 
             #[doc = concat!("As [`", stringify!($thing), "::get_owned`], awaited.")]
@@ -30,7 +30,10 @@ macro_rules! getting {
             /// As there.
             #[inline]
             pub async fn get_owned(&self) -> Result<T, GetError> {
-                until(&self.fd, &self.watch, |queue, _| got(queue.try_get_owned())).await
+                until(&self.sleep, &self.watch, |queue, _| {
+                    got(queue.try_get_owned())
+                })
+                .await
             }
 
             #[doc = concat!("As [`", stringify!($thing), "::lease`], awaited.")]
@@ -40,7 +43,7 @@ macro_rules! getting {
             /// As there.
             #[inline]
             pub async fn lease(&self) -> Result<Lease<T>, GetError> {
-                until(&self.fd, &self.watch, |queue, _| got(queue.try_lease())).await
+                until(&self.sleep, &self.watch, |queue, _| got(queue.try_lease())).await
             }
         }
     };
@@ -69,7 +72,7 @@ impl<T: Message> Async<Receiver<T>> {
     /// As there.
     #[inline]
     pub async fn recv(&mut self) -> Result<Incoming<'_, T>, RecvError> {
-        until(&self.fd, &mut self.watch, |end, _| received(end.peek())).await?;
+        until(&self.sleep, &mut self.watch, |end, _| received(end.peek())).await?;
         self.watch.recv() // it is there, and nobody else can take it
     }
 
@@ -81,7 +84,7 @@ impl<T: Message> Async<Receiver<T>> {
     #[inline]
     pub async fn recv_owned(&mut self) -> Result<T, RecvError> {
         let attempt = |end: &Receiver<T>, _| received(end.try_recv_owned());
-        until(&self.fd, &mut self.watch, attempt).await
+        until(&self.sleep, &mut self.watch, attempt).await
     }
 }
 
@@ -113,7 +116,7 @@ impl<S: Message, R: Message> Async<Connection<S, R>> {
     #[inline]
     pub async fn recv(&mut self) -> Result<Incoming<'_, R>, RecvError> {
         let attempt = |end: &Connection<S, R>, _| received(end.receiver().peek());
-        until(&self.fd, &mut self.watch, attempt).await?;
+        until(&self.sleep, &mut self.watch, attempt).await?;
         self.watch.recv() // it is there, and nobody else can take it
     }
 
@@ -125,7 +128,7 @@ impl<S: Message, R: Message> Async<Connection<S, R>> {
     #[inline]
     pub async fn recv_owned(&mut self) -> Result<R, RecvError> {
         let attempt = |end: &Connection<S, R>, _| received(end.try_recv_owned());
-        until(&self.fd, &mut self.watch, attempt).await
+        until(&self.sleep, &mut self.watch, attempt).await
     }
 }
 
@@ -162,7 +165,7 @@ impl Async<Event> {
         let event: &Event = self;
         let begun = event.begin();
         let attempt = |event: &Event, _| event.is_ready(begun).then_some(());
-        until(&self.fd, &self.watch, attempt).await;
+        until(&self.sleep, &self.watch, attempt).await;
     }
 }
 
@@ -175,6 +178,6 @@ impl<R: Message> Async<Process<R>> {
     pub async fn join(&self) -> Result<R> {
         drop(self.watch.take_stdin()); // as `join` does: who reads to its end is not waited for in vain
         let attempt = |process: &Process<R>, _| process.try_join().transpose();
-        until(&self.fd, &self.watch, attempt).await
+        until(&self.sleep, &self.watch, attempt).await
     }
 }
