@@ -39,10 +39,11 @@ use tokio::io::Interest;
 use tokio::io::unix::{AsyncFd, AsyncFdRegisterError};
 use tokio::runtime::Handle;
 
+use crate::ring::Luck;
 use crate::sys::atomic::AtomicU32;
 use crate::waiting::{Waitable, Watch};
 use crate::{Error, ErrorKind, Result};
-use until::{Luck, Sleep, look, until};
+use until::{Sleep, look, until};
 
 /// A queue, a receiving end, an event or a process whose verbs that wait are awaited (feature `tokio`).
 ///
@@ -71,9 +72,9 @@ use until::{Luck, Sleep, look, until};
 /// # Waiting and cost
 ///
 /// A message that is there costs no system call, and from time to time a turn for the other tasks of the thread, by tokio's
-/// budget. Who has to wait looks for some microseconds, or up to 100 where that was not in vain of
-/// late, with turns for the other tasks and processes, and then sleeps with the runtime: three
-/// system calls beside the runtime's own. The thing that wakes it pays one. Each has four descriptors, as a [`Watch`].
+/// budget. Who has to wait looks for some microseconds, or up to 100 where that was not in vain of late, with turns for the
+/// other tasks and processes, and then sleeps with the runtime: two system calls beside the runtime's own. The thing that
+/// wakes it pays one. Each has three descriptors, as a [`Watch`].
 ///
 /// # When a process dies
 ///

@@ -8,50 +8,22 @@ use std::task::Poll;
 use tokio::io::unix::AsyncFd;
 use tokio::task::coop::consume_budget;
 
+use crate::ring::{LONGEST, Luck};
 use crate::sys::atomic::{AtomicU32, Ordering::Relaxed, spin_loop};
-use crate::sys::backoff;
-use crate::sys::clock::now_ns;
+use crate::sys::backoff::{self, USUAL};
+use crate::sys::clock::{Deadline, now_ns};
 use crate::sys::poll::{Polled, poll};
 use crate::waiting::{Waitable, Watch};
-
-/// How looking before the sleep went of late for one thing: the times in a row that it was in vain.
-///
-/// A sender that rings or was asleep until there was room takes 10 us and more to come back; who goes to sleep meanwhile has
-/// it ring again, and a stream then moves by a few messages for each sleep. So a future looks for longer than that takes,
-/// as a pipe's `recv` does, where it is not in vain.
-#[derive(Debug, Default)]
-pub(super) struct Luck(AtomicU32);
-
-/// So long a future looks before it sleeps, as the verbs that block do; and where it is lucky.
-const SPIN_NS: u64 = 6_000;
-const LUCKY_NS: u64 = 100_000;
-/// In vain so often, the longer look is tried once in so many waits.
-const PATIENCE: u32 = 2;
-const SELDOM: u32 = 16;
-
-impl Luck {
-    fn span(&self) -> u64 {
-        let vain = self.0.load(Relaxed); // of this process, whose threads may count wrongly
-        match vain < PATIENCE || vain.is_multiple_of(SELDOM) {
-            true => LUCKY_NS,
-            false => SPIN_NS,
-        }
-    }
-
-    fn note(&self, found: bool) {
-        let vain = if found {
-            0
-        } else {
-            self.0.load(Relaxed).wrapping_add(1)
-        };
-        self.0.store(vain, Relaxed); // no step: of this process
-    }
-}
 
 /// What the futures of one thing share.
 #[derive(Debug)]
 pub(super) struct Sleep {
     pub(super) fd: AsyncFd<RawFd>,
+    /// How looking for longer before the sleep went of late.
+    ///
+    /// A sender that rings, or was asleep until there was room, takes 10 us and more to come back; who goes to sleep
+    /// meanwhile has it ring again, and a stream then moves by a few messages for each sleep. So a future looks for longer
+    /// than that takes, as a pipe's `recv` does, where it is not in vain.
     pub(super) luck: Luck,
     /// Verbs that were called.
     pub(super) calls: AtomicU32,
@@ -143,7 +115,8 @@ where
     if pauses == 0 || thing_of::<W>(watch).spot().is_none() {
         return;
     }
-    let end = now_ns() + luck.span();
+    let span = if luck.tempts() { LONGEST } else { USUAL };
+    let end = now_ns() + span.as_nanos() as u64;
     let found = loop {
         if is_ready_soon::<W>(watch, begun, pauses) {
             break true;
@@ -155,7 +128,10 @@ where
         backoff::let_others();
         give_way().await;
     };
-    luck.note(found);
+    match found {
+        true => luck.won(),
+        false => luck.lost(),
+    }
 }
 
 fn is_ready_soon<W: Waitable>(thing: &W, begun: u64, pauses: u32) -> bool {
@@ -173,9 +149,7 @@ pub(super) fn look<W: Waitable>(thing: &W) -> impl FnMut(&W, bool) -> Option<()>
 
 fn is_readable<W: Waitable>(thing: &W) -> bool {
     let fd = thing.descriptor().map(Polled::new);
-    fd.is_some_and(|fd| {
-        poll(&mut [fd], crate::sys::clock::Deadline::NOW).is_ok_and(|ready| ready > 0)
-    })
+    fd.is_some_and(|fd| poll(&mut [fd], Deadline::NOW).is_ok_and(|ready| ready > 0))
 }
 
 /// Named, because a watch is itself a descriptor that can be waited for.

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 /// How lingering went in this process of late: the times in a row that it was in vain, or was not tried.
 #[derive(Debug, Default)]
-pub(super) struct Luck(AtomicU32);
+pub(crate) struct Luck(AtomicU32);
 
-const LONGEST: Duration = Duration::from_micros(100);
+/// So long is lingered at most.
+pub(crate) const LONGEST: Duration = Duration::from_micros(100);
 /// In vain so often, it is tried once in so many waits.
 const PATIENCE: u32 = 2;
 const SELDOM: u32 = 16;
@@ -78,7 +79,8 @@ impl Drop for Linger<'_> {
 }
 
 impl Luck {
-    fn tempts(&self) -> bool {
+    /// Whether to try it once more; where not, that counts as one more time in vain.
+    pub(crate) fn tempts(&self) -> bool {
         let losses = self.0.load(Relaxed);
         let tempts = losses < PATIENCE || losses.is_multiple_of(SELDOM);
         if !tempts {
@@ -87,12 +89,14 @@ impl Luck {
         tempts
     }
 
-    fn lost(&self) {
+    /// It was in vain.
+    pub(crate) fn lost(&self) {
         // no step: of this process, whose threads may count wrongly
         self.0.store(self.0.load(Relaxed).wrapping_add(1), Relaxed);
     }
 
-    fn won(&self) {
+    /// It was not.
+    pub(crate) fn won(&self) {
         self.0.store(0, Relaxed); // no step: of this process
     }
 }

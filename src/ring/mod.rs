@@ -52,6 +52,8 @@ mod tests;
 pub(crate) use core::{Claim, ClaimError, RawStats, Ring, TakeError, Words};
 #[cfg(not(loom))]
 pub(crate) use geometry::{Fit, Geometry, Shape};
+#[cfg(all(feature = "tokio", not(loom)))]
+pub(crate) use linger::{LONGEST, Luck};
 #[cfg(not(loom))]
 pub(crate) use taken::Taken;
 #[cfg(not(loom))]

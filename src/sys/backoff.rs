@@ -18,13 +18,13 @@ pub(crate) struct Spin {
 const LONGEST_BATCH: u32 = 16;
 const YIELDS: u8 = 2;
 
-/// The time that [`Spin::new`] spends before it gives up.
-const DEFAULT_BUDGET: Duration = Duration::from_micros(6);
+/// The time that who waits spends on spinning before he sleeps, unless there is a reason for more.
+pub(crate) const USUAL: Duration = Duration::from_micros(6);
 
 impl Spin {
     /// A spin of the usual length.
     pub(crate) fn new() -> Self {
-        Spin::with_budget(DEFAULT_BUDGET.as_nanos() as u64)
+        Spin::with_budget(USUAL.as_nanos() as u64)
     }
 
     /// A spin of about `nanos`, counted in pauses so that no clock is read while spinning.
@@ -63,7 +63,7 @@ impl Spin {
 
 /// The pauses of one spinning phase of the usual length; none where the one waited for could not run meanwhile.
 pub(crate) fn usual_pauses() -> u32 {
-    machine::pauses_in(DEFAULT_BUDGET.as_nanos() as u64)
+    machine::pauses_in(USUAL.as_nanos() as u64)
 }
 
 /// The pauses of a microsecond.

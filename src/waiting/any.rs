@@ -204,9 +204,6 @@ struct Wait<'a> {
     deadline: Deadline,
 }
 
-/// So long everything is looked at before the call sleeps.
-const SPIN: Duration = Duration::from_micros(6);
-
 impl Wait<'_> {
     fn look(&self) -> Option<usize> {
         let is_ready = |(thing, &begun): (&&dyn Waitable, &u64)| thing.is_ready(begun);
@@ -222,7 +219,8 @@ impl Wait<'_> {
         if !backoff::is_worthwhile() {
             return None;
         }
-        let end = now_ns() + SPIN.as_nanos() as u64;
+        // By the clock and not in pauses: to look at all of many things takes longer than any pause.
+        let end = now_ns() + backoff::USUAL.as_nanos() as u64;
         while now_ns() < end {
             if let Some(found) = self.look() {
                 return Some(found);
