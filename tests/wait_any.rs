@@ -356,3 +356,36 @@ fn many_watches_of_one_queue_are_all_told() {
         drop(queue.get().unwrap());
     }
 }
+
+/// Runs in a process of its own, which has one thread. How the parent's watch fares when a forked child that uses the queue
+/// by itself drops its copy of it.
+fn share_a_watch_with_a_forked_child() -> bool {
+    let queue = Queue::<u64>::new(4).unwrap();
+    let watch = Watch::new(queue.clone()).unwrap();
+    assert!(!watch.rearm().unwrap());
+    // The child gets the only handle that there is on the watch of its own memory; the parent's is read back below.
+    let theirs = std::mem::ManuallyDrop::new(watch);
+    let copy = queue.clone();
+    // SAFETY: nothing is claimed or taken, and one thread runs here; the child drops the watch in its own memory only.
+    let child = unsafe {
+        multiproc::process::fork(|| {
+            copy.put(1).unwrap();
+            let refused = theirs.rearm().is_err();
+            drop(std::ptr::read(&raw const *theirs));
+            refused
+        })
+    };
+    assert!(child.unwrap().join().unwrap(), "a copy is of no use");
+    let watch = std::mem::ManuallyDrop::into_inner(theirs);
+    while watch.rearm().unwrap() {
+        drop(watch.try_get());
+    }
+    queue.put(2).unwrap();
+    is_readable(watch.as_fd(), Duration::ZERO) // rung by the put itself, and not found by a look after the dead
+}
+
+#[test]
+fn a_forked_child_leaves_its_parents_watch_alone() {
+    let child = Process::spawn(share_a_watch_with_a_forked_child, ()).unwrap();
+    assert!(child.join().unwrap());
+}

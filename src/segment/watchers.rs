@@ -43,6 +43,14 @@ impl Watched {
 pub(crate) struct Row {
     index: u32,
     word: u64,
+    who: Participant,
+}
+
+impl Row {
+    /// Whose it is.
+    pub(crate) fn who(self) -> Participant {
+        self.who
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -91,7 +99,11 @@ impl<'a> Watchers<'a> {
             step("watchers.enrol");
             // SeqCst: before the watcher's announcement at the object's word; pairs with `ring`.
             let done = row.compare_exchange(0, word, SeqCst, Relaxed);
-            done.is_ok().then_some(Row { index, word })
+            done.is_ok().then_some(Row {
+                index,
+                word,
+                who: me,
+            })
         })
     }
 

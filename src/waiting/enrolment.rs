@@ -47,9 +47,9 @@ impl Enrolment {
 
 impl Drop for Enrolment {
     fn drop(&mut self) {
-        // A forked child's copy is its parent's.
+        // A forked child's copy is its parent's, also when the child has joined by itself.
         if let Some(row) = self.row
-            && self.tenant.who().is_some()
+            && self.tenant.is_me(row.who())
         {
             Watchers::of(self.tenant.segment()).leave(row);
         }
