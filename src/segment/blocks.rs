@@ -3,7 +3,7 @@
 //! Sizes are the powers of two from 4 KiB to 1 GiB. Every block has a fixed place in the file, far behind everything
 //! else, and a descriptor in a table in front of them; both get memory when they are first needed, so that an unused
 //! store costs nothing but address space. A block keeps the memory it got (it is *warm*) for its next user, except
-//! that blocks of 4 MiB and more give it back.
+//! that blocks of 16 MiB and more give it back.
 //!
 //! | dies after | state left | who repairs |
 //! |---|---|---|
@@ -129,6 +129,11 @@ impl BlockRef {
     /// The bytes it can hold.
     pub(crate) fn size(self) -> u64 {
         size(usize::from(self.class))
+    }
+
+    /// Whether it keeps the memory that it got, also when it is free.
+    pub(crate) fn keeps_memory(self) -> bool {
+        self.size() < PUNCH_FROM
     }
 
     /// Where it begins, counted from the first of its class.
@@ -382,7 +387,7 @@ impl Blocks {
         if !seen.is_owned_by(me) {
             return false;
         }
-        if block.size() >= PUNCH_FROM {
+        if !block.keeps_memory() {
             // In this order: a block may have more memory than `warm` says, never less.
             step("blocks.cool");
             descriptor.warm.store(0, Relaxed);

@@ -10,8 +10,6 @@ use std::ptr::NonNull;
 
 /// As many as two senders' turns have: both use one store.
 const PLACES: usize = 128;
-/// Blocks of so many bytes give their memory back.
-const KEPT_BELOW: u64 = 4 << 20;
 
 /// See the module.
 #[derive(Debug)]
@@ -93,7 +91,7 @@ fn found(blocks: &Blocks, bits: u64, len: u64) -> Option<Entry> {
     let block = BlockRef::from_bits(bits)?;
     let room = Room::of(blocks.bytes(block, len).ok()?);
     // What gives its memory back is looked up each time: its number is none that comes.
-    let bits = if block.size() < KEPT_BELOW { bits } else { 0 };
+    let bits = if block.keeps_memory() { bits } else { 0 };
     Some(Entry {
         bits,
         room,
