@@ -55,7 +55,7 @@ pub fn watch() {
     let (mut seen, mut since) = (0, Instant::now());
     thread::spawn(move || {
         loop {
-            thread::sleep(HANG / 60);
+            thread::sleep(HANG / 60); // the pace of a poll: who hangs announces nothing
             let passed = PASSED.load(Relaxed);
             if passed != seen {
                 (seen, since) = (passed, Instant::now());
