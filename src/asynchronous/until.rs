@@ -12,7 +12,7 @@ use crate::ring::{LONGEST, Luck};
 use crate::sys::atomic::{AtomicU32, Ordering::Relaxed, spin_loop};
 use crate::sys::backoff::{self, USUAL};
 use crate::sys::clock::{Deadline, now_ns};
-use crate::sys::poll::{Polled, poll};
+use crate::sys::poll;
 use crate::waiting::{Waitable, Watch};
 
 /// What the futures of one thing share.
@@ -148,8 +148,8 @@ pub(super) fn look<W: Waitable>(thing: &W) -> impl FnMut(&W, bool) -> Option<()>
 }
 
 fn is_readable<W: Waitable>(thing: &W) -> bool {
-    let fd = thing.descriptor().map(Polled::new);
-    fd.is_some_and(|fd| poll(&mut [fd], Deadline::NOW).is_ok_and(|ready| ready > 0))
+    let fd = thing.descriptor();
+    fd.is_some_and(|fd| poll::wait(fd, Deadline::NOW).is_ok_and(|ready| ready))
 }
 
 /// Named, because a watch is itself a descriptor that can be waited for.

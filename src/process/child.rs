@@ -11,6 +11,7 @@ use super::handed::Handed;
 use super::launch::{Launch, Progress};
 use crate::message::Packed;
 use crate::sys::clock::Deadline;
+use crate::sys::poll;
 use crate::sys::process::{self, Spawned};
 use crate::{Error, ErrorKind, ExitStatus, Result};
 
@@ -192,7 +193,7 @@ impl Child {
             return Ok(Some(status));
         }
         // Without the lock, so that others may ask meanwhile; the end can be awaited by any number of threads.
-        if !process::wait(self.inner.pidfd.as_fd(), deadline).map_err(failed)? {
+        if !poll::wait(self.inner.pidfd.as_fd(), deadline).map_err(failed)? {
             self.release_handed();
             return Ok(None);
         }

@@ -80,6 +80,25 @@ pub(crate) fn metadata(fd: BorrowedFd<'_>) -> Result<std::fs::Metadata> {
         .map_err(|cause| Error::os("cannot examine a shared-memory descriptor", cause))
 }
 
+/// The answer of a system call that returns 0, or else has set `errno`.
+pub(super) fn result_of(done: i32) -> io::Result<()> {
+    match done {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// The descriptor that a system call has made.
+///
+/// # Safety
+///
+/// `fd` is negative, with `errno` set, or a descriptor that nothing else owns.
+pub(super) unsafe fn owned(fd: RawFd) -> io::Result<OwnedFd> {
+    result_of(fd.min(0))?;
+    // SAFETY: the caller's promise.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 /// Says whether `fd` is closed when the process executes another image.
 #[allow(
     dead_code,

@@ -1,9 +1,10 @@
 //! Many descriptors and a moment in one descriptor, which is readable when any of them is, or when the moment has come.
 
 use crate::sys::clock::Deadline;
+use crate::sys::fd::{owned, result_of};
 use crate::sys::private::Private;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::ptr;
 
 /// An epoll instance with an alarm.
@@ -115,22 +116,6 @@ impl AsFd for Poller {
     }
 }
 
-/// # Safety
-///
-/// `fd` is negative, with `errno` set, or a descriptor that nothing else owns.
-unsafe fn owned(fd: i32) -> io::Result<OwnedFd> {
-    result_of(fd.min(0))?;
-    // SAFETY: the caller's promise.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-fn result_of(done: i32) -> io::Result<()> {
-    match done {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
-}
-
 #[cold]
 fn interrupted_is_nothing() -> io::Result<Vec<u64>> {
     match io::Error::last_os_error() {
@@ -142,7 +127,7 @@ fn interrupted_is_nothing() -> io::Result<Vec<u64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::process::wait;
+    use crate::sys::poll::wait;
     use std::io::Write;
     use std::time::Duration;
 

@@ -5,7 +5,6 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::{io, ptr};
 
-use super::clock::Deadline;
 use super::exit::ExitStatus;
 
 /// The running image as a path; the kernel resolves it to the very inode that runs, even if it was replaced since.
@@ -99,29 +98,6 @@ pub(crate) fn open_pidfd(pid: i32) -> io::Result<OwnedFd> {
     }
     // SAFETY: the kernel has just made this descriptor for us; nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
-}
-
-/// Waits until the process has ended, without reaping it; false when the deadline came first.
-pub(crate) fn wait(pidfd: BorrowedFd<'_>, deadline: Deadline) -> io::Result<bool> {
-    loop {
-        let mut poll = libc::pollfd {
-            fd: pidfd.as_raw_fd(),
-            events: libc::POLLIN,
-            revents: 0,
-        };
-        let left = deadline.remaining().map(|left| libc::timespec {
-            tv_sec: left.as_secs() as _,
-            tv_nsec: left.subsec_nanos().into(),
-        });
-        let left = left.as_ref().map_or(ptr::null(), ptr::from_ref);
-        // SAFETY: one valid pollfd with its count, a time-out that is null or a valid timespec, no signal mask.
-        let ready = unsafe { libc::ppoll(&raw mut poll, 1, left, ptr::null()) };
-        match ready {
-            0 => return Ok(false),
-            1.. => return Ok(true),
-            _ => ignore_interruption()?,
-        }
-    }
 }
 
 /// Takes the exit status of an own child that has ended; `None` while it runs.

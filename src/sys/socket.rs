@@ -1,6 +1,7 @@
 //! Sockets with a place in the file system, by which processes meet: packets, descriptors, and who the peer is.
 
 use crate::sys::clock::Deadline;
+use crate::sys::fd::{owned, result_of};
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
@@ -194,18 +195,7 @@ pub(crate) fn is_held(directory: &Path, file: &str) -> bool {
 
 fn socket(kind: i32) -> io::Result<OwnedFd> {
     // SAFETY: socket takes integers; a descriptor that it returns is new and ours.
-    unsafe {
-        let fd = libc::socket(libc::AF_UNIX, kind | libc::SOCK_CLOEXEC, 0);
-        result_of(fd.min(0))?;
-        Ok(OwnedFd::from_raw_fd(fd))
-    }
-}
-
-fn result_of(done: i32) -> io::Result<()> {
-    match done {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
+    unsafe { owned(libc::socket(libc::AF_UNIX, kind | libc::SOCK_CLOEXEC, 0)) }
 }
 
 #[cfg(test)]

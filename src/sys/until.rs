@@ -2,7 +2,7 @@
 
 use super::clock::Deadline;
 #[cfg(not(loom))]
-use super::process;
+use super::poll;
 use crate::error::WaitError;
 #[cfg(not(loom))]
 use std::os::fd::{AsFd, BorrowedFd};
@@ -97,7 +97,7 @@ impl<'a> Until<'a> {
 
     fn has_ended(&self) -> bool {
         // A descriptor that cannot be looked at says nothing any more, so nobody waits for it.
-        let ended = |fd| process::wait(fd, Deadline::NOW).unwrap_or(true);
+        let ended = |fd| poll::wait(fd, Deadline::NOW).unwrap_or(true);
         self.process.is_some_and(ended)
     }
 }

@@ -5,11 +5,13 @@ use super::source::Waitable;
 use crate::sys::atfork;
 use crate::sys::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use crate::sys::bell::{self, Bell};
-use crate::sys::clock::{Deadline, WATCHFUL, slice_in_crowd};
+use crate::sys::clock::{Deadline, WATCHFUL, now_ns, slice_in_crowd};
 use crate::sys::membarrier;
-use crate::sys::poll::{PollSet, Polled, Ticker, poll};
+use crate::sys::poll::wait;
+use crate::sys::poller::Poller;
 use crate::{Error, ErrorKind, Result};
 use std::fmt;
+use std::io;
 use std::ops::Deref;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
@@ -23,8 +25,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 ///
 /// # Cost
 ///
-/// Four descriptors. Whoever makes the thing ready pays one system call while the watch is armed, and nothing while it is
-/// not: not before the first `rearm`, and not between its becoming ready and the next `rearm`, which takes four system calls.
+/// Three descriptors. Whoever makes the thing ready pays one system call while the watch is armed, and nothing while it is
+/// not: not before the first `rearm`, and not between its becoming ready and the next `rearm`, which takes two or three.
 ///
 /// # When a process dies
 ///
@@ -54,11 +56,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 /// ```
 pub struct Watch<W: Waitable> {
     enrolment: Option<Enrolment>,
-    set: PollSet,
+    poller: Poller,
     bell: Bell,
-    ticker: Ticker,
-    /// How many watches there were when the ticker was set.
-    crowd: AtomicU32,
+    /// When to look after the dead next, in nanoseconds of the clock.
+    due: AtomicU64,
     /// What the thing said when the wait began.
     begun: AtomicU64,
     forks: u32,
@@ -76,25 +77,22 @@ impl<W: Waitable> Watch<W> {
     /// `Os` when there are no descriptors left.
     pub fn new(thing: W) -> Result<Self> {
         let bell = Bell::new().map_err(failed)?;
-        let crowd = WATCHES.load(Relaxed) + 1;
-        let ticker = Ticker::every(period(crowd)).map_err(failed)?;
-        let members = [Some(bell.as_fd()), Some(ticker.as_fd()), thing.descriptor()];
-        let members: Vec<_> = members.into_iter().flatten().collect();
-        let set = PollSet::of(&members).map_err(failed)?;
+        let poller = poller_of(&bell, thing.descriptor()).map_err(failed)?;
         let spot = thing.spot();
         let enrolment = spot.map(|spot| Enrolment::new(spot, true, bell.number()));
         let enrolment = enrolment.transpose()?;
         WATCHES.fetch_add(1, Relaxed); // no step: memory of this process
-        Ok(Watch {
+        let watch = Watch {
             enrolment,
-            set,
+            poller,
             bell,
-            ticker,
-            crowd: AtomicU32::new(crowd),
+            due: AtomicU64::new(0),
             begun: AtomicU64::new(thing.begin()),
             forks: atfork::forks(),
             thing,
-        })
+        };
+        watch.set_alarm()?;
+        Ok(watch)
     }
 
     /// Has the descriptor tell of what happens from now on; true if the thing is ready already, and the descriptor stays
@@ -108,7 +106,7 @@ impl<W: Waitable> Watch<W> {
             let text = "this watch was made before a fork, by the parent; make a new one here";
             return Err(Error::new(ErrorKind::Unsupported, text));
         }
-        let ticked = self.ticker.has_ticked();
+        let due = self.due.load(Relaxed) <= now_ns(); // of this process; two threads may both look
         self.bell.hush();
         let vain = self.thing.announce();
         membarrier::heavy(); // pairs with `light` of those who change things and then look who waits
@@ -116,7 +114,7 @@ impl<W: Waitable> Watch<W> {
         let ready = vain
             || self.thing.is_ready(begun)
             || self.is_readable()?
-            || (ticked && self.look_behind_the_dead(begun)?);
+            || (due && self.look_behind_the_dead(begun)?);
         if ready {
             self.begun.store(self.thing.begin(), Relaxed); // no step: memory of this process
             bell::ring(self.bell.number());
@@ -142,16 +140,23 @@ impl<W: Waitable> Watch<W> {
         let Some(fd) = self.thing.descriptor() else {
             return Ok(false);
         };
-        Ok(poll(&mut [Polled::new(fd)], Deadline::NOW).map_err(failed)? > 0)
+        wait(fd, Deadline::NOW).map_err(failed)
     }
 
     #[cold]
     fn look_behind_the_dead(&self, begun: u64) -> Result<bool> {
-        let crowd = WATCHES.load(Relaxed);
-        if self.crowd.swap(crowd, Relaxed) != crowd {
-            self.ticker.set(period(crowd)).map_err(failed)?;
-        }
+        self.set_alarm()?;
         Ok(self.thing.look_behind_the_dead(begun))
+    }
+
+    /// Has the descriptor become readable for the next look after the dead: all watches of the process together some hundred
+    /// times a second.
+    fn set_alarm(&self) -> Result<()> {
+        let period = slice_in_crowd(WATCHFUL, WATCHES.load(Relaxed).saturating_mul(3));
+        self.due.store(now_ns() + period.as_nanos() as u64, Relaxed); // no step: memory of this process
+        self.poller
+            .set_alarm(Deadline::after(period))
+            .map_err(failed)
     }
 
     /// Whether a change rings here, and is not only found by the next look after the dead: so for the first 4,096 watches
@@ -162,12 +167,17 @@ impl<W: Waitable> Watch<W> {
     }
 }
 
-/// A look every so often, all watches of the process together some hundred times a second.
-fn period(crowd: u32) -> std::time::Duration {
-    slice_in_crowd(WATCHFUL, crowd.saturating_mul(3))
+/// Readable once somebody has rung, or the thing is readable itself.
+fn poller_of(bell: &Bell, thing: Option<BorrowedFd<'_>>) -> io::Result<Poller> {
+    let poller = Poller::new()?;
+    let members = [Some(bell.as_fd()), thing].into_iter().flatten();
+    (0..)
+        .zip(members)
+        .try_for_each(|(name, fd)| poller.add(fd, name))?;
+    Ok(poller)
 }
 
-fn failed(cause: std::io::Error) -> Error {
+fn failed(cause: io::Error) -> Error {
     Error::os("cannot make a descriptor to wait on", cause)
 }
 
@@ -188,13 +198,13 @@ impl<W: Waitable> Deref for Watch<W> {
 impl<W: Waitable> AsFd for Watch<W> {
     /// Readable once the thing may be ready.
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.set.as_fd()
+        self.poller.as_fd()
     }
 }
 
 impl<W: Waitable> AsRawFd for Watch<W> {
     fn as_raw_fd(&self) -> RawFd {
-        self.set.as_fd().as_raw_fd()
+        self.poller.as_fd().as_raw_fd()
     }
 }
 

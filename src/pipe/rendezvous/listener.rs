@@ -14,8 +14,8 @@ use crate::message::Message;
 use crate::pipe::Connection;
 use crate::sys::atfork;
 use crate::sys::clock::Deadline;
+use crate::sys::poll::wait;
 use crate::sys::poller::Poller;
-use crate::sys::process::wait;
 use crate::tenancy::Tenant;
 use crate::{Error, ErrorKind, Result};
 

@@ -1,6 +1,7 @@
 //! Named files that are born complete: made without a name, and linked when every byte is in place.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::sys::fd::result_of;
 use crate::sys::identity::random_u64;
 use crate::sys::step::step;
 use std::ffi::CString;
@@ -154,13 +155,6 @@ fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
 
 fn c_path(path: &Path) -> io::Result<CString> {
     Ok(CString::new(path.as_os_str().as_bytes())?)
-}
-
-fn result_of(done: i32) -> io::Result<()> {
-    match done {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
 }
 
 #[cfg(test)]
