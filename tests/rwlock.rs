@@ -22,6 +22,15 @@ fn name(of: &str) -> String {
     format!("rwlock-{of}-{}", std::process::id())
 }
 
+/// Runs `body` in so many threads at a time, and waits until all have given their rows back: a thread does that behind its
+/// end, for which a scope does not wait by itself, and a join does.
+fn in_threads_until_they_are_gone(count: usize, body: &(impl Fn() + Sync)) {
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..count).map(|_| scope.spawn(body)).collect();
+        threads.into_iter().for_each(|it| it.join().unwrap());
+    });
+}
+
 // Who gets in.
 
 #[test]
@@ -55,7 +64,7 @@ fn a_crowd_of_threads_reads_together_again_and_again() {
                 assert_eq!(*inner, 7);
             }
         };
-        thread::scope(|scope| (0..CROWD).for_each(|_| drop(scope.spawn(look))));
+        in_threads_until_they_are_gone(CROWD, &look);
         drop(lock.try_write().expect("all have left"));
     }
 }
@@ -243,7 +252,7 @@ fn threads_beyond_the_rows_read_one_after_the_other() {
 fn rows_come_back_with_threads_and_with_handles() {
     let lock = RwLock::for_readers(0_u8, 2).unwrap();
     for _ in 0..50 {
-        thread::scope(|scope| drop(scope.spawn(|| drop(lock.read().unwrap()))));
+        in_threads_until_they_are_gone(1, &|| drop(lock.read().unwrap()));
     }
     fn look(lock: RwLock<u8>) -> multiproc::Result<()> {
         drop(lock.read()?);
