@@ -8,7 +8,6 @@ use std::ptr::NonNull;
 use super::receiver::Receiver;
 use crate::Result;
 use crate::message::{Encode, InvalidMessage, Message, WriteError, bytes_at, copy_bytes};
-use crate::ring::spsc::Arrival;
 
 /// A message of a pipe, read in place: a guard that derefs to its view.
 ///
@@ -36,25 +35,28 @@ use crate::ring::spsc::Arrival;
 #[must_use = "dropping a received message acknowledges it"]
 pub struct Incoming<'c, T: Message> {
     receiver: &'c Receiver<T>,
-    arrival: Arrival,
+    bytes: NonNull<[u8]>,
     view: NonNull<T::View>,
 }
 
 impl<'c, T: Message> Incoming<'c, T> {
     /// The guard of a message just taken; one that is not valid is left out.
     #[inline(always)]
-    pub(super) fn new(receiver: &'c Receiver<T>, arrival: Arrival) -> Result<Self, InvalidMessage> {
+    pub(super) fn new(
+        receiver: &'c Receiver<T>,
+        message: NonNull<[u8]>,
+    ) -> Result<Self, InvalidMessage> {
         // SAFETY: the message is published and in this end's hands, so nobody writes to its bytes.
-        let bytes: &[u8] = unsafe { bytes_at(arrival.bytes) };
+        let bytes: &[u8] = unsafe { bytes_at(message) };
         let view = match receiver.checks() {
             // SAFETY: the bytes are what a sender of the same type put there: the type's fingerprint was compared at
             // attach, and the policy of this pipe is to trust its sender.
             false => NonNull::from(unsafe { T::view(bytes) }),
-            true => checked::<T>(bytes).inspect_err(|_| receiver.ack(arrival.record))?,
+            true => checked::<T>(bytes).inspect_err(|_| receiver.ack())?,
         };
         Ok(Incoming {
             receiver,
-            arrival,
+            bytes: message,
             view,
         })
     }
@@ -71,20 +73,20 @@ impl<'c, T: Message> Incoming<'c, T> {
     /// Acknowledges the message, as dropping the guard does.
     #[inline(always)]
     pub fn ack(self) {
-        self.receiver.ack(self.arrival.record);
+        self.receiver.ack();
         forget(self);
     }
 
     /// Gives the message back: the next call receives it again, and with it any others that are held.
     pub fn give_back(self) {
-        self.receiver.give_back(self.arrival.record);
+        self.receiver.give_back();
         forget(self);
     }
 
     #[inline]
     fn bytes(&self) -> &[u8] {
         // SAFETY: the message is published and in this guard's hands, so nobody writes to its bytes.
-        unsafe { bytes_at(self.arrival.bytes) }
+        unsafe { bytes_at(self.bytes) }
     }
 }
 
@@ -108,9 +110,9 @@ impl<T: Message> Drop for Incoming<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.receiver.give_back(self.arrival.record);
+            self.receiver.give_back();
         } else {
-            self.receiver.ack(self.arrival.record);
+            self.receiver.ack();
         }
     }
 }

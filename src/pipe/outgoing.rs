@@ -2,15 +2,15 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::mem::forget;
+use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
 use super::error::SendFault;
 use super::sender::Sender;
-use super::site::FitOf;
-use crate::message::{Encode, Message, room_at, view_at_mut};
-use crate::ring::spsc::Spill;
+use crate::message::{Encode, Message, WriteError, room_at, view_at_mut};
+use crate::ring::spsc::Slot;
+use crate::segment::span;
 use crate::sys::clock::Deadline;
 
 /// The place of a pipe's next message, in the shared memory where it will be read, until it is
@@ -39,15 +39,11 @@ use crate::sys::clock::Deadline;
 #[must_use = "a claim that is dropped sends nothing"]
 pub struct Outgoing<'c, T: Message> {
     sender: &'c Sender<T>,
-    place: Place<'c, T>,
+    start: NonNull<u8>,
     len: usize,
+    /// The block, if it lies in one and not in the ring.
+    block: Option<Slot>,
     view: PhantomData<&'c mut T::View>,
-}
-
-/// Where the message lies.
-enum Place<'c, T: Message> {
-    InRing(NonNull<[u8]>),
-    InBlock(Spill<'c, FitOf<T>>),
 }
 
 impl<'c, T: Message> Outgoing<'c, T> {
@@ -58,17 +54,34 @@ impl<'c, T: Message> Outgoing<'c, T> {
         deadline: Deadline,
     ) -> Result<Self, SendFault> {
         let raw = sender.raw()?;
-        let peers = sender.peers();
-        let place = match len <= raw.inline() {
-            true => Place::InRing(raw.claim(len, peers, deadline)?),
-            false => Place::InBlock(raw.spill(len, peers, deadline)?),
-        };
-        Ok(Outgoing {
+        if len > raw.inline() {
+            return Outgoing::in_block(sender, len, deadline);
+        }
+        let bytes = raw.claim(len, sender.peers(), deadline)?;
+        Ok(Outgoing::at(sender, bytes, None))
+    }
+
+    /// The place of a message in a block, whatever its length.
+    #[inline(always)]
+    pub(super) fn in_block(
+        sender: &'c Sender<T>,
+        len: usize,
+        deadline: Deadline,
+    ) -> Result<Self, SendFault> {
+        let raw = sender.raw()?;
+        let block = raw.spill(len, sender.peers(), deadline)?;
+        Ok(Outgoing::at(sender, raw.spilled(block, len), Some(block)))
+    }
+
+    #[inline(always)]
+    fn at(sender: &'c Sender<T>, bytes: NonNull<[u8]>, block: Option<Slot>) -> Self {
+        Outgoing {
             sender,
-            place,
-            len,
+            start: bytes.cast(),
+            len: bytes.len(),
+            block,
             view: PhantomData,
-        })
+        }
     }
 
     pub(super) fn with_value<V: Encode<T>>(
@@ -77,10 +90,15 @@ impl<'c, T: Message> Outgoing<'c, T> {
         deadline: Deadline,
     ) -> Result<Self, SendFault> {
         let mut claim = Outgoing::of_len(sender, first.guess(), deadline)?;
-        // SAFETY: the place is this end's alone until it is committed or aborted, by `claim`, which is borrowed here.
-        let room = unsafe { room_at(claim.bytes()) };
-        claim.len = first.encode(room).map_err(SendFault::Unwritable)?;
+        claim.len = claim.encode(&first).map_err(SendFault::Unwritable)?;
         Ok(claim)
+    }
+
+    /// Writes a value to the place; how many bytes it took.
+    #[inline(always)]
+    pub(super) fn encode<V: Encode<T>>(&mut self, value: &V) -> Result<usize, WriteError> {
+        // SAFETY: the place is this end's alone until it is committed or given back, by this claim, which is borrowed.
+        value.encode(unsafe { room_at(self.bytes()) })
     }
 
     /// Sends the message.
@@ -94,31 +112,25 @@ impl<'c, T: Message> Outgoing<'c, T> {
     #[inline]
     pub fn commit(self) -> Result<(), crate::SendError> {
         let len = self.len;
-        self.send(len).map_err(crate::SendError::from)
+        self.send(len, Deadline::NEVER)
+            .map_err(crate::SendError::from)
     }
 
+    /// Sends the first `len` bytes.
     #[inline(always)]
-    pub(super) fn send(self, len: usize) -> Result<(), SendFault> {
-        let sender = self.sender;
-        // SAFETY: read once, and `self` is forgotten: neither is dropped twice.
-        let place = unsafe { std::ptr::read(&raw const self.place) };
-        forget(self);
-        match place {
-            Place::InRing(_) => sender.raw_unchecked().commit(len),
-            Place::InBlock(spill) => {
-                let raw = sender.raw_unchecked();
-                raw.commit_spilled(spill, len, sender.peers(), Deadline::NEVER)?;
-            }
+    pub(super) fn send(self, len: usize, deadline: Deadline) -> Result<(), SendFault> {
+        let claim = ManuallyDrop::new(self);
+        let (sender, raw) = (claim.sender, claim.sender.raw_unchecked());
+        match claim.block {
+            None => raw.commit(len),
+            Some(block) => raw.commit_spilled(block, len, sender.peers(), deadline)?,
         }
         Ok(())
     }
 
     #[inline(always)]
     fn bytes(&self) -> NonNull<[u8]> {
-        match &self.place {
-            Place::InRing(bytes) => *bytes,
-            Place::InBlock(spill) => spill.bytes(),
-        }
+        span(self.start, self.len)
     }
 }
 
@@ -134,7 +146,8 @@ impl Outgoing<'_, crate::Bytes> {
     /// If fewer were claimed.
     pub fn commit_first(self, len: usize) -> Result<(), crate::SendError> {
         assert!(len <= self.len, "{len} bytes of {} claimed", self.len);
-        self.send(len).map_err(crate::SendError::from)
+        self.send(len, Deadline::NEVER)
+            .map_err(crate::SendError::from)
     }
 }
 
@@ -161,8 +174,10 @@ impl<T: Message> DerefMut for Outgoing<'_, T> {
 impl<T: Message> Drop for Outgoing<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        if let Place::InRing(_) = self.place {
-            self.sender.raw_unchecked().abort();
+        let raw = self.sender.raw_unchecked();
+        match self.block {
+            None => raw.abort(),
+            Some(block) => raw.give_back(block),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::incoming::Incoming;
 use super::site::FitOf;
 use crate::Result;
 use crate::message::{Bytes, Handle, Message, handle_message};
-use crate::ring::spsc::{RawEnd, RawReceiver, Record};
+use crate::ring::spsc::{RawEnd, RawReceiver};
 use crate::sys::clock::Deadline;
 use crate::tenancy::RawHandle;
 
@@ -140,9 +140,9 @@ impl<T: Message> Receiver<T> {
     fn recv_by<E: From<RecvFault>>(&self, deadline: Deadline) -> Result<Incoming<'_, T>, E> {
         loop {
             if self.hold.is_mine()
-                && let Some(arrival) = self.hold.raw.next_here()
+                && let Some(message) = self.hold.raw.next_here()
             {
-                return Incoming::new(self, arrival).map_err(|e| RecvFault::Invalid(e).into());
+                return Incoming::new(self, message).map_err(|e| RecvFault::Invalid(e).into());
             }
             self.wait(deadline).map_err(E::from)?;
         }
@@ -246,15 +246,15 @@ impl<T: Message> Receiver<T> {
 
     /// Acknowledges a message in hand, unless the end is elsewhere by now, which has it again.
     #[inline(always)]
-    pub(super) fn ack(&self, record: Record) {
+    pub(super) fn ack(&self) {
         if self.hold.is_mine() {
-            self.hold.raw.ack(record);
+            self.hold.raw.ack();
         }
     }
 
-    pub(super) fn give_back(&self, record: Record) {
+    pub(super) fn give_back(&self) {
         if self.hold.is_mine() {
-            self.hold.raw.give_back(record);
+            self.hold.raw.give_back();
         }
     }
 }

@@ -191,22 +191,17 @@ impl<T: Message> Sender<T> {
         len: usize,
         deadline: Deadline,
     ) -> Result<(), SendFault> {
-        let mut spill = self.hold.raw.spill(len, self.peers(), deadline)?;
-        // SAFETY: the block is this end's alone until it is published or given back, by `spill`.
-        let written = match value.encode(unsafe { room_at(spill.bytes()) }) {
+        let mut place = Outgoing::in_block(self, len, deadline)?;
+        let written = match place.encode(value) {
             Err(WriteError::Overflow(needed)) => {
-                drop(spill);
-                spill = self.hold.raw.spill(needed, self.peers(), deadline)?;
-                // SAFETY: as above.
-                value.encode(unsafe { room_at(spill.bytes()) })
+                drop(place);
+                place = Outgoing::in_block(self, needed, deadline)?;
+                place.encode(value)
             }
             done => done,
         };
         let len = written.map_err(SendFault::Unwritable)?;
-        Ok(self
-            .hold
-            .raw
-            .commit_spilled(spill, len, self.peers(), deadline)?)
+        place.send(len, deadline)
     }
 
     /// Writes a first value where the next message will be read, and lets it be changed there until it is

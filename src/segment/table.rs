@@ -332,6 +332,12 @@ impl<S> std::fmt::Debug for Twins<S> {
     }
 }
 
+/// The `len` bytes from `start` on, put together again of two words: where they lie, and no right to touch them.
+#[inline(always)]
+pub(crate) fn span(start: NonNull<u8>, len: usize) -> NonNull<[u8]> {
+    NonNull::slice_from_raw_parts(start, len)
+}
+
 /// The first `len` bytes of `bytes`, or all of them when there are not so many.
 #[inline]
 pub(crate) fn narrow(bytes: NonNull<[u8]>, len: usize) -> NonNull<[u8]> {

@@ -1,6 +1,7 @@
 //! The shape of a lane: how its messages lie, how many granules there are, and where everything is.
 
 use super::control::LaneControl;
+use super::protocol::STRETCHES;
 use crate::segment::CPU_LINE;
 use crate::segment::layout::{LINE, align_up};
 use crate::{Error, ErrorKind, Result};
@@ -12,8 +13,6 @@ const FIXED_MAX: usize = 4096;
 const APART_MAX: usize = 256;
 /// The longest message that lies in the ring itself, if that is large enough.
 const INLINE_MAX: usize = 16 << 10;
-/// The receiver frees the ring in so many parts.
-pub(super) const STRETCHES: u32 = 8;
 /// A message takes a granule at least and an eighth of the ring at most, or lies beside it.
 const SHARES: u64 = 8;
 

@@ -53,10 +53,12 @@ pub(crate) use duct::{Duct, RawEnd, Side};
 #[cfg(not(loom))]
 pub(crate) use geometry::{LaneFit, LaneGeometry, Room};
 #[cfg(not(loom))]
-pub(crate) use receiver::{Arrival, RawReceiver, Record};
+pub(crate) use pool::Slot;
+#[cfg(not(loom))]
+pub(crate) use receiver::RawReceiver;
 #[cfg(not(loom))]
 pub(crate) use seat::{End, Refused, Seat};
 #[cfg(not(loom))]
-pub(crate) use sender::{RawSender, Spill};
+pub(crate) use sender::RawSender;
 #[cfg(not(loom))]
 pub(crate) use wait::Fault;

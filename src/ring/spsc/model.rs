@@ -112,7 +112,7 @@ impl Model {
         loop {
             let end = self.control.sender.end();
             if let Some(value) = self.try_recv(reader) {
-                reader.acknowledge(self);
+                _ = reader.acknowledge(self);
                 reader.release(self);
                 return Some(value);
             }
@@ -189,6 +189,33 @@ fn loom_who_waits_is_told_of_the_end_behind_the_last_message() {
     });
 }
 
+/// A block may be written again once its message is acknowledged, whether or not the record's room is free.
+#[test]
+fn loom_who_waits_for_a_block_is_woken_by_the_acknowledgement() {
+    loom::model(|| {
+        let model = Model::new(16, false);
+        let theirs = Arc::clone(&model);
+        let sending = thread::spawn(move || {
+            let writer = Writer::take_over(&*theirs);
+            theirs.send(&writer, 1, 1);
+            let is_done = || (writer.acknowledged(&*theirs) == 1).then_some(());
+            while is_done().is_none() {
+                if let Err(ticket) = arm_and_look(&theirs.control.freed, is_done) {
+                    theirs.control.freed.wait(ticket, Deadline::NEVER);
+                }
+            }
+        });
+        let reader = Reader::take_over(&*model);
+        while model.try_recv(&reader).is_none() {
+            thread::yield_now();
+        }
+        if reader.acknowledge(&*model) {
+            reader.release(&*model);
+        }
+        sending.join().unwrap();
+    });
+}
+
 /// A sender that dies before its step `n` sends a prefix; its successor goes on behind that, and nothing in between is
 /// taken for a message.
 #[test]
@@ -207,7 +234,7 @@ fn loom_a_successor_sends_behind_what_the_dead_had_sent() {
             let reader = Reader::take_over(&*model);
             let early = model.try_recv(&reader);
             if early.is_some() {
-                reader.acknowledge(&*model);
+                _ = reader.acknowledge(&*model);
                 reader.release(&*model);
             }
             dying.join().unwrap();
@@ -216,7 +243,7 @@ fn loom_a_successor_sends_behind_what_the_dead_had_sent() {
             let mut all: Vec<_> = early.into_iter().collect();
             while let Some(value) = model.try_recv(&reader) {
                 all.push(value);
-                reader.acknowledge(&*model);
+                _ = reader.acknowledge(&*model);
             }
             reader.release(&*model);
             assert_eq!(all.pop(), Some(3));
@@ -245,7 +272,7 @@ fn loom_a_successor_receives_what_the_dead_had_not_acknowledged() {
             let received = until_step(n, || {
                 let reader = Reader::take_over(&*model);
                 model.try_recv(&reader)?;
-                reader.acknowledge(&*model);
+                _ = reader.acknowledge(&*model);
                 reader.release(&*model);
                 Some(())
             });

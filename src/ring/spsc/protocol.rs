@@ -25,6 +25,9 @@ use crate::sys::seeded::seeded;
 use crate::sys::step::step;
 use std::cell::Cell;
 
+/// The receiver frees the ring in so many parts.
+pub(super) const STRETCHES: u32 = 8;
+
 /// A lane's words, wherever they are.
 pub(super) trait Memory: Copy {
     /// The words beside the records.
@@ -68,6 +71,19 @@ fn store_and_wake(word: &AtomicU64, value: u64, gate: &Gate, bells: &impl Bells)
 fn exchange_and_wake(word: &AtomicU64, value: u64, gate: &Gate, bells: &impl Bells) {
     word.swap(value, SeqCst); // no step: as above. SeqCst, before the look at the gate
     gate.wake(bells);
+}
+
+/// Stores how far everything is acknowledged: for who takes over, which reads what was acknowledged before, and ahead of the
+/// blanking that destroys it; and for a sender that waits for a block.
+#[inline(always)]
+fn store_done<M: Memory>(memory: M, done: u64) {
+    step("pipe.done");
+    // Release: pairs with `Reader::take_over`, `Writer::acknowledged` and `scan`.
+    match memory.is_uniform() || membarrier::is_ready() {
+        true => memory.control().done.store(done, Release),
+        // SeqCst, before the look at the gate: no barrier of the sleeper's reaches this process.
+        false => _ = memory.control().done.swap(done, SeqCst), // no step: as above
+    }
 }
 
 /// Announces a sleeper, has everybody's stores seen who did not see it, and looks once more; `Err` if there is nothing, and
@@ -181,6 +197,12 @@ impl Writer {
         memory.control().free.load(Acquire) // pairs with `Reader::release`
     }
 
+    /// The position up to which the receiver has acknowledged: nobody reads messages before it any more. What of them lies
+    /// in the ring is not free yet.
+    pub(super) fn acknowledged<M: Memory>(&self, memory: M) -> u64 {
+        memory.control().done.load(Acquire) // pairs with `Reader::acknowledge`
+    }
+
     /// Granules that are free, all around the ring.
     fn room<M: Memory>(&self, memory: M) -> u32 {
         let used = self.at(memory).position.saturating_sub(self.freed(memory));
@@ -203,7 +225,13 @@ impl Writer {
     /// any more, is left out.
     #[inline]
     pub(super) fn reach<M: Memory>(&self, memory: M, count: u32) -> bool {
-        self.left.get() >= count || self.reach_anew(memory, count)
+        self.is_within(count) || self.reach_anew(memory, count)
+    }
+
+    /// Whether it certainly can, without a look at anything that is shared.
+    #[inline(always)]
+    pub(super) fn is_within(&self, count: u32) -> bool {
+        self.left.get() >= count
     }
 
     #[cold]
@@ -238,6 +266,22 @@ impl Writer {
         let at = self.at(memory);
         let end = end.min(at.to_end(memory.granules()));
         (first..end).for_each(|granule| blank(memory, at.granule + granule));
+    }
+}
+
+/// Where the next record's header will be, and in which lap.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sight<'m> {
+    word: &'m AtomicU64,
+    lap: u32,
+}
+
+impl Sight<'_> {
+    /// Whether a record, of whatever kind, was published there.
+    #[inline(always)]
+    pub(super) fn is_published(self) -> bool {
+        // Pairs with the store in `Writer::publish`.
+        (self.word.load(Acquire) >> 32) as u32 == self.lap
     }
 }
 
@@ -289,6 +333,16 @@ impl Reader {
         (memory.header(granule).load(Acquire) == expected.0).then_some(granule)
     }
 
+    /// The word that publishes the next record, for who looks at it again and again.
+    #[inline(always)]
+    pub(super) fn sight<'m, M: Memory>(&self, memory: &'m M) -> Sight<'m> {
+        let at = self.next(*memory);
+        Sight {
+            word: memory.header(at.granule),
+            lap: at.lap,
+        }
+    }
+
     /// What lies at the cursor, if something was published there.
     #[inline]
     pub(super) fn look<M: Memory>(&self, memory: M) -> Option<Content> {
@@ -318,21 +372,16 @@ impl Reader {
         self.track.granule.set(self.track.granule.get() + 1);
     }
 
-    /// Everything passed is acknowledged; says how many granules are not free yet.
+    /// Everything passed is acknowledged; says whether its room is to be freed: because there is a stretch of it, or the
+    /// sender sleeps, or slept, until something is acknowledged or free.
     #[inline(always)]
-    pub(super) fn acknowledge<M: Memory>(&self, memory: M) -> u64 {
+    pub(super) fn acknowledge<M: Memory>(&self, memory: M) -> bool {
         let done = self.track.position();
         self.done.set(done);
-        step("pipe.done");
-        // Release: who takes over reads what was acknowledged before; and before the blanking that destroys it.
-        memory.control().done.store(done, Release);
-        done - self.freed.get().position
-    }
-
-    /// Whether the sender sleeps, or slept, until room is free.
-    #[inline(always)]
-    pub(super) fn is_awaited<M: Memory>(&self, memory: M) -> bool {
-        memory.control().freed.was_armed()
+        store_done(memory, done);
+        membarrier::light(); // pairs with the barrier in `arm_and_look`
+        let waiting = done - self.freed.get().position;
+        waiting >= u64::from(memory.granules() / STRETCHES) || memory.control().freed.was_armed()
     }
 
     /// The granules of a uniform lane that are acknowledged and not free yet.
@@ -377,18 +426,22 @@ impl Reader {
     }
 }
 
-/// Looks at every record from the first that is not free on, and says where the next one will be.
+/// Looks at every record that is not acknowledged, and says where the next one will be.
 ///
-/// Where an end is at work at the same time, what it frees meanwhile may still be seen.
+/// Where an end is at work at the same time, what it acknowledges meanwhile may still be seen.
 pub(super) fn scan<M: Memory>(memory: M, mut visit: impl FnMut(Cursor, Content)) -> Cursor {
     // Pairs with `Reader::release`.
     let free = memory.control().free.load(Acquire);
+    // Pairs with `Reader::acknowledge`.
+    let done = memory.control().done.load(Acquire);
     let mut at = Cursor::at(free, memory.granules());
     while at.position - free < u64::from(memory.granules()) {
         let Some(content) = look_at(memory, at) else {
             break;
         };
-        visit(at, content);
+        if at.position >= done {
+            visit(at, content);
+        }
         at = at.behind(memory.span(at, content), memory.granules());
     }
     at

@@ -5,7 +5,6 @@ use super::beside::Beside;
 use super::course::{Course, Fitted, Words};
 use super::cursor::Cursor;
 use super::duct::{Duct, RawEnd, Side};
-use super::geometry::STRETCHES;
 use super::header::Content;
 use super::known::Known;
 use super::protocol::{Memory, Reader, arm_and_look};
@@ -26,9 +25,6 @@ use std::cell::Cell;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-/// Blocks of so many bytes are freed at once, and not with the next stretch of the ring.
-const BIG: u64 = 256 << 10;
-
 /// The receiving end of lane `which`, held by `me`. One thread uses it at a time.
 #[derive(Debug)]
 pub(crate) struct RawReceiver<F> {
@@ -40,9 +36,9 @@ pub(crate) struct RawReceiver<F> {
     duct: Arc<Duct>,
     which: usize,
     me: Participant,
-    /// Bytes in blocks that were acknowledged and are not free yet.
-    big: Cell<u64>,
     known: Known,
+    /// Messages of any length that were taken.
+    taken: Cell<u64>,
     stream: Stream,
     poll: Poll,
     luck: Luck,
@@ -54,40 +50,16 @@ pub(crate) struct RawReceiver<F> {
 /// One of the messages in hand was not done with: all since the last acknowledged are received again.
 const SPOILED: u32 = 1 << 31;
 
-/// A message in hand.
-#[derive(Clone, Copy, Debug)]
-#[must_use = "a message that is neither acknowledged nor given back keeps its place, and all behind it theirs"]
-pub(crate) struct Arrival {
-    pub(crate) bytes: NonNull<[u8]>,
-    pub(crate) record: Record,
-}
-
-/// What must be known of a message to be done with it: its bytes if it lies in a block, else 0. A whole word, so that it is
-/// loaded as it was stored: a load of what two stores have written waits until these are through.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Record(u64);
-
-impl Record {
-    #[inline(always)]
-    fn new(big: u32) -> Self {
-        Record(u64::from(big))
-    }
-
-    #[inline(always)]
-    fn big(self) -> u32 {
-        self.0 as u32
-    }
-}
-
 impl<F: Fitted> RawReceiver<F> {
     #[inline(always)]
     fn words(&self) -> Words<'_, F> {
         self.course.words()
     }
 
-    /// The next message, if it is there.
+    /// The bytes of the next message, if it is there: a message in hand, which keeps its place, and all behind it theirs,
+    /// until it is acknowledged or given back.
     #[inline(always)]
-    pub(crate) fn next_here(&self) -> Option<Arrival> {
+    pub(crate) fn next_here(&self) -> Option<NonNull<[u8]>> {
         if !F::FIT.is_fixed() {
             return self.take_any();
         }
@@ -95,90 +67,60 @@ impl<F: Fitted> RawReceiver<F> {
         let granule = self.reader.look_here(words)?;
         self.reader.pass_one();
         self.open.set(self.open.get() + 1);
-        Some(Arrival {
-            bytes: words.message_here(granule),
-            record: Record::new(0),
-        })
+        Some(words.message_here(granule))
     }
 
     #[inline]
-    fn take_any(&self) -> Option<Arrival> {
+    fn take_any(&self) -> Option<NonNull<[u8]>> {
         let words = self.words();
         let content = self.reader.look(words)?;
         let at = self.reader.next(words);
-        let (bytes, big) = match content {
-            Content::Inline(len) => {
+        let bytes = match content {
+            Content::Block => self.in_block(words, at),
+            Content::Inline(len) | Content::Skip(len) => {
                 self.known.expect_none();
-                (words.message(at, len as usize), 0)
+                words.message(at, len as usize)
             }
-            _ => self.in_block(words, at),
         };
         self.reader.pass(words, content);
         self.open.set(self.open.get() + 1);
-        Some(Arrival {
-            bytes,
-            record: Record::new(big),
-        })
+        self.taken.set(self.taken.get() + 1);
+        Some(bytes)
     }
 
     /// The bytes of the message at the cursor, which lies in a block; none at all when the reference was scribbled over.
-    #[inline]
-    fn in_block(&self, words: Words<'_, F>, at: Cursor) -> (NonNull<[u8]>, u32) {
+    #[inline(always)]
+    fn in_block(&self, words: Words<'_, F>, at: Cursor) -> NonNull<[u8]> {
         // Relaxed: published by the header.
         let [block, len] = words.reference(at).map(|word| word.load(Relaxed));
         let bytes = self.known.bytes(self.duct.blocks(), block, len);
-        let bytes = bytes.unwrap_or_else(|| narrow(words.message(at, 0), 0));
-        (bytes, len.try_into().unwrap_or(u32::MAX))
+        bytes.unwrap_or_else(|| narrow(words.message(at, 0), 0))
     }
 
     /// Acknowledges a message in hand; with the last of several, all of them.
     #[inline(always)]
-    pub(crate) fn ack(&self, record: Record) {
+    pub(crate) fn ack(&self) {
         let open = self.open.get() - 1;
         self.open.set(open);
         if open != 0 {
-            return self.ack_later(record);
+            return self.ack_later();
         }
-        let words = self.words();
-        if !F::FIT.is_fixed() {
-            return self.ack_any(record, words);
+        if self.reader.acknowledge(self.words()) {
+            self.release();
         }
-        self.acknowledge(words);
     }
 
     /// Others are in hand yet, or will come again.
     #[cold]
-    fn ack_later(&self, record: Record) {
-        self.big.set(self.big.get() + u64::from(record.big()));
+    fn ack_later(&self) {
         if self.open.get() == SPOILED {
             self.open.set(0);
             self.reader.rewind(self.words());
         }
     }
 
-    /// Acknowledges, and frees the room from time to time: at once if the sender sleeps until there is some.
-    #[inline(always)]
-    fn acknowledge(&self, words: Words<'_, F>) {
-        let waiting = self.reader.acknowledge(words);
-        if waiting >= u64::from(words.granules() / STRETCHES) || self.reader.is_awaited(words) {
-            self.release();
-        }
-    }
-
-    /// The same where messages may lie in blocks: the sender may be waiting for one of these, with all of the ring free.
-    #[inline]
-    fn ack_any(&self, record: Record, words: Words<'_, F>) {
-        let big = self.big.get() + u64::from(record.big());
-        self.big.set(big);
-        self.acknowledge(words);
-        if big >= BIG && self.big.get() != 0 {
-            self.release();
-        }
-    }
-
     /// Frees what was acknowledged.
     fn release(&self) {
-        self.big.set(0);
         let words = self.words();
         if self.rewrites && Words::<F>::HAS_LINES {
             self.reader.each_freeable(words, |granule| {
@@ -191,9 +133,9 @@ impl<F: Fitted> RawReceiver<F> {
 
     /// Gives a message back: it is received again, and with it all that came after the last one acknowledged.
     #[cold]
-    pub(crate) fn give_back(&self, record: Record) {
+    pub(crate) fn give_back(&self) {
         self.open.set((self.open.get() - 1) | SPOILED);
-        self.ack_later(record);
+        self.ack_later();
     }
 
     /// Waits until a message is there, and leaves it where it is.
@@ -242,8 +184,11 @@ impl<F: Fitted> RawReceiver<F> {
     /// takes comes later.
     #[inline(always)]
     fn look_for_a_moment(&self) -> bool {
+        let words = self.words();
+        let sight = self.reader.sight(&words);
         for _ in 0..self.looks {
-            if self.is_there() {
+            self.fetch(words);
+            if sight.is_published() && self.is_there() {
                 return true;
             }
             spin_loop();
@@ -251,19 +196,23 @@ impl<F: Fitted> RawReceiver<F> {
         false
     }
 
+    /// Asks for the line of the next message that is not its header's, if there is one and it is known.
+    #[inline(always)]
+    fn fetch(&self, words: Words<'_, F>) {
+        match F::FIT.is_fixed() {
+            true => words.fetch(self.reader.granule()),
+            false => self.known.fetch(),
+        }
+    }
+
     /// Whether a message is there.
     #[inline(always)]
     pub(crate) fn is_there(&self) -> bool {
         let words = self.words();
+        self.fetch(words);
         match F::FIT.is_fixed() {
-            true => {
-                words.fetch(self.reader.granule());
-                self.reader.look_here(words).is_some()
-            }
-            false => {
-                self.known.fetch();
-                self.reader.look(words).is_some()
-            }
+            true => self.reader.look_here(words).is_some(),
+            false => self.reader.look(words).is_some(),
         }
     }
 
@@ -344,7 +293,10 @@ impl<F: Fitted> RawReceiver<F> {
 
     /// Leaves a stream of messages alone for a moment; see [`Stream`]. How many steps: 0 where messages come alone.
     fn let_gather(&self) -> u32 {
-        let steps = self.stream.steps(self.reader.next(self.words()).position);
+        let steps = self.stream.steps(match F::FIT.is_fixed() {
+            true => self.reader.next(self.words()).position,
+            false => self.taken.get(),
+        });
         let pauses: u32 = (0..steps).map(|step| 1 << step.min(4)).sum();
         (0..pauses).for_each(|_| spin_loop());
         steps
@@ -367,8 +319,8 @@ impl<F: Fitted> RawEnd for RawReceiver<F> {
             duct,
             which,
             me,
-            big: Cell::new(0),
             known: Known::new(),
+            taken: Cell::new(0),
             stream: Stream::default(),
             poll: Poll::default(),
             luck: Luck::default(),

@@ -3,13 +3,13 @@
 use super::course::{Course, Fitted, Words};
 use super::duct::{Duct, RawEnd, Side};
 use super::header::Content;
-use super::pool::{Answer, Pool};
+use super::pool::{Answer, Pool, Slot};
 use super::protocol::{Memory, Writer, arm_and_look, scan};
 use super::seat::End;
 use super::wait::{Fault, Other, Poll, Vigil};
 use crate::ring::linger::{Linger, Luck};
 use crate::ring::wait::Peers;
-use crate::segment::blocks::{BlockRef, Room};
+use crate::segment::blocks::BlockRef;
 use crate::sys::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sys::clock::Deadline;
 use crate::sys::identity::Participant;
@@ -33,33 +33,6 @@ pub(crate) struct RawSender<F> {
     claimed: Cell<u32>,
     poll: Poll,
     luck: Luck,
-}
-
-/// A block that is being written: published with its record, or given back when dropped.
-#[derive(Debug)]
-pub(crate) struct Spill<'s, F: Fitted> {
-    sender: &'s RawSender<F>,
-    block: BlockRef,
-    /// As much of the block as has memory.
-    room: Room,
-    len: usize,
-}
-
-impl<F: Fitted> Spill<'_, F> {
-    /// The block's bytes, as many as were asked for.
-    #[inline]
-    pub(crate) fn bytes(&self) -> NonNull<[u8]> {
-        self.room.first(self.len)
-    }
-}
-
-impl<F: Fitted> Drop for Spill<'_, F> {
-    fn drop(&mut self) {
-        self.sender
-            .pool
-            .borrow_mut()
-            .give_back(self.block, self.room);
-    }
 }
 
 impl<F: Fitted> RawSender<F> {
@@ -121,7 +94,7 @@ impl<F: Fitted> RawSender<F> {
     /// # Errors
     ///
     /// [`Fault`]; nothing is claimed then.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn claim(
         &self,
         len: usize,
@@ -130,16 +103,45 @@ impl<F: Fitted> RawSender<F> {
     ) -> Result<NonNull<[u8]>, Fault> {
         let words = self.words();
         let count = words.granules_of(len as u32);
+        self.reach(words, count, peers, deadline)?;
+        self.claimed.set(count);
+        Ok(words.message(self.writer.at(words), len))
+    }
+
+    /// Waits for room for `count` granules at the cursor.
+    #[inline(always)]
+    fn reach(
+        &self,
+        words: Words<'_, F>,
+        count: u32,
+        peers: &dyn Peers,
+        deadline: Deadline,
+    ) -> Result<(), Fault> {
+        // Relaxed: a hint; the seat tells.
+        let over = words.control().receiver_over.load(Relaxed) != 0;
+        match !over && self.claimed.get() == 0 && self.writer.is_within(count) {
+            true => Ok(()),
+            false => self.reach_patiently(words, count, peers, deadline),
+        }
+    }
+
+    #[cold]
+    fn reach_patiently(
+        &self,
+        words: Words<'_, F>,
+        count: u32,
+        peers: &dyn Peers,
+        deadline: Deadline,
+    ) -> Result<(), Fault> {
         if self.claimed.get() != 0 {
             self.clean(words, 1); // a claim that was forgotten; before the cursor moves
         }
-        // Relaxed: a hint; the seat tells.
+        // Relaxed: as above.
         let over = words.control().receiver_over.load(Relaxed) != 0;
         if over || !self.writer.reach(words, count) {
             self.wait(peers, deadline, |writer, words| writer.reach(words, count))?;
         }
-        self.claimed.set(count);
-        Ok(words.message(self.writer.at(words), len))
+        Ok(())
     }
 
     /// Blanks what was claimed at the cursor, but for its first `count` granules: the next record may end in front of any.
@@ -172,24 +174,18 @@ impl<F: Fitted> RawSender<F> {
     /// # Errors
     ///
     /// [`Fault`].
-    #[inline]
+    #[inline(always)]
     pub(crate) fn spill(
         &self,
         len: usize,
         peers: &dyn Peers,
         deadline: Deadline,
-    ) -> Result<Spill<'_, F>, Fault> {
+    ) -> Result<Slot, Fault> {
         let known = self.pool.borrow_mut().take_known(len);
-        let (block, room) = match known {
-            Some(found) => found,
-            None => self.spill_patiently(len, peers, deadline)?,
-        };
-        Ok(Spill {
-            sender: self,
-            block,
-            room,
-            len,
-        })
+        match known {
+            Some(slot) => Ok(slot),
+            None => self.spill_patiently(len, peers, deadline),
+        }
     }
 
     #[cold]
@@ -198,19 +194,30 @@ impl<F: Fitted> RawSender<F> {
         len: usize,
         peers: &dyn Peers,
         deadline: Deadline,
-    ) -> Result<(BlockRef, Room), Fault> {
+    ) -> Result<Slot, Fault> {
         loop {
-            let freed = self.writer.freed(self.words());
+            let done = self.writer.acknowledged(self.words());
             let mut pool = self.pool.borrow_mut();
-            let answer = pool.take(self.duct.blocks(), self.me, len as u64, freed);
+            let answer = pool.take(self.duct.blocks(), self.me, len as u64, done);
             drop(pool);
             match answer.map_err(|_| Fault::NoSpace)? {
-                Answer::Ready(block, room) => return Ok((block, room)),
+                Answer::Ready(slot) => return Ok(slot),
                 Answer::Wait(until) => self.wait(peers, deadline, |writer, words| {
-                    writer.freed(words) >= until.min(writer.at(words).position)
+                    writer.acknowledged(words) >= until.min(writer.at(words).position)
                 })?,
             }
         }
+    }
+
+    /// The bytes of a block, as many as it was taken for.
+    #[inline(always)]
+    pub(crate) fn spilled(&self, slot: Slot, len: usize) -> NonNull<[u8]> {
+        self.pool.borrow().bytes(slot, len)
+    }
+
+    /// Gives a block back whose message is not to be sent.
+    pub(crate) fn give_back(&self, slot: Slot) {
+        self.pool.borrow_mut().give_back(slot);
     }
 
     /// Publishes the first `len` bytes of a block; waits for room in the ring.
@@ -221,23 +228,22 @@ impl<F: Fitted> RawSender<F> {
     #[inline]
     pub(crate) fn commit_spilled(
         &self,
-        spill: Spill<'_, F>,
+        slot: Slot,
         len: usize,
         peers: &dyn Peers,
         deadline: Deadline,
     ) -> Result<(), Fault> {
-        self.claim(24, peers, deadline)?;
         let words = self.words();
+        self.reach(words, 1, peers, deadline)
+            .inspect_err(|_| self.give_back(slot))?;
         let [block, length] = words.reference(self.writer.at(words));
+        let mut pool = self.pool.borrow_mut();
         step("pipe.reference");
         // Relaxed: published by the header.
-        block.store(spill.block.to_bits(), Relaxed);
+        block.store(pool.block(slot).to_bits(), Relaxed);
         length.store(len as u64, Relaxed); // no step: as above
-        self.clean(words, 1);
         self.writer.publish(words, 1, Content::Block);
-        let until = self.writer.at(words).position;
-        self.pool.borrow_mut().keep(spill.block, spill.room, until);
-        std::mem::forget(spill);
+        pool.keep(slot, self.writer.at(words).position);
         Ok(())
     }
 
@@ -329,10 +335,10 @@ impl<F: Fitted> RawEnd for RawSender<F> {
 
     fn offer(&self) -> Option<u16> {
         let words = self.words();
-        let freed = self.writer.freed(words);
+        let done = self.writer.acknowledged(words);
         self.pool
             .borrow_mut()
-            .let_go(self.duct.blocks(), self.me, freed);
+            .let_go(self.duct.blocks(), self.me, done);
         self.words().control().sender.offer(self.me)
     }
 
@@ -346,10 +352,10 @@ impl<F: Fitted> RawEnd for RawSender<F> {
 
     /// The receiver reads what there is and is told.
     fn close(&self) {
-        let freed = self.writer.freed(self.words());
+        let done = self.writer.acknowledged(self.words());
         self.pool
             .borrow_mut()
-            .let_go(self.duct.blocks(), self.me, freed);
+            .let_go(self.duct.blocks(), self.me, done);
         self.duct.close(self.which, Side::Sender, self.me);
     }
 }

@@ -76,18 +76,18 @@ fn send(sender: &RawSender<Any>, village: &Village, len: usize, value: u8) -> Re
         sender.commit(len);
         return Ok(());
     }
-    let spill = sender.spill(len, village, Deadline::NOW)?;
+    let block = sender.spill(len, village, Deadline::NOW)?;
     // SAFETY: the block is ours until it is published.
-    unsafe { poke(spill.bytes(), &bytes) };
-    sender.commit_spilled(spill, len, village, Deadline::NOW)
+    unsafe { poke(sender.spilled(block, len), &bytes) };
+    sender.commit_spilled(block, len, village, Deadline::NOW)
 }
 
 fn recv(receiver: &RawReceiver<Any>, village: &Village) -> Result<Vec<u8>, Fault> {
     receiver.wait(village, Deadline::NOW)?;
-    let arrival = receiver.next_here().expect("it is there");
+    let message = receiver.next_here().expect("it is there");
     // SAFETY: the message is in our hands.
-    let bytes = unsafe { peek(arrival.bytes) };
-    receiver.ack(arrival.record);
+    let bytes = unsafe { peek(message) };
+    receiver.ack();
     Ok(bytes)
 }
 
@@ -141,8 +141,7 @@ fn blocks_of_a_dead_sender_are_his_successors_or_nobodys() {
     for value in 0..3 {
         send(&sender, &village, 100_000, value).unwrap();
     }
-    let unsent = sender.spill(100_000, &village, Deadline::NOW).unwrap();
-    std::mem::forget(unsent);
+    let _unsent = sender.spill(100_000, &village, Deadline::NOW).unwrap();
     std::mem::forget(sender);
     village.0.borrow_mut().push(SENDER);
     assert_eq!(recv(&receiver, &village), Ok(vec![0; 100_000]));
@@ -193,8 +192,8 @@ fn a_receiver_frees_room_as_soon_as_it_has_nothing_to_do() {
         assert_eq!(full.unwrap_err(), Fault::TimedOut);
         for _ in 0..64 {
             receiver.wait(&village, Deadline::NOW).unwrap();
-            let arrival = receiver.next_here().expect("it is there");
-            receiver.ack(arrival.record);
+            let _message = receiver.next_here().expect("it is there");
+            receiver.ack();
         }
         assert!(receiver.wait(&village, Deadline::NOW).is_err());
     }

@@ -1,7 +1,6 @@
 //! What one process knows of a block's memory, for as long as it has the store mapped.
 
 use crate::segment::narrow;
-use crate::sys::cpu;
 use std::ptr::NonNull;
 
 /// The part of a block that is known to have memory, which may be none.
@@ -31,11 +30,5 @@ impl Room {
     #[inline(always)]
     pub(crate) fn first(self, len: usize) -> NonNull<[u8]> {
         narrow(self.0, len)
-    }
-
-    /// Asks for the first line, which will be read.
-    #[inline(always)]
-    pub(crate) fn fetch(self) {
-        cpu::fetch(self.0.cast().as_ptr());
     }
 }
