@@ -2,7 +2,7 @@
 
 use crate::sys::atomic::Ordering::{Relaxed, SeqCst};
 use crate::sys::atomic::{AtomicU32, publish_then_look};
-use crate::sys::bell::Bells;
+use crate::sys::bell::{Address, Bells};
 use crate::sys::clock::Deadline;
 use crate::sys::futex::{self, Wake};
 use crate::sys::seeded::seeded;
@@ -183,7 +183,7 @@ impl Gate {
     /// Rings all of them, and only then takes their announcement for answered: a waker that dies in between leaves it.
     fn ring_watchers(&self, watched: u32, bells: &impl Bells) {
         if !seeded("watch-lost-ring") {
-            bells.ring(&self.sequence);
+            bells.ring(Address::of(&self.sequence));
         }
         step("gate.unwatch");
         // From the exact value seen before the bump, as with `armed`.

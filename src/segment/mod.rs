@@ -14,6 +14,7 @@ mod table;
 mod watchers;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::sys::bell::Address;
 use crate::sys::fd;
 use crate::sys::identity::{self, Process};
 use crate::sys::shm::{self, Mapping, TmpFile};
@@ -400,10 +401,10 @@ impl Segment {
         self.map.bytes(offset as usize..end as usize)
     }
 
-    /// Where `found`, which was found in this mapping, lies.
-    pub(crate) fn offset_of<T: Layout>(&self, found: &T) -> u64 {
+    /// Where in the segment that is which has this address in this mapping.
+    pub(super) fn offset_of(&self, found: Address) -> u64 {
         let start = self.map.start().addr().get();
-        std::ptr::from_ref(found).addr().wrapping_sub(start) as u64
+        found.get().wrapping_sub(start) as u64
     }
 
     /// Makes sure that `len` bytes from `offset` have memory.

@@ -13,9 +13,9 @@
 use super::Segment;
 use super::header::{ROSTER_LEN, WATCH_ROWS};
 use super::layout::{Offset, PAGE};
+use crate::sys::atomic::AtomicU64;
 use crate::sys::atomic::Ordering::{Relaxed, SeqCst};
-use crate::sys::atomic::{AtomicU32, AtomicU64};
-use crate::sys::bell::{self, Bells};
+use crate::sys::bell::{self, Address, Bells};
 use crate::sys::identity::Participant;
 use crate::sys::step::step;
 
@@ -84,7 +84,7 @@ impl<'a> Watchers<'a> {
     }
 
     /// How `word`, which lies in the segment, is called here.
-    pub(crate) fn name(self, word: &AtomicU32) -> Watched {
+    pub(crate) fn name(self, word: Address) -> Watched {
         Watched((self.segment.offset_of(word) / 4) as u32 & TAG)
     }
 
@@ -162,7 +162,7 @@ impl<'a> Watchers<'a> {
 
 impl Bells for Segment {
     #[cold]
-    fn ring(&self, word: &AtomicU32) {
+    fn ring(&self, word: Address) {
         let watchers = Watchers::of(self);
         let what = watchers.name(word);
         for row in watchers.used() {

@@ -17,7 +17,7 @@ use crate::sys::atomic::{
     AtomicU32,
     Ordering::{AcqRel, Acquire, Relaxed},
 };
-use crate::sys::bell::Bells;
+use crate::sys::bell::{Address, Bells};
 use crate::sys::futex::{self, Wake};
 use crate::sys::identity::Oracle;
 use crate::sys::seeded::seeded;
@@ -94,7 +94,7 @@ impl RawEvent {
         }
         if seen & WATCHERS != 0 {
             step("event.ring");
-            bells.ring(&self.word);
+            bells.ring(Address::of(&self.word));
         }
     }
 
@@ -245,7 +245,7 @@ mod tests {
     struct Nobody;
 
     impl Bells for Nobody {
-        fn ring(&self, _: &AtomicU32) {}
+        fn ring(&self, _: Address) {}
     }
 
     fn event(word: u32) -> RawEvent {

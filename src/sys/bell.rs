@@ -4,12 +4,25 @@
 //! that all who may wake him can reach. A datagram needs none: its address is a name, it goes to nobody once the waiter is
 //! dead, and what it finds full is readable already.
 
-use crate::sys::atomic::AtomicU32;
-
 /// Rings everybody who watches the object to which a word belongs.
 pub(crate) trait Bells {
-    /// Wakes all that watch `word`; for nobody it costs a look.
-    fn ring(&self, word: &AtomicU32);
+    /// Wakes all that watch the word there; for nobody it costs a look.
+    fn ring(&self, word: Address);
+}
+
+/// Where this process has a word that is watched, of whatever length.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Address(usize);
+
+impl Address {
+    pub(crate) fn of<W>(word: &W) -> Self {
+        Address(std::ptr::from_ref(word).addr())
+    }
+
+    #[cfg(not(loom))]
+    pub(crate) fn get(self) -> usize {
+        self.0
+    }
 }
 
 #[cfg(all(test, loom))]
@@ -115,7 +128,7 @@ mod kernel {
 
 #[cfg(all(test, loom))]
 mod model {
-    use super::Bells;
+    use super::{Address, Bells};
     use crate::sys::atomic::{AtomicU32, Ordering::SeqCst};
     use crate::sys::clock::Deadline;
     use crate::sys::futex;
@@ -143,7 +156,7 @@ mod model {
     }
 
     impl Bells for ModelBell {
-        fn ring(&self, _: &AtomicU32) {
+        fn ring(&self, _: Address) {
             self.0.swap(1, SeqCst);
             futex::wake_all(&self.0);
         }

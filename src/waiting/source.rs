@@ -1,6 +1,6 @@
 //! What can be waited for together with others.
 
-use crate::sys::atomic::AtomicU32;
+use crate::sys::bell::Address;
 use crate::tenancy::Tenant;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -67,11 +67,12 @@ pub trait Source {
 #[derive(Clone, Copy, Debug)]
 pub struct Spot<'a> {
     pub(super) tenant: &'a Arc<Tenant>,
-    pub(super) word: &'a AtomicU32,
+    pub(super) word: Address,
 }
 
 impl<'a> Spot<'a> {
-    pub(crate) fn new(tenant: &'a Arc<Tenant>, word: &'a AtomicU32) -> Self {
+    pub(crate) fn new<W>(tenant: &'a Arc<Tenant>, word: &'a W) -> Self {
+        let word = Address::of(word);
         Spot { tenant, word }
     }
 }
