@@ -2,6 +2,7 @@
 
 mod error;
 mod guard;
+mod waiter;
 
 use std::fmt;
 use std::mem::ManuallyDrop;
@@ -15,8 +16,9 @@ use crate::segment::{Kind, Place, Segment};
 use crate::sync::{Outcome, Parts, RawCondition, Ticket, WaiterRing, Waiters};
 use crate::tenancy::{Form, Maker, Opener, Plan, RawHandle, SharedField, Small, Tenant};
 use crate::{Result, Until};
-pub use error::{ConditionError, ConditionTimeoutError};
+pub use error::{ConditionError, ConditionTimeoutError, RegisterError};
 pub use guard::ConditionGuard;
+pub use waiter::Waiter;
 
 /// Data behind a lock, and processes that wait for them to change.
 ///
@@ -26,7 +28,8 @@ pub use guard::ConditionGuard;
 /// waiters through, those first who have waited for longest. Notifying is allowed with the lock and without it, and waits
 /// for nobody. Who changes the data first and notifies then has nobody miss it.
 ///
-/// Several conditions can share one lock: see [`with_lock`](Condition::with_lock).
+/// Several conditions can share one lock: see [`with_lock`](Condition::with_lock). Who waits for other things as well
+/// [registers](ConditionGuard::register), and waits with [`wait_any`](crate::wait_any).
 ///
 /// A `Condition` is a handle. Cloning it, sending it in a message or passing it to a process gives another handle on the
 /// same lock, the same data and the same waiters.

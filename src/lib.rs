@@ -217,7 +217,9 @@ pub use asynchronous::Async;
 #[cfg(not(loom))]
 pub use barrier::{Barrier, BarrierError, BarrierTurn, BrokenBy};
 #[cfg(not(loom))]
-pub use condition::{Condition, ConditionError, ConditionGuard, ConditionTimeoutError};
+pub use condition::{
+    Condition, ConditionError, ConditionGuard, ConditionTimeoutError, RegisterError, Waiter,
+};
 pub use error::{Error, ErrorKind, Result, TimedOut, WaitError};
 #[cfg(not(loom))]
 pub use event::Event;

@@ -66,6 +66,34 @@ impl ConditionTimeoutError {
     }
 }
 
+/// Why [`ConditionGuard::register`](crate::ConditionGuard::register) did not enter the queue. The lock has been given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Explained)]
+#[non_exhaustive]
+pub enum RegisterError {
+    /// The guard was [marked](crate::ConditionGuard::is_marked), and so is the lock again.
+    #[error(
+        "process {pid} died or panicked while it held the lock; its data may be half changed, see mark_consistent"
+    )]
+    #[non_exhaustive]
+    OwnerDied {
+        /// The process that held the lock.
+        pid: u32,
+    },
+    /// As many wait as can.
+    #[error("1,024 wait for the condition already")]
+    TooManyWaiters,
+}
+
+impl From<RegisterError> for Error {
+    fn from(error: RegisterError) -> Self {
+        let kind = match error {
+            RegisterError::OwnerDied { .. } => ErrorKind::OwnerDied,
+            RegisterError::TooManyWaiters => ErrorKind::NoSpace,
+        };
+        Error::new(kind, error.to_string()).with_source(error)
+    }
+}
+
 impl From<ConditionError> for Error {
     fn from(error: ConditionError) -> Self {
         let kind = match error {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
 
-use super::{Condition, ConditionError, ConditionTimeoutError};
+use super::{Condition, ConditionError, ConditionTimeoutError, RegisterError, Waiter};
 use crate::Until;
 use crate::lock::LockGuard;
 use crate::message::Plain;
@@ -22,7 +22,7 @@ use crate::sys::until::Over;
 /// # Panics
 ///
 /// Every use of the data panics after a wait has returned [`ConditionError::Invalid`]. Every wait panics in a child of
-/// [`fork`](crate::process::fork()) that has its parent's guard.
+/// [`fork`](crate::process::fork()) that has its parent's guard, and so does [`register`](ConditionGuard::register).
 #[must_use = "a guard that is dropped at once gives the lock up at once"]
 pub struct ConditionGuard<'a, T: Plain> {
     condition: &'a Condition<T>,
@@ -220,13 +220,34 @@ impl<'a, T: Plain> ConditionGuard<'a, T> {
         Ok(())
     }
 
+    /// Enters the queue of those who wait, and gives the lock up without waiting: the [`Waiter`] can be waited for together
+    /// with other things, and takes the lock again.
+    ///
+    /// From here on it is as with [`wait`](ConditionGuard::wait): a notification that comes after the lock was given up is
+    /// not missed, whenever it is looked for. See [`Waiter`] for an example.
+    ///
+    /// # Errors
+    ///
+    /// [`RegisterError::OwnerDied`] if the guard is marked, [`RegisterError::TooManyWaiters`]. In each case the lock has been
+    /// given up.
+    pub fn register(self) -> Result<Waiter<'a, T>, RegisterError> {
+        if let Some(pid) = self.marker() {
+            return Err(RegisterError::OwnerDied { pid });
+        }
+        let ticket = self.enter().ok_or(RegisterError::TooManyWaiters)?;
+        Ok(Waiter::new(self.condition, ticket))
+    }
+
+    /// Puts this thread at the end of the queue, the lock still in hand.
+    fn enter(&self) -> Option<Ticket> {
+        assert!(self.condition.lock.bare().is_mine(), "{FORKED}");
+        self.condition.enter()
+    }
+
     fn sleep(&mut self, until: Until<'_>) -> Result<(), ConditionTimeoutError> {
         self.refuse_marked()?;
         let condition = self.condition;
-        assert!(condition.lock.bare().is_mine(), "{FORKED}");
-        let ticket = condition
-            .enter()
-            .ok_or(ConditionTimeoutError::TooManyWaiters)?;
+        let ticket = self.enter().ok_or(ConditionTimeoutError::TooManyWaiters)?;
         self.held = None; // gives the lock up
         let outcome = condition.wait(ticket, until);
         self.take_again(outcome, ticket)?;
@@ -257,12 +278,16 @@ impl<'a, T: Plain> ConditionGuard<'a, T> {
 
     /// A marked lock cannot be given up as if the data were whole.
     fn refuse_marked(&self) -> Result<(), ConditionTimeoutError> {
-        match self.held().marked_by() {
+        match self.marker() {
             None => Ok(()),
-            Some(owner) => Err(ConditionTimeoutError::OwnerDied {
-                pid: self.condition.lock.pid(owner),
-            }),
+            Some(pid) => Err(ConditionTimeoutError::OwnerDied { pid }),
         }
+    }
+
+    /// Whose death or panic marked the lock.
+    fn marker(&self) -> Option<u32> {
+        let owner = self.held().marked_by();
+        owner.map(|owner| self.condition.lock.pid(owner))
     }
 
     /// Declares the data whole again: a lock that was marked will not be when this guard is dropped, and waits go on.

@@ -78,7 +78,7 @@ impl RawCondition {
             ring.flatten()
         };
         if let Some((raw, ring)) = raw.and_then(|raw| Some((raw, ring_of(raw)?))) {
-            raw.waiters(ring).repair(dead);
+            raw.waiters(ring).repair(dead, segment);
         }
     }
 }

@@ -8,6 +8,7 @@
 use super::models::{actor, check};
 use super::waiters::{Outcome, Ticket, WaiterRing, Waiters};
 use crate::sys::atomic::{AtomicU64, Ordering::SeqCst};
+use crate::sys::bell::{Address, Bells, ModelBell};
 use crate::sys::clock::Deadline;
 use crate::sys::identity::{Oracle, Participant};
 use crate::sys::step::model::until_step;
@@ -24,6 +25,8 @@ struct Shared {
     permits: Mutex<u32>,
     tail: AtomicU64,
     ring: WaiterRing,
+    /// Of the one who watches, if any does.
+    bell: ModelBell,
     /// Bit n is set once participant n is dead.
     dead: AtomicU64,
 }
@@ -31,6 +34,12 @@ struct Shared {
 impl Oracle for Shared {
     fn is_alive(&self, who: Participant) -> bool {
         self.dead.load(SeqCst) & 1 << who.get() == 0
+    }
+}
+
+impl Bells for Shared {
+    fn ring(&self, word: Address) {
+        self.bell.ring(word);
     }
 }
 
@@ -44,6 +53,7 @@ impl Shared {
             permits: Mutex::new(0),
             tail: AtomicU64::new(0),
             ring: WaiterRing::new(),
+            bell: ModelBell::new(),
             dead: AtomicU64::new(0),
         })
     }
@@ -97,6 +107,31 @@ impl Shared {
 
     fn take(&self, who: u16, deadline: Deadline) -> bool {
         self.take_holding(who, deadline, &RefCell::new(None))
+    }
+
+    /// Watches until it is notified, by the bell: as `wait_any` does, in one slice.
+    fn watch(&self, ticket: Ticket) {
+        loop {
+            self.bell.hush();
+            self.waiters().watch(ticket);
+            if self.waiters().is_over(ticket) {
+                return;
+            }
+            self.bell.wait();
+        }
+    }
+
+    /// Waits for a permit as a watcher, and takes it.
+    fn take_watching<'s>(&'s self, who: u16, held: &Held<'s>) {
+        held.replace(Some(self.lock()));
+        while !has_permit(held) {
+            let ticket = self.waiters().enter(participant(who)).expect("room");
+            held.replace(None);
+            self.watch(ticket);
+            held.replace(Some(self.lock()));
+            self.waiters().finish(ticket);
+        }
+        *held.take().expect("held") -= 1;
     }
 }
 
@@ -194,7 +229,79 @@ fn loom_waiters_death_passes_the_notification_on() {
     for n in 0..STEPS {
         check(move || {
             let shared = Shared::new();
-            let victim = actor(&shared, move |s| die_at(s, n));
+            let victim = actor(&shared, move |s| {
+                die_at(s, n, |held| {
+                    assert!(s.take_holding(VICTIM.get(), NEVER, held))
+                });
+            });
+            let survivor = actor(&shared, |s| {
+                assert!(s.take(2, NEVER));
+                s.give(1, 1);
+            });
+            shared.give(1, 1);
+            victim.join().unwrap();
+            survivor.join().unwrap();
+        });
+    }
+}
+
+/// A watcher's ring is not lost, whenever it announces itself; a second notifier rings beside the first.
+#[test]
+fn loom_waiters_a_watcher_is_rung() {
+    for notifiers in [1, 2] {
+        check(move || {
+            let shared = Shared::new();
+            let watcher = actor(&shared, |s| s.take_watching(1, &RefCell::new(None)));
+            let other = (notifiers == 2).then(|| actor(&shared, |s| s.notify(1)));
+            shared.give(1, 1);
+            watcher.join().unwrap();
+            other.map(|other| other.join().unwrap());
+        });
+    }
+}
+
+/// One who watches and one who sleeps: each is woken in its own way, by one notifier for both.
+#[test]
+fn loom_waiters_watchers_and_sleepers_are_all_notified() {
+    check(|| {
+        let shared = Shared::new();
+        let watcher = actor(&shared, |s| s.take_watching(1, &RefCell::new(None)));
+        let sleeper = actor(&shared, |s| s.take(2, NEVER));
+        shared.give(2, u32::MAX);
+        watcher.join().unwrap();
+        assert!(sleeper.join().unwrap());
+    });
+}
+
+/// The first gives its place up in the instant in which it is notified: the second has the notification, or none was
+/// given to the first.
+#[test]
+fn loom_waiters_who_resigns_eats_no_notification() {
+    for watches in [false, true] {
+        check(move || {
+            let shared = Shared::new();
+            let [first, second] =
+                [1, 2].map(|who| shared.waiters().enter(participant(who)).unwrap());
+            if watches {
+                shared.waiters().watch(first);
+            }
+            let resigning = actor(&shared, move |s| s.waiters().resign(first, s));
+            assert_eq!(shared.notify(1), 1);
+            resigning.join().unwrap();
+            assert!(shared.looks_once(second));
+        });
+    }
+}
+
+/// As above, of a watcher that dies at any of its steps.
+#[test]
+fn loom_waiters_death_of_a_watcher_passes_the_notification_on() {
+    for n in 0..STEPS {
+        check(move || {
+            let shared = Shared::new();
+            let victim = actor(&shared, move |s| {
+                die_at(s, n, |held| s.take_watching(VICTIM.get(), held));
+            });
             let survivor = actor(&shared, |s| {
                 assert!(s.take(2, NEVER));
                 s.give(1, 1);
@@ -208,18 +315,15 @@ fn loom_waiters_death_passes_the_notification_on() {
 
 /// The victim waits for a permit until its `n`-th step, or takes it; then the sweep does its part, and whoever finds the
 /// lock marked.
-fn die_at(shared: &Shared, n: i64) {
+fn die_at<'s>(shared: &'s Shared, n: i64, take: impl FnOnce(&Held<'s>)) {
     let held = RefCell::new(None);
-    let outcome = until_step(n, || shared.take_holding(VICTIM.get(), NEVER, &held));
+    let outcome = until_step(n, || take(&held));
     match outcome {
-        Some(taken) => {
-            assert!(taken);
-            shared.give(1, 1);
-        }
+        Some(()) => shared.give(1, 1),
         None => {
             // no step: the oracle of the model, which no actor writes
             shared.dead.fetch_or(1 << VICTIM.get(), SeqCst);
-            shared.waiters().repair(VICTIM);
+            shared.waiters().repair(VICTIM, shared);
             if held.take().is_some() {
                 shared.notify(u32::MAX); // as who recovers does
             }

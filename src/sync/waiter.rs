@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 63..16 | lap: how often the positions have gone round the entries when this one was last taken; 0 never |
 //! | 15..4 | the waiter's participant |
-//! | 3..0 | 0 free, 1 waiting, 2 asleep, 3 notified |
+//! | 3..0 | 0 free, 1 waiting, 2 asleep, 3 notified, 4 watching |
 //!
 //! All zero is an entry that nobody has used. An entry keeps its lap when it is freed, and is only taken for a later one,
 //! so no word ever comes back.
@@ -62,6 +62,7 @@ const FREE: u64 = 0;
 const WAITING: u64 = 1;
 const ASLEEP: u64 = 2;
 const NOTIFIED: u64 = 3;
+const WATCHING: u64 = 4;
 const STATE: u64 = 0xf;
 const OWNER_SHIFT: u32 = 4;
 const LAP_SHIFT: u32 = 16;
@@ -80,6 +81,11 @@ impl Word {
     /// The same waiter, about to sleep.
     pub(super) fn asleep(self) -> Self {
         self.with_state(ASLEEP)
+    }
+
+    /// The same waiter, about to sleep elsewhere, by a bell of its own.
+    pub(super) fn watching(self) -> Self {
+        self.with_state(WATCHING)
     }
 
     /// The same waiter, notified.
@@ -107,7 +113,7 @@ impl Word {
 
     /// Whether somebody is here who has not been notified.
     pub(super) fn waits(self) -> bool {
-        matches!(self.state(), WAITING | ASLEEP)
+        matches!(self.state(), WAITING | ASLEEP | WATCHING)
     }
 
     /// Whether somebody is at this very position who has not been notified.
@@ -117,6 +123,10 @@ impl Word {
 
     pub(super) fn is_asleep(self) -> bool {
         self.state() == ASLEEP
+    }
+
+    pub(super) fn is_watching(self) -> bool {
+        self.state() == WATCHING
     }
 
     pub(super) fn is_notified(self) -> bool {
@@ -152,12 +162,19 @@ mod tests {
 
     #[test]
     fn a_waiter_keeps_its_position_and_its_name_in_every_state() {
-        for word in [waiting(), waiting().asleep(), waiting().notified()] {
+        let others = [
+            waiting().asleep(),
+            waiting().watching(),
+            waiting().notified(),
+        ];
+        for word in [waiting()].into_iter().chain(others) {
             assert_eq!(word.owner(), Some(Participant::LAST));
             assert_eq!(word.position(AT.index()), AT);
             assert!(word.is_same_waiter(waiting()) && !word.is_free_for(AT.behind(LAP)));
         }
         assert!(waiting().waits_at(AT) && waiting().asleep().waits_at(AT));
+        assert!(waiting().watching().waits_at(AT) && waiting().watching().is_watching());
+        assert!(!waiting().watching().is_asleep());
         assert!(!waiting().notified().waits() && waiting().notified().is_notified());
         assert_ne!(waiting().asleep(), waiting().notified());
     }

@@ -4,13 +4,18 @@
 //! own entry and at nothing else. Who notifies changes the entries of the oldest waiters, one compare-and-swap for each,
 //! and wakes those that say that they sleep, up to 32 by one ring of their bell; it needs no lock and waits for nobody.
 //!
+//! A waiter that waits for other things as well does not sleep here: it *watches* its entry, and whoever notifies it rings
+//! for it among the watchers of the segment. Its entry says so, so that nobody else is rung and who sleeps here costs no
+//! more than before.
+//!
 //! | from | to | by |
 //! |---|---|---|
 //! | free | waiting, me | who enters, holding the lock |
 //! | waiting | asleep | the waiter, about to sleep by its bell |
-//! | waiting, asleep | notified | who notifies: the commit word of a notification |
-//! | waiting, asleep | free | the waiter, when its time is over; the death of the waiter |
-//! | notified | free | the waiter, when it has the lock again |
+//! | waiting, watching | watching | the waiter, enrolled as a watcher |
+//! | waiting, asleep, watching | notified | who notifies: the commit word of a notification |
+//! | waiting, asleep, watching | free | the waiter, when its time is over; the death of the waiter |
+//! | notified | free | the waiter, when it has the lock again, or after one more has been notified in its place |
 //! | notified, dead | free | who finds it dead, after one more has been notified in its place |
 //!
 //! A notification lies with its waiter until that one has the lock, so it is not lost with a waiter that dies before.
@@ -19,9 +24,9 @@
 //! | dies after | state left | who repairs |
 //! |---|---|---|
 //! | entry taken | waiting, dead | the sweep, which who finds no free entry calls for; a notifier that wakes nobody |
-//! | tail moved, lock given up, asleep | the same | the same |
+//! | tail moved, lock given up, asleep, watching | the same | the same |
 //! | notified, not awake | notified, nobody woken | the sleeper, after its slice |
-//! | notified; the notified one dies | notified, dead | the notifier, if it woke nobody; a sleeper after its slice; the sweep |
+//! | notified; the notified one dies | notified, dead | the notifier, if it woke nobody or finds the watcher dead; a sleeper after its slice; the sweep |
 //! | notified; head not moved | a hint that is behind | the next notifier |
 //!
 //! # Positions
@@ -37,6 +42,7 @@ use crate::sys::atomic::{
     AtomicU32, AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
+use crate::sys::bell::{Address, Bells};
 use crate::sys::clock::Deadline;
 use crate::sys::futex::{self, Wake};
 use crate::sys::identity::{Oracle, Participant};
@@ -100,6 +106,23 @@ pub(crate) struct Ticket {
     taken: Word,
 }
 
+impl Ticket {
+    /// Whose it is.
+    pub(crate) fn who(self) -> Option<Participant> {
+        self.taken.owner()
+    }
+
+    /// Whether the entry, when it was `seen`, was this waiter's and nobody had notified it.
+    fn still_waits(self, seen: Word) -> bool {
+        seen.waits() && seen.is_same_waiter(self.taken)
+    }
+}
+
+/// Who may be dead, and how those are woken who watch.
+pub(crate) trait Peers: Oracle + Bells {}
+
+impl<P: Oracle + Bells> Peers for P {}
+
 /// How a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -145,7 +168,7 @@ impl<'a> Waiters<'a> {
         self,
         ticket: Ticket,
         until: Until<'_>,
-        peers: &dyn Oracle,
+        peers: &dyn Peers,
         is_orphaned: &dyn Fn() -> bool,
     ) -> Outcome {
         let mut patience = Patience::new(until, peers);
@@ -153,7 +176,7 @@ impl<'a> Waiters<'a> {
         loop {
             // Acquire: pairs with the notifier's exchange.
             let seen = Word(self.ring.entry(ticket.at).load(Acquire));
-            if !(seen.waits() && seen.is_same_waiter(ticket.taken)) {
+            if !ticket.still_waits(seen) {
                 return Outcome::Notified;
             }
             if patience.spin() {
@@ -191,6 +214,58 @@ impl<'a> Waiters<'a> {
         futex::wait_bits(bell, rung, ticket.at.bit(), slice)
     }
 
+    /// The word under which the waiter enrols as a watcher.
+    #[cfg(not(loom))]
+    pub(crate) fn word(self, ticket: Ticket) -> &'a AtomicU64 {
+        self.ring.entry(ticket.at)
+    }
+
+    /// Whether the waiter waits no more: it was notified, or has left.
+    #[inline]
+    pub(crate) fn is_over(self, ticket: Ticket) -> bool {
+        // Acquire: pairs with the notifier's exchange.
+        !ticket.still_waits(Word(self.ring.entry(ticket.at).load(Acquire)))
+    }
+
+    /// Whether the waiter was notified, and has not left since.
+    pub(crate) fn is_notified(self, ticket: Ticket) -> bool {
+        // Acquire: pairs with the notifier's exchange.
+        self.ring.entry(ticket.at).load(Acquire) == ticket.taken.notified().0
+    }
+
+    /// Announces that the waiter watches, enrolled under [`word`](Waiters::word); it looks once more after this.
+    pub(crate) fn watch(self, ticket: Ticket) {
+        let entry = self.ring.entry(ticket.at);
+        let mut seen = Word(entry.load(Relaxed)); // only a hint for the exchange
+        while ticket.still_waits(seen) {
+            step("waiters.watch");
+            // AcqRel: behind the enrolment, for the notifier who reads this; also where the word stays as it is, for the
+            // enrolment is another each time. An exchange of the exact word: a notification stays.
+            let watched = entry.compare_exchange(seen.0, seen.watching().0, AcqRel, Relaxed);
+            match watched {
+                Ok(_) => return,
+                Err(now) => seen = Word(now),
+            }
+        }
+    }
+
+    /// Ends a wait, notified or not: the lock is held again.
+    pub(crate) fn finish(self, ticket: Ticket) {
+        if !self.withdraw(ticket) {
+            self.leave(ticket);
+        }
+    }
+
+    /// Ends the wait of one who has no use for a notification any more: if there is one, another waiter gets it.
+    pub(crate) fn resign(self, ticket: Ticket, peers: &dyn Peers) {
+        if !self.withdraw(ticket) && self.is_notified(ticket) {
+            if !seeded("condition-resignation-eats-notify") {
+                self.pass_on(peers);
+            }
+            self.leave(ticket);
+        }
+    }
+
     /// Leaves the queue without a notification; `false` if there is one.
     fn withdraw(self, ticket: Ticket) -> bool {
         let entry = self.ring.entry(ticket.at);
@@ -201,7 +276,7 @@ impl<'a> Waiters<'a> {
                 entry.store(seen.freed().0, Relaxed);
                 return true;
             }
-            if !(seen.waits() && seen.is_same_waiter(ticket.taken)) {
+            if !ticket.still_waits(seen) {
                 return false;
             }
             step("waiters.withdraw");
@@ -231,7 +306,7 @@ impl<'a> Waiters<'a> {
     ///
     /// Waits for nobody, whoever holds the lock.
     #[inline]
-    pub(crate) fn notify(self, most: u32, peers: &dyn Oracle) -> u32 {
+    pub(crate) fn notify(self, most: u32, peers: &dyn Peers) -> u32 {
         // Acquire: pairs with the store in `notify_from`; all before it is settled in the eyes of this thread, too.
         let head = Position(self.ring.head.load(Acquire));
         // Acquire: pairs with `enter`.
@@ -242,7 +317,7 @@ impl<'a> Waiters<'a> {
         self.notify_from(head, tail, most, peers)
     }
 
-    fn notify_from(self, head: Position, tail: Position, most: u32, peers: &dyn Oracle) -> u32 {
+    fn notify_from(self, head: Position, tail: Position, most: u32, peers: &dyn Peers) -> u32 {
         let mut call = Call {
             waiters: self,
             peers,
@@ -278,7 +353,7 @@ impl<'a> Waiters<'a> {
     /// Passes on what the dead have been notified of. Asks about those only who have been notified and have not left yet,
     /// of whom there are few at any time.
     #[cold]
-    fn look_about(self, peers: &dyn Oracle) {
+    pub(crate) fn look_about(self, peers: &dyn Peers) {
         for entry in &self.ring.entries {
             // Acquire: pairs with the notifier's exchange.
             let seen = Word(entry.load(Acquire));
@@ -292,7 +367,7 @@ impl<'a> Waiters<'a> {
 
     /// Notifies one more in place of a dead waiter, before the entry of that one is freed: who dies between the two leaves
     /// a notification too many, not too few.
-    fn pass_on(self, peers: &dyn Oracle) {
+    fn pass_on(self, peers: &dyn Peers) {
         if !seeded("condition-notify-lost-with-the-dead") {
             self.notify(1, peers);
         }
@@ -300,7 +375,7 @@ impl<'a> Waiters<'a> {
 
     /// Takes the participant `dead`, of which the caller knows that it is dead, out of the queue, and passes on the
     /// notifications that it had not yet woken up to.
-    pub(crate) fn repair(self, dead: Participant) {
+    pub(crate) fn repair(self, dead: Participant, bells: &dyn Bells) {
         for entry in &self.ring.entries {
             loop {
                 // Acquire: pairs with the notifier's exchange.
@@ -309,7 +384,7 @@ impl<'a> Waiters<'a> {
                     break;
                 }
                 if seen.is_notified() {
-                    self.pass_on(&AllBut(dead));
+                    self.pass_on(&AllBut { dead, bells });
                 }
                 if self.free(entry, seen) {
                     break;
@@ -330,7 +405,7 @@ impl<'a> Waiters<'a> {
 /// One call of [`Waiters::notify`].
 struct Call<'a> {
     waiters: Waiters<'a>,
-    peers: &'a dyn Oracle,
+    peers: &'a dyn Peers,
     /// How many are still to be notified.
     left: u32,
     /// Sleepers that were notified and not woken yet.
@@ -382,9 +457,35 @@ impl<'a> Call<'a> {
             }
             if seen.is_asleep() {
                 self.call(at);
+            } else if seen.is_watching() {
+                self.tell(at, seen.notified());
             }
             return;
         }
+    }
+
+    /// Rings for the watcher at `at`, who was notified. If it is dead another is to be notified in its place.
+    #[cold]
+    fn tell(&mut self, at: Position, notified: Word) {
+        if self.is_dead(notified) {
+            return self.owe(at, notified);
+        }
+        if !seeded("condition-watch-lost-ring") {
+            let entry = self.waiters.ring.entry(at);
+            step("waiters.ring");
+            self.peers.ring(Address::of(entry));
+        }
+    }
+
+    fn is_dead(&self, waiter: Word) -> bool {
+        let dead = |who| !self.peers.is_alive(who);
+        waiter.owner().is_some_and(dead)
+    }
+
+    /// A dead waiter was notified, whose entry is to be freed once another was in its place.
+    fn owe(&mut self, at: Position, notified: Word) {
+        self.left = self.left.saturating_add(1);
+        self.debts.push((at, notified));
     }
 
     /// Remembers that the sleeper at `at` is to be woken.
@@ -422,10 +523,8 @@ impl<'a> Call<'a> {
             };
             let seen = Word(entry.load(Acquire)); // pairs with whoever changed it
             let called = bits & 1 << (index - first) != 0 && seen.is_notified();
-            let dead = |who| !self.peers.is_alive(who);
-            if called && seen.owner().is_some_and(dead) {
-                self.left = self.left.saturating_add(1);
-                self.debts.push((seen.position(index), seen));
+            if called && self.is_dead(seen) {
+                self.owe(seen.position(index), seen);
             }
         }
     }
@@ -440,11 +539,20 @@ impl<'a> Call<'a> {
 }
 
 /// In the eyes of a repair one is dead; the others have repairs of their own.
-struct AllBut(Participant);
+struct AllBut<'a> {
+    dead: Participant,
+    bells: &'a dyn Bells,
+}
 
-impl Oracle for AllBut {
+impl Oracle for AllBut<'_> {
     fn is_alive(&self, who: Participant) -> bool {
-        who != self.0
+        who != self.dead
+    }
+}
+
+impl Bells for AllBut<'_> {
+    fn ring(&self, word: Address) {
+        self.bells.ring(word);
     }
 }
 

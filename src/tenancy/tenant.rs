@@ -5,6 +5,7 @@ use crate::segment::name::{Directory, Name};
 use crate::segment::{Draft, Expect, Segment, Spec, Watchers};
 use crate::sync::Undertaker;
 use crate::sys::atfork::{ForkMutex, Seat};
+use crate::sys::bell::{Address, Bells};
 use crate::sys::clock::{Deadline, now_ns};
 use crate::sys::fd;
 use crate::sys::identity::{self, Oracle, Participant};
@@ -593,6 +594,12 @@ enum Removal {
 
 /// More are of no use: who is in the way this long has been stopped, and the object is left to `gc`.
 const REMOVAL_TRIES: usize = 100;
+
+impl Bells for Tenant {
+    fn ring(&self, word: Address) {
+        self.segment.ring(word);
+    }
+}
 
 impl Oracle for Tenant {
     fn is_alive(&self, who: Participant) -> bool {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 /// | [`Queue`](crate::Queue), [`Consumer`](crate::Consumer) | `get` would not wait: a message is there, or there will be none |
 /// | [`Connection`](crate::Connection), [`Receiver`](crate::Receiver) | `recv` would not wait: a message is there, or the other end is gone |
 /// | [`Event`](crate::Event) | it is set, or was since the wait began |
+/// | [`Waiter`](crate::Waiter) of a [`Condition`](crate::Condition) | it was notified, or the dead have left the lock |
 /// | [`Process`](crate::Process), and all that is [`AsFd`]: sockets, pipes, timers | the descriptor is readable, or at its end |
 ///
 /// Readiness is a hint: whoever else has the thing may be faster. Go on with the verb that does not wait, `try_get` for

@@ -6,11 +6,20 @@ struct World {
     tail: AtomicU64,
     ring: WaiterRing,
     dead: AtomicU64,
+    /// How often anybody was rung for.
+    rung: AtomicU64,
 }
 
 impl Oracle for World {
     fn is_alive(&self, who: Participant) -> bool {
         self.dead.load(SeqCst) & 1 << who.get() == 0
+    }
+}
+
+impl Bells for World {
+    fn ring(&self, _: Address) {
+        // no step: a count of the test
+        self.rung.fetch_add(1, SeqCst);
     }
 }
 
@@ -26,6 +35,7 @@ impl World {
             tail: AtomicU64::new(0),
             ring: WaiterRing::new(),
             dead: AtomicU64::new(0),
+            rung: AtomicU64::new(0),
         }
     }
 
@@ -57,6 +67,10 @@ impl World {
 
     fn fall_asleep(&self, ticket: Ticket) {
         self.waiters().sleep(ticket, ticket.taken, Deadline::NOW);
+    }
+
+    fn resign(&self, ticket: Ticket) {
+        self.waiters().resign(ticket, self);
     }
 
     fn bury(&self, who: Participant) {
@@ -109,6 +123,71 @@ fn a_notification_that_comes_first_beats_the_end_of_the_time() {
     assert_eq!(world.notify(1), 1);
     assert!(!world.waiters().withdraw(ticket));
     assert!(world.was_notified(ticket));
+}
+
+#[test]
+fn watchers_are_rung_for_one_by_one_and_no_others() {
+    let world = World::new();
+    let [first, second, asleep, idle] = [(); 4].map(|()| world.enter(ME));
+    for ticket in [first, second, second] {
+        world.waiters().watch(ticket);
+    }
+    world.fall_asleep(asleep);
+    for (rings, ticket) in [(1, first), (2, second), (2, asleep), (2, idle)] {
+        assert_eq!(world.notify(1), 1);
+        assert_eq!(world.rung.load(SeqCst), rings);
+        assert!(world.waiters().is_over(ticket) && world.waiters().is_notified(ticket));
+        world.waiters().watch(ticket); // too late for it
+        assert!(world.was_notified(ticket) && !world.waiters().is_notified(ticket));
+    }
+    assert!(world.is_empty());
+}
+
+#[test]
+fn who_resigns_passes_its_notification_on_and_no_more_than_that() {
+    let world = World::new();
+    let [first, second, third] = [(); 3].map(|()| world.enter(ME));
+    world.waiters().watch(first);
+    world.resign(second); // without one
+    assert_eq!(world.notify(1), 1);
+    assert!(!world.waiters().is_over(third));
+    world.resign(first);
+    assert!(world.waiters().is_notified(third));
+    world.waiters().finish(third);
+    for ticket in [first, second, third] {
+        world.resign(ticket); // has left already
+        assert!(world.waiters().is_over(ticket));
+    }
+    let late = world.enter(ME);
+    assert!(!world.was_notified(late));
+    assert!(world.is_empty());
+}
+
+#[test]
+fn who_has_the_lock_again_leaves_notified_or_not() {
+    let world = World::new();
+    let tickets = [(); 3].map(|()| world.enter(ME));
+    world.waiters().watch(tickets[0]);
+    assert_eq!(world.notify(2), 2);
+    for ticket in tickets {
+        world.waiters().finish(ticket);
+    }
+    assert!(world.is_empty());
+}
+
+#[test]
+fn dead_watchers_are_not_counted_as_notified() {
+    let world = World::new();
+    let dead = [2, 3].map(|who| world.enter(other(who)));
+    let living = world.enter(ME);
+    for (who, ticket) in [2, 3].into_iter().zip(dead) {
+        world.waiters().watch(ticket);
+        world.bury(other(who));
+    }
+    assert_eq!(world.notify(1), 1);
+    assert!(world.was_notified(living));
+    assert_eq!(world.rung.load(SeqCst), 0);
+    assert!(world.is_empty(), "the dead are still in the queue");
 }
 
 /// One who stays while others come and go, for longer than the ring is long: it is still the first in the order.
@@ -165,8 +244,8 @@ fn repair_passes_on_what_the_dead_had_not_woken_up_to() {
     let living = [(); 3].map(|()| world.enter(ME));
     assert_eq!(world.notify(2), 2);
     world.bury(victim);
-    world.waiters().repair(victim);
-    world.waiters().repair(victim);
+    world.waiters().repair(victim, &world);
+    world.waiters().repair(victim, &world);
     let notified = living.map(|ticket| world.was_notified(ticket));
     assert_eq!(notified, [true, true, false]);
     assert!(world.is_empty());
@@ -215,6 +294,6 @@ fn a_scribbled_queue_harms_nobody() {
         }
         assert!(world.waiters().enter(ME).is_none());
         assert_eq!(world.notify(3), 0);
-        world.waiters().repair(ME);
+        world.waiters().repair(ME, &world);
     }
 }
