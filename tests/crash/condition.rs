@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use multiproc::{
     Condition, ConditionError, ConditionGuard, ConditionTimeoutError, Lock, LockError, Queue,
+    wait_any,
 };
 
 use crate::common::board::eventually;
@@ -31,6 +32,10 @@ pub const SCENARIOS: &[Scenario] = scenarios! {
     "condition: wait for a moment in front of another": keep_second_waiter wait_shortly sweep;
     "condition: notify all": keep_waiters give give;
     "condition: notify all, swept": keep_waiters give sweep;
+    "condition: watch in front of another": keep_second_waiter watch sweep;
+    "condition: resign in front of another": keep_second_waiter resign sweep;
+    "condition: notify all watchers": keep_watchers give give;
+    "condition: notify all watchers, swept": keep_watchers give sweep;
     "condition: hold while others wait": keep_waiters_of_holder hold sweep;
     "condition: change while others wait": keep_waiters_of_mended hold sweep;
     "condition: wait, and recover": keep_dying_holder wait_and_mend sweep;
@@ -65,6 +70,27 @@ fn take(mut guard: ConditionGuard<'_, Permits>) {
         }
     }
     *guard = [guard[0] - 1, guard[1] + 1];
+}
+
+/// The same, registered and asleep elsewhere.
+fn take_watching<'c>(condition: &'c Condition<Permits>, guard: ConditionGuard<'c, Permits>) {
+    let mut guard = watch_for_permit(condition, guard);
+    *guard = [guard[0] - 1, guard[1] + 1];
+}
+
+fn watch_for_permit<'c>(
+    condition: &'c Condition<Permits>,
+    mut guard: ConditionGuard<'c, Permits>,
+) -> ConditionGuard<'c, Permits> {
+    while guard[0] == 0 {
+        let waiter = guard.register().expect("room");
+        wait_any(&[&waiter]).expect("a bell");
+        guard = match waiter.lock() {
+            Err(LockError::OwnerDied { .. }) => enter(condition),
+            other => other.expect("only deaths"),
+        };
+    }
+    guard
 }
 
 fn give_one(condition: &Condition<Permits>) {
@@ -138,8 +164,37 @@ fn wait_shortly(stage: &Stage) {
     }
 }
 
+fn watch(stage: &Stage) {
+    let condition = open();
+    let guard = enter(&condition);
+    stage.at_it();
+    stage.armed();
+    let mut guard = watch_for_permit(&condition, guard);
+    stage.ledger().putting(0);
+    *guard = [guard[0] - 1, guard[1] + 1];
+}
+
+/// Is notified, and has no use for it.
+fn resign(stage: &Stage) {
+    let condition = open();
+    let guard = enter(&condition);
+    stage.at_it();
+    stage.armed();
+    let waiter = guard.register().expect("room");
+    wait_any(&[&waiter]).expect("a bell");
+    assert!(waiter.is_notified());
+}
+
 /// Two threads of the keeper wait. Once the actor has returned nobody has to do anything more for them.
 fn keep_waiters(stage: &Stage) {
+    keep_two(stage, |_, guard| take(guard));
+}
+
+fn keep_watchers(stage: &Stage) {
+    keep_two(stage, take_watching);
+}
+
+fn keep_two(stage: &Stage, take: for<'c> fn(&'c Condition<Permits>, ConditionGuard<'c, Permits>)) {
     let condition = Condition::create(NAME, [0, 0]).expect("create");
     let waiting = AtomicU32::new(0);
     thread::scope(|scope| {
@@ -147,7 +202,7 @@ fn keep_waiters(stage: &Stage) {
             scope.spawn(|| {
                 let guard = enter(&condition);
                 waiting.fetch_add(1, SeqCst);
-                take(guard);
+                take(&condition, guard);
             });
         }
         assert!(eventually(PATIENCE, || waiting.load(SeqCst) == 2));
