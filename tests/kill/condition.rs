@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use multiproc::{Condition, ConditionError, ConditionGuard, LockError};
+use multiproc::{Condition, ConditionError, ConditionGuard, LockError, wait_any};
 
 use crate::cell::{Books, Cell, Gates, run};
 use crate::common::board::Zeroed;
@@ -51,6 +51,19 @@ pub fn waiters_killed() {
         name: "condition waiters",
         auditor: audit,
         victims: take,
+        others: give,
+        pause: 1000,
+        creation: false,
+        aim: |ledger, pid| ledger.due.load(SeqCst) == 1 && ledger.inside.load(SeqCst) != pid,
+    });
+}
+
+/// The same, of those who are registered and sleep elsewhere.
+pub fn watchers_killed() {
+    run(&Cell {
+        name: "condition watchers",
+        auditor: audit,
+        victims: take_watching,
         others: give,
         pause: 1000,
         creation: false,
@@ -170,15 +183,40 @@ fn take(ledger: &Ledger) {
             Err(ConditionError::OwnerDied { .. }) => mend(&mut guard, ledger),
             Err(other) => panic!("{other}"),
         }
-        if guard[0] > 0 {
-            ledger.due.store(0, SeqCst);
-            ledger.begun.fetch_add(1, SeqCst);
-            *guard = [guard[0] - 1, guard[1] + 1];
-            stay(Duration::from_micros(20));
-            ledger.finished.fetch_add(1, SeqCst);
+        take_one(guard, ledger);
+    }
+}
+
+fn take_one(mut guard: ConditionGuard<'_, Permits>, ledger: &Ledger) {
+    if guard[0] > 0 {
+        ledger.due.store(0, SeqCst);
+        ledger.begun.fetch_add(1, SeqCst);
+        *guard = [guard[0] - 1, guard[1] + 1];
+        stay(Duration::from_micros(20));
+        ledger.finished.fetch_add(1, SeqCst);
+    }
+    leave(guard, ledger);
+    witness::moved();
+}
+
+/// Waits for permits among other things, and takes them.
+fn take_watching(ledger: &Ledger) {
+    let condition = open();
+    while !ledger.gates.stop.is_open() {
+        let mut guard = enter(&condition, ledger);
+        while guard[0] == 0 && !ledger.gates.stop.is_open() {
+            ledger.inside.store(0, SeqCst); // and gives the lock up
+            let waiter = guard.register().expect("room");
+            wait_any(&[&waiter]).expect("a bell");
+            guard = match waiter.lock() {
+                Err(LockError::OwnerDied { .. }) => enter(&condition, ledger),
+                taken => {
+                    arrived(ledger);
+                    taken.expect("only deaths")
+                }
+            };
         }
-        leave(guard, ledger);
-        witness::moved();
+        take_one(guard, ledger);
     }
 }
 

@@ -38,6 +38,7 @@ const PRIMITIVES: &[Test] = &[
     ("lock_users_killed", lock::hurried_killed),
     ("lock_creators_killed", lock::creators_killed),
     ("condition_waiters_killed", condition::waiters_killed),
+    ("condition_watchers_killed", condition::watchers_killed),
     ("condition_notifiers_killed", condition::notifiers_killed),
     ("condition_holders_killed", condition::holders_killed),
     ("condition_creators_killed", condition::creators_killed),
