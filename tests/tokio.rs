@@ -6,8 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use multiproc::{
-    Async, Connection, Consumer, ErrorKind, Event, GetError, Pipe, Process, Queue, Receiver,
-    RecvError,
+    Async, Condition, ConditionGuard, Connection, Consumer, ErrorKind, Event, GetError, Pipe,
+    Process, Queue, Receiver, RecvError, Waiter,
 };
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{JoinSet, yield_now};
@@ -438,5 +438,55 @@ fn a_busy_stream_lets_others_run() {
             queue.put(1).unwrap();
             assert_eq!(queue.get_owned().await, Ok(1));
         }
+    });
+}
+
+/// No permit is worth as much.
+const END: u64 = u64::MAX;
+
+fn give_one_by_one(stock: Condition<u64>, taken: Queue<u64>) {
+    for _ in 0..100 {
+        *stock.lock().unwrap() += 1;
+        stock.notify_one();
+        drop(taken.get_timeout(LONG).unwrap());
+    }
+    *stock.lock().unwrap() = END;
+    stock.notify_all();
+}
+
+fn take_all<'c>(mut guard: ConditionGuard<'c, u64>, taken: &Queue<u64>) -> Option<Waiter<'c, u64>> {
+    if *guard == END {
+        return None;
+    }
+    while *guard > 0 {
+        *guard -= 1;
+        taken.put(1).unwrap();
+    }
+    Some(guard.register().unwrap())
+}
+
+async fn take_until_the_end(stock: Condition<u64>, taken: Queue<u64>) {
+    let mut registered = take_all(stock.lock().unwrap(), &taken);
+    while let Some(waiter) = registered {
+        let waiter = Async::new(waiter).unwrap();
+        waiter.ready().await;
+        registered = take_all(waiter.lock().unwrap(), &taken);
+    }
+}
+
+/// Each task in a place of its own; what is given by another process is taken by one of them each time.
+#[test]
+fn conditions_are_awaited_by_registered_waiters() {
+    in_both(|| async {
+        let (stock, taken) = (Condition::new(0).unwrap(), Queue::new(4).unwrap());
+        let mut tasks = JoinSet::new();
+        for _ in 0..3 {
+            tasks.spawn(sendable(take_until_the_end(stock.clone(), taken.clone())));
+        }
+        settle().await;
+        let child = Process::spawn(give_one_by_one, (stock.clone(), taken.clone())).unwrap();
+        Async::new(child).unwrap().join().await.unwrap();
+        tasks.join_all().await;
+        assert!(!stock.notify_one());
     });
 }
