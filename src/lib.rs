@@ -132,7 +132,7 @@
 //! | wait for something that happens, or for so many steps | [`Event`], [`Latch`]; [`Until`] also ends a wait with a process |
 //! | let only so many in, or count signals | [`BoundedSemaphore`], whose permits come back from the dead; [`Semaphore`] |
 //! | keep several of these together, under one name | [`Shared`], [`shared!`] for a struct of your own |
-//! | wait for the first of many things, or from an event loop | [`wait_any`], [`Watch`]; with tokio `Async` |
+//! | wait for the first of many things, or from an event loop | [`wait_any`], [`Watch`]; with tokio `Async`; [`Waiter`] for a condition |
 //! | know what can be sent | [`Message`], [`message!`] for types of your own, [`Bytes`] |
 //! | talk with a program that was started by itself | [`Listener`], [`Connection::connect`] |
 //! | meet by name | [`Queue::create`], [`Queue::open`], [`objects`], [`gc`] |

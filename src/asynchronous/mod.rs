@@ -53,7 +53,7 @@ use until::{Sleep, look, until};
 /// | [`Receiver`](crate::Receiver), [`Connection`](crate::Connection) | `recv`, `recv_owned` |
 /// | [`Event`](crate::Event) | `wait` |
 /// | [`Process`](crate::Process) | `join` |
-/// | all that is [`Waitable`], sockets and timers too | [`ready`](Async::ready), [`ready_mut`](Async::ready_mut) |
+/// | all that is [`Waitable`], a condition's [`Waiter`](crate::Waiter), sockets and timers too | [`ready`](Async::ready), [`ready_mut`](Async::ready_mut) |
 ///
 /// It derefs to what it was made of, for all the other verbs. Those that wait by themselves, such as `get_timeout`, keep the
 /// thread of the runtime; use `tokio::time::timeout` instead.

@@ -13,23 +13,23 @@ use crate::waiting::{Source, Spot};
 
 /// A place in the queue of those who wait for a [`Condition`], for who waits for other things as well.
 ///
-/// [`ConditionGuard::register`] gives it in exchange for the guard. It is [ready](crate::Waitable) once it was notified, for
-/// [`wait_any`](crate::wait_any), for a [`Watch`](crate::Watch) and for an `Async` (feature `tokio`), each of which may come
-/// later than the notification. [`lock`](Waiter::lock) and its other forms take the lock again and leave the queue, whether
-/// it was notified or not; a notification is used up only then. Afterwards it is of no more use than its condition, and
-/// counts as ready.
+/// [`ConditionGuard::register`] gives it in exchange for the guard. It is [ready](crate::Waitable) once it was notified,
+/// for [`wait_any`](crate::wait_any), for a [`Watch`](crate::Watch) and for an `Async` (feature `tokio`), which may each
+/// come later than the notification. [`lock`](Waiter::lock) and its other forms take the lock again and leave the queue,
+/// whether it was notified or not; a notification is used up only then. After that it is ready for good, and of no more
+/// use than its condition.
 ///
-/// A waiter that is dropped leaves the queue. If it had been notified and not taken the lock, the next waiter is notified in
-/// its place.
+/// A waiter that is dropped leaves the queue. If it had been notified and not taken the lock, the next waiter is notified
+/// in its place.
 ///
-/// It holds no lock, and may go to another thread. While it is kept without being waited for it may keep a notification from
-/// others.
+/// It holds no lock, and may go to another thread. Notified and neither locked nor dropped, it keeps its notification from
+/// the others.
 ///
 /// # Waiting and cost
 ///
-/// Registering costs an exchange, as every wait does. Who notifies it pays nothing for that while nobody waits, and
-/// otherwise a question to the kernel and one system call, for this waiter alone. To wait for the condition and nothing else,
-/// [`wait`](ConditionGuard::wait) is cheaper.
+/// Registering costs an exchange, and so does notifying, as with every wait. Once it has been waited for and was not ready,
+/// who notifies it pays two system calls, none of them for any other waiter: one asks whether this process lives, one wakes
+/// it. Up to 1,024 can wait for a condition at once, registered or not.
 ///
 /// # When a process dies
 ///

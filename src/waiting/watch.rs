@@ -15,7 +15,8 @@ use std::io;
 use std::ops::Deref;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
-/// A queue, a receiving end, an event or a process together with a descriptor for `poll`, `epoll` and event loops.
+/// A queue, a receiving end, an event, the waiter of a condition or a process together with a descriptor for `poll`, `epoll`
+/// and event loops.
 ///
 /// The descriptor becomes readable when the thing becomes ready ([`Waitable`] says when that is), and stays so until
 /// [`rearm`](Watch::rearm) finds that it is not. It derefs to what it watches.
