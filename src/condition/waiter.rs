@@ -28,8 +28,8 @@ use crate::waiting::{Source, Spot};
 /// # Waiting and cost
 ///
 /// Registering costs an exchange, and so does notifying, as with every wait. Once it has been waited for and was not ready,
-/// who notifies it pays two system calls, none of them for any other waiter: one asks whether this process lives, one wakes
-/// it. Up to 1,024 can wait for a condition at once, registered or not.
+/// who notifies it pays two system calls: one asks whether this process lives, one wakes it. Up to 1,024 can wait for a
+/// condition at once, registered or not.
 ///
 /// # When a process dies
 ///

@@ -293,7 +293,22 @@ fn loom_waiters_who_resigns_eats_no_notification() {
     }
 }
 
-/// As above, of a watcher that dies at any of its steps.
+/// The same, where the other one sleeps.
+#[test]
+fn loom_waiters_who_resigns_wakes_the_next() {
+    check(|| {
+        let shared = Shared::new();
+        let first = shared.waiters().enter(participant(1)).unwrap();
+        shared.waiters().watch(first);
+        let sleeper = actor(&shared, |s| s.take(2, NEVER));
+        let resigning = actor(&shared, move |s| s.waiters().resign(first, s));
+        shared.give(1, 1);
+        resigning.join().unwrap();
+        assert!(sleeper.join().unwrap());
+    });
+}
+
+/// A watcher dies at any of its steps; another waits as well.
 #[test]
 fn loom_waiters_death_of_a_watcher_passes_the_notification_on() {
     for n in 0..STEPS {
