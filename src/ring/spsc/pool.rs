@@ -56,6 +56,8 @@ struct Turn {
     /// So many blocks are worth their memory.
     wanted: usize,
     order: VecDeque<Slot>,
+    /// They are still used in the order in which they were given.
+    is_new: bool,
 }
 
 impl Turn {
@@ -68,6 +70,7 @@ impl Turn {
             size,
             wanted: wanted as usize,
             order: VecDeque::new(),
+            is_new: true,
         }
     }
 
@@ -82,6 +85,32 @@ impl Turn {
     fn next(&mut self, is_fit: impl FnOnce(Slot) -> bool) -> Option<Slot> {
         let first = *self.order.front()?;
         is_fit(first).then(|| self.order.pop_front())?
+    }
+
+    /// The first one that `is_fit`, in turn or not.
+    fn any(&mut self, is_fit: impl FnMut(&Slot) -> bool) -> Option<Slot> {
+        let at = self.order.iter().position(is_fit)?;
+        self.order.remove(at)
+    }
+
+    #[inline(always)]
+    fn append(&mut self, slot: Slot) {
+        self.order.push_back(slot);
+        if self.is_new && !self.may_grow() {
+            self.spread();
+        }
+    }
+
+    /// Has no block follow the one that lies in front of it: whoever reads to the end of a block has the processor fetch
+    /// what lies behind it, and that is what the other end would then be writing.
+    #[cold]
+    fn spread(&mut self) {
+        self.is_new = false;
+        let count = self.order.len();
+        let step = (count * 3 / 8 | 1).max(3);
+        if count.is_power_of_two() {
+            self.order = (0..count).map(|at| self.order[at * step % count]).collect();
+        }
     }
 }
 
@@ -184,10 +213,10 @@ impl Pool {
         })
     }
 
-    /// The block whose turn it is, if it may be written.
+    /// A block that may be written.
     fn next(&mut self, turn: usize) -> Option<Slot> {
         let (done, held) = (self.done, &self.held);
-        self.turns[turn].next(|slot| held[slot.index()].until <= done)
+        self.turns[turn].any(|slot| held[slot.index()].until <= done)
     }
 
     fn again(&mut self, blocks: &Blocks, slot: Slot, len: u64) -> Result<Answer> {
@@ -276,7 +305,7 @@ impl Pool {
     pub(super) fn keep(&mut self, slot: Slot, until: u64) {
         let held = &mut self.held[slot.index()];
         held.until = until;
-        self.turns[held.turn].order.push_back(slot);
+        self.turns[held.turn].append(slot);
     }
 
     /// The message in `block`, of a sender before this, was published in a record that ends at `until`.
