@@ -1,5 +1,6 @@
 //! A shared, writable mapping of a file.
 
+use super::PAGE;
 use crate::error::{Error, Result};
 use crate::sys::fd;
 use memmap2::{Advice, MmapOptions, MmapRaw};
@@ -14,6 +15,8 @@ use std::ptr::NonNull;
 #[derive(Debug)]
 pub(crate) struct Mapping {
     map: MmapRaw,
+    /// What was asked for.
+    len: usize,
 }
 
 impl Mapping {
@@ -27,7 +30,7 @@ impl Mapping {
         let file = apart.as_ref().map_or(file, AsFd::as_fd);
         let map = MmapOptions::new()
             .offset(offset)
-            .len(len)
+            .len(apart_from_the_next(len))
             .map_raw(file.as_raw_fd())
             .map_err(|cause| {
                 Error::os(
@@ -36,7 +39,7 @@ impl Mapping {
                 )
             })?;
         let _ = map.advise(Advice::DontDump); // a wish; nothing is wrong without it
-        Ok(Mapping { map })
+        Ok(Mapping { map, len })
     }
 
     /// The first byte.
@@ -49,7 +52,7 @@ impl Mapping {
     /// The length in bytes, including what lies beyond the end of the file.
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.map.len()
+        self.len
     }
 
     /// The bytes `range`, if they lie in the mapping.
@@ -77,6 +80,19 @@ impl Mapping {
                 .map
                 .advise_range(Advice::PopulateWrite, range.start, range.len())
                 .is_ok()
+    }
+}
+
+/// How much to map for `len` bytes: an odd number of pages, so that of many mappings in a row, which come to lie one behind
+/// the other, the same pages do not compete for the same places of a processor's cache of addresses. Where huge pages may
+/// be, the length stays.
+fn apart_from_the_next(len: usize) -> usize {
+    const HUGE: usize = 2 << 20;
+    let pages = len.div_ceil(PAGE as usize) | 1;
+    if len < HUGE {
+        pages * PAGE as usize
+    } else {
+        len
     }
 }
 
