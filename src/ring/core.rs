@@ -26,15 +26,17 @@ use std::time::Duration;
 ///
 /// Shared by all threads of a process; every call names the participant for whom it acts.
 #[derive(Debug)]
+#[repr(C)] // in this order: what a look takes is a line or two
 pub(crate) struct Ring {
+    control: Place<Control>,
+    pub(super) slots: Table<AtomicU64>,
+    pub(super) seen: Seen,
     pub(super) geometry: Geometry,
     /// `geometry`'s answers for the hot path.
     pub(super) payload_at: usize,
     pub(super) inline: usize,
     /// Whether readers write the lines of a message before they free its slot.
     pub(super) rewrites: bool,
-    control: Place<Control>,
-    pub(super) slots: Table<AtomicU64>,
     /// `{spilled:1 | length:63}` of each message (variable messages only).
     pub(super) metas: Option<Table<AtomicU64>>,
     /// The block of each spilled message, in place of its bytes.
@@ -45,6 +47,15 @@ pub(crate) struct Ring {
     pub(super) local: Local,
 }
 
+/// Up to where this process has looked in vain.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// The position behind all messages.
+    pub(super) end: AtomicU64,
+    /// The value of `returns` up to which everything given back was looked for.
+    pub(super) returns: AtomicU32,
+}
+
 /// What this process remembers for itself; wrong values here cost time, never a message.
 #[derive(Debug, Default)]
 pub(super) struct Local {
@@ -53,8 +64,6 @@ pub(super) struct Local {
     pub(super) luck_with_readers: Luck,
     /// How messages came.
     pub(super) stream: Stream,
-    /// The value of `returns` up to which everything given back was looked for.
-    pub(super) seen_returns: AtomicU32,
     /// Where the search for messages given back goes on.
     pub(super) search_from: AtomicU32,
     /// Where the search for a free lease record goes on.
@@ -228,6 +237,7 @@ impl Ring {
             ),
             records_at,
             blocks: variable.then(|| Blocks::new(Arc::clone(segment))),
+            seen: Seen::default(),
             local: Local::default(),
         }
     }

@@ -31,7 +31,7 @@ impl Ring {
     #[inline(always)]
     pub(super) fn may_have_returns(&self) -> bool {
         // A stale answer is put right at the next call, or before the caller sleeps.
-        self.control().returns.load(Relaxed) != self.local.seen_returns.load(Relaxed)
+        self.control().returns.load(Relaxed) != self.seen.returns.load(Relaxed)
     }
 
     /// One look everywhere: messages given back first, then the head.

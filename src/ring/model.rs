@@ -127,7 +127,7 @@ impl Model {
             self.bell.hush();
             self.control.not_empty.watch();
             membarrier::heavy();
-            if !protocol::has_message(self) {
+            if protocol::find_message(self).is_err() {
                 self.bell.wait();
             }
             if let Ok(value) = self.try_get(me) {

@@ -283,30 +283,30 @@ fn take_further<M: Memory>(
     }
 }
 
-/// Whether [`try_take`] would find a message.
-#[inline]
-pub(crate) fn has_message<M: Memory>(memory: M) -> bool {
-    let at = hint(memory, &memory.control().head);
-    // Pairs with the Release of `publish`.
-    let seen = Word(memory.word(at.index()).load(Acquire));
-    seen == Word::full(at.lap()) || seen != Word::free(at.lap()) && has_message_behind(memory, at)
-}
-
+/// Whether [`try_take`] would find a message; else the position behind all that were published.
+///
 /// Walks as [`take_further`] does, and takes nothing.
-#[cold]
-fn has_message_behind<M: Memory>(memory: M, mut at: Position) -> bool {
+pub(crate) fn find_message<M: Memory>(memory: M) -> Result<(), Position> {
+    let mut at = hint(memory, &memory.control().head);
     loop {
-        let seen = Word(memory.word(at.index()).load(Acquire)); // as above
+        let seen = Word(memory.word(at.index()).load(Acquire)); // pairs with the Release of `publish`
         at = match seen.relation(at.lap()) {
             Relation::Same => match seen.state() {
-                State::Free | State::Writing => return false,
-                State::Full => return true,
+                State::Free | State::Writing => return Err(at),
+                State::Full => return Ok(()),
                 _ => at.next(memory.capacity()),
             },
-            Relation::Older => return false,
+            Relation::Older => return Err(at),
             Relation::Newer => catch_up(at, seen, memory.capacity()),
         };
     }
+}
+
+/// Whether nobody has claimed this position, to which [`find_message`] came, nor one behind it: it would come there again.
+#[inline]
+pub(crate) fn is_unclaimed<M: Memory>(memory: M, at: Position) -> bool {
+    // Pairs with the Release of `publish`, whose word is another.
+    Word(memory.word(at.index()).load(Acquire)) == Word::free(at.lap())
 }
 
 /// The next position to look at when slot `at` already serves a later lap.

@@ -125,9 +125,7 @@ impl Ring {
     fn search_again(&self) {
         let announced = self.control().returns.load(Relaxed);
         // no step: private to this process
-        self.local
-            .seen_returns
-            .store(announced.wrapping_sub(1), Relaxed);
+        self.seen.returns.store(announced.wrapping_sub(1), Relaxed);
     }
 
     /// Takes a message that was given back, if one was since the last search that found none.
@@ -135,7 +133,7 @@ impl Ring {
     pub(super) fn take_returned(&self, me: Participant) -> Option<Taken> {
         // Pairs with the bump in `announce_return`, which follows the word's change.
         let returns = self.control().returns.load(SeqCst);
-        if returns == self.local.seen_returns.load(Relaxed) {
+        if returns == self.seen.returns.load(Relaxed) {
             return None;
         }
         self.search_returned(me, returns)
@@ -152,7 +150,7 @@ impl Ring {
         if found.is_none() {
             // Everything announced up to `returns` was looked for; what came later bumped it again.
             // no step: private to this process
-            self.local.seen_returns.store(returns, Relaxed);
+            self.seen.returns.store(returns, Relaxed);
         }
         found
     }

@@ -1,9 +1,10 @@
 //! Watching a ring for something to take, among other things.
 
-use super::core::Ring;
+use super::core::{Ring, Words};
 use super::protocol;
 use super::wait::{Peers, Role};
-use crate::sys::atomic::AtomicU32;
+use super::word::Position;
+use crate::sys::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::sys::identity::Participant;
 
 impl Ring {
@@ -12,7 +13,25 @@ impl Ring {
     #[inline]
     pub(crate) fn is_gettable(&self) -> bool {
         let words = self.words();
-        protocol::has_message(words) || self.may_have_returns() || protocol::is_closed(words)
+        self.has_message(words) || self.may_have_returns() || protocol::is_closed(words)
+    }
+
+    /// Whether there is a message in the order of the ring. Most often there is none where there was none before, which one
+    /// word tells.
+    #[inline]
+    fn has_message(&self, words: Words<'_>) -> bool {
+        let end = Position(self.seen.end.load(Relaxed));
+        !protocol::is_unclaimed(words, end) && self.find_message()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn find_message(&self) -> bool {
+        let found = protocol::find_message(self.words());
+        if let Err(end) = found {
+            self.seen.end.store(end.0, Relaxed); // no step: private to this process
+        }
+        found.is_ok()
     }
 
     /// Announces a watcher, who is enrolled under [`gets`](Ring::gets); he looks once more behind a barrier.
