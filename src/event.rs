@@ -1,6 +1,7 @@
 //! [`Event`]: a flag that processes wait for.
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use crate::message::{Handle, handle_message};
@@ -10,7 +11,7 @@ use crate::sync::RawEvent;
 use crate::sys::clock::Deadline;
 use crate::sys::until::Over;
 use crate::tenancy::{Form, Maker, Opener, Plan, RawHandle, SharedField, Small, Tenant};
-use crate::waiting::{Source, Spot};
+use crate::waiting::{Source, Spot, Waitable, look_along};
 use crate::{Result, TimedOut, Until, WaitError};
 
 /// A flag that any number of processes wait for, and any of them may set or clear.
@@ -230,6 +231,11 @@ impl Source for Event {
 
     fn begin(&self) -> u64 {
         self.raw.get().laps().into()
+    }
+
+    #[inline]
+    fn look_along(&self, things: &[&dyn Waitable], begun: &[u64]) -> ControlFlow<usize, usize> {
+        look_along::<Self>(things, begun)
     }
 
     #[inline]

@@ -61,6 +61,38 @@ fn every_sort_of_thing_is_found_ready() {
 }
 
 #[test]
+fn one_of_several_of_a_sort_is_found_wherever_it_stands() {
+    let numbers: Vec<_> = (0..3).map(|_| Queue::<u64>::new(4).unwrap()).collect();
+    let words: Vec<_> = (0..2).map(|_| Queue::<String>::new(4).unwrap()).collect();
+    let events: Vec<_> = (0..3).map(|_| Event::new().unwrap()).collect();
+    let alone = Event::new().unwrap();
+    let mut things = all(&numbers);
+    things.extend(all(&words));
+    things.extend(all(&events));
+    things.extend([&numbers[0] as &dyn Waitable, &alone]);
+    let is_found = |at| {
+        assert_eq!(try_wait_any(&things).unwrap(), Some(at));
+        assert_eq!(wait_any_timeout(&things, LONG).unwrap(), Some(at));
+    };
+    for (at, queue) in numbers.iter().enumerate().skip(1) {
+        queue.put(1).unwrap();
+        is_found(at);
+        assert_eq!(queue.try_get_owned(), Ok(1));
+    }
+    for (at, queue) in words.iter().enumerate() {
+        queue.put("word").unwrap();
+        is_found(3 + at);
+        assert_eq!(queue.try_get_owned().unwrap(), "word");
+    }
+    for (at, event) in events.iter().chain([&alone]).enumerate() {
+        event.set();
+        is_found(if at < 3 { 5 + at } else { 9 });
+        event.clear();
+    }
+    assert_eq!(try_wait_any(&things).unwrap(), None);
+}
+
+#[test]
 fn ends_are_ready() {
     let queue = Queue::<u64>::new(4).unwrap();
     assert_eq!(try_wait_any(&[&queue]).unwrap(), None);

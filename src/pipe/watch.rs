@@ -2,7 +2,8 @@
 
 use super::{Connection, Receiver};
 use crate::message::Message;
-use crate::waiting::{Source, Spot};
+use crate::waiting::{Source, Spot, Waitable, look_along};
+use std::ops::ControlFlow;
 
 impl<T: Message> Source for Receiver<T> {
     fn spot(&self) -> Option<Spot<'_>> {
@@ -10,6 +11,11 @@ impl<T: Message> Source for Receiver<T> {
             self.hold.site().shared_tenant(),
             self.hold.raw.gate(),
         ))
+    }
+
+    #[inline]
+    fn look_along(&self, things: &[&dyn Waitable], begun: &[u64]) -> ControlFlow<usize, usize> {
+        look_along::<Self>(things, begun)
     }
 
     /// An end that is elsewhere by now is ready: the verb says so at once.
@@ -36,6 +42,11 @@ impl<T: Message> Source for Receiver<T> {
 impl<S: Message, R: Message> Source for Connection<S, R> {
     fn spot(&self) -> Option<Spot<'_>> {
         self.receiver().spot()
+    }
+
+    #[inline]
+    fn look_along(&self, things: &[&dyn Waitable], begun: &[u64]) -> ControlFlow<usize, usize> {
+        look_along::<Self>(things, begun)
     }
 
     #[inline]

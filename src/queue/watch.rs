@@ -2,11 +2,17 @@
 
 use super::{Consumer, Queue};
 use crate::message::Message;
-use crate::waiting::{Source, Spot};
+use crate::waiting::{Source, Spot, Waitable, look_along};
+use std::ops::ControlFlow;
 
 impl<T: Message> Source for Queue<T> {
     fn spot(&self) -> Option<Spot<'_>> {
         Some(Spot::new(&self.core.tenant, self.core.ring.gets()))
+    }
+
+    #[inline]
+    fn look_along(&self, things: &[&dyn Waitable], begun: &[u64]) -> ControlFlow<usize, usize> {
+        look_along::<Self>(things, begun)
     }
 
     #[inline]
@@ -29,6 +35,11 @@ impl<T: Message> Source for Queue<T> {
 impl<T: Message> Source for Consumer<T> {
     fn spot(&self) -> Option<Spot<'_>> {
         self.queue().spot()
+    }
+
+    #[inline]
+    fn look_along(&self, things: &[&dyn Waitable], begun: &[u64]) -> ControlFlow<usize, usize> {
+        look_along::<Self>(things, begun)
     }
 
     #[inline]

@@ -11,6 +11,7 @@ use crate::sys::membarrier;
 use crate::sys::poll::{Polled, poll};
 use crate::{Error, ErrorKind, Result};
 use std::cell::{Cell, RefCell};
+use std::ops::ControlFlow;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -145,9 +146,20 @@ fn look_further(things: &[&dyn Waitable], deadline: Deadline) -> Result<Option<u
 fn look(things: &[&dyn Waitable]) -> Option<usize> {
     let from = FROM.get();
     let (before, behind) = things.split_at(if from < things.len() { from } else { 0 });
-    let first = |some: &[&dyn Waitable]| some.iter().position(|thing| thing.is_ready_now());
-    let later = || first(behind).map(|index| index + before.len());
-    later().or_else(|| first(before))
+    let later = || first_ready(behind, &[]).map(|index| index + before.len());
+    later().or_else(|| first_ready(before, &[]))
+}
+
+/// The first of `things` that is ready, in waits that began so, or now where that is not said.
+fn first_ready(things: &[&dyn Waitable], begun: &[u64]) -> Option<usize> {
+    let mut at = 0;
+    while let Some(thing) = things.get(at) {
+        match thing.look_along(&things[at..], begun.get(at..).unwrap_or_default()) {
+            ControlFlow::Break(ready) => return Some(at + ready),
+            ControlFlow::Continue(looked) => at += looked,
+        }
+    }
+    None
 }
 
 fn wait(
@@ -206,8 +218,7 @@ struct Wait<'a> {
 
 impl Wait<'_> {
     fn look(&self) -> Option<usize> {
-        let is_ready = |(thing, &begun): (&&dyn Waitable, &u64)| thing.is_ready(begun);
-        self.things.iter().zip(&self.begun).position(is_ready)
+        first_ready(self.things, &self.begun)
     }
 
     fn look_behind_the_dead(&self) -> Option<usize> {

@@ -11,5 +11,5 @@ mod watch;
 
 pub use any::{try_wait_any, wait_any, wait_any_deadline, wait_any_timeout};
 pub use source::Waitable;
-pub(crate) use source::{Source, Spot};
+pub(crate) use source::{Source, Spot, look_along};
 pub use watch::Watch;

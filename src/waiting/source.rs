@@ -2,6 +2,7 @@
 
 use crate::sys::bell::Address;
 use crate::tenancy::Tenant;
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
@@ -41,6 +42,15 @@ pub trait Source {
         0
     }
 
+    /// Looks along `things`, of which this is the first, for as long as they are of its type: which one is ready, or how many
+    /// are not. In waits that began so, or that begin now where nothing is said of that.
+    fn look_along(&self, _things: &[&dyn Waitable], begun: &[u64]) -> ControlFlow<usize, usize> {
+        match is_ready(self, begun.first()) {
+            true => ControlFlow::Break(0),
+            false => ControlFlow::Continue(1),
+        }
+    }
+
     /// Looks whether it is ready, in a wait that began so; a few loads.
     fn is_ready(&self, _begun: u64) -> bool {
         false
@@ -60,6 +70,43 @@ pub trait Source {
     /// Asks the kernel about those who might have died, and puts right what they left; whether it is ready now.
     fn look_behind_the_dead(&self, begun: u64) -> bool {
         self.is_ready(begun)
+    }
+}
+
+/// [`Source::look_along`] for things that lie in shared memory: a call for each costs more than its few loads.
+#[inline(always)]
+pub(crate) fn look_along<S: Source>(
+    things: &[&dyn Waitable],
+    begun: &[u64],
+) -> ControlFlow<usize, usize> {
+    for (index, thing) in things.iter().enumerate() {
+        if !are_alike(things[0], *thing) {
+            return ControlFlow::Continue(index);
+        }
+        // SAFETY: called for the first of the things, which is an `S`, and this one has the same table of functions. Should
+        // the compiler have merged those of two types, all their functions are the same, this one among them: it does with
+        // the thing what that of its own type would.
+        let thing = unsafe { &*std::ptr::from_ref(*thing).cast::<S>() };
+        if is_ready(thing, begun.get(index)) {
+            return ControlFlow::Break(index);
+        }
+    }
+    ControlFlow::Continue(things.len())
+}
+
+/// Whether two things have the same table of functions. They are compared as if at one address.
+#[inline(always)]
+fn are_alike(one: &dyn Waitable, other: &dyn Waitable) -> bool {
+    let (one, other) = (std::ptr::from_ref(one), std::ptr::from_ref(other));
+    let distance = other.addr().wrapping_sub(one.addr());
+    std::ptr::eq(one.wrapping_byte_add(distance), other)
+}
+
+#[inline(always)]
+fn is_ready<S: Source + ?Sized>(thing: &S, begun: Option<&u64>) -> bool {
+    match begun {
+        Some(&begun) => thing.is_ready(begun),
+        None => thing.is_ready_now(),
     }
 }
 
