@@ -37,10 +37,10 @@ use std::os::fd::{AsRawFd, RawFd};
 
 use tokio::io::Interest;
 use tokio::io::unix::{AsyncFd, AsyncFdRegisterError};
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::ring::Luck;
-use crate::sys::atomic::AtomicU32;
+use crate::sys::atomic::{AtomicU32, AtomicU64};
 use crate::waiting::{Waitable, Watch};
 use crate::{Error, ErrorKind, Result};
 use until::{Sleep, look, until};
@@ -131,10 +131,10 @@ impl<W: Waitable> Async<W> {
     ///
     /// tokio panics when the runtime was built without `enable_io` or `enable_all`.
     pub fn new(thing: W) -> Result<Self> {
-        if Handle::try_current().is_err() {
+        let Ok(runtime) = Handle::try_current() else {
             let text = "there is no tokio runtime here; make an `Async` in a future, or under `Handle::enter`";
             return Err(Error::new(ErrorKind::InvalidInput, text));
-        }
+        };
         let watch = Watch::new(thing)?;
         watch.rearm()?; // armed or readable, from the start
         // SAFETY: the watch keeps its descriptor open for as long as it lives, and is dropped after the registration.
@@ -147,6 +147,8 @@ impl<W: Waitable> Async<W> {
                 fd: fd.map_err(refused)?,
                 luck: Luck::default(),
                 calls: AtomicU32::new(0),
+                begun: AtomicU64::new(0),
+                is_single: runtime.runtime_flavor() == RuntimeFlavor::CurrentThread,
             },
             watch,
         })

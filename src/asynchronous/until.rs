@@ -7,9 +7,10 @@ use std::task::Poll;
 
 use tokio::io::unix::AsyncFd;
 use tokio::task::coop::consume_budget;
+use tokio::task::yield_now;
 
 use crate::ring::{LONGEST, Luck};
-use crate::sys::atomic::{AtomicU32, Ordering::Relaxed, spin_loop};
+use crate::sys::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed, spin_loop};
 use crate::sys::backoff::{self, USUAL};
 use crate::sys::clock::{Deadline, now_ns};
 use crate::sys::poll;
@@ -27,17 +28,62 @@ pub(super) struct Sleep {
     pub(super) luck: Luck,
     /// Verbs that were called.
     pub(super) calls: AtomicU32,
+    /// When the budget was asked for last.
+    pub(super) begun: AtomicU64,
+    /// Whether the runtime has one thread.
+    pub(super) is_single: bool,
 }
 
-/// Asking for tokio's budget costs as much as a message: one call in so many does, and stands for all.
-const CALLS_PER_UNIT: u32 = 8;
+/// Asking for tokio's budget costs as much as a message, and when it is used up, which it is after 128 times, a turn: with
+/// several threads a call to wake another, and with few processors a contest with the sender for one. So it is asked for once
+/// in so many calls, and not for messages that come faster than so many in a unit of time.
+const CALLS_PER_UNIT: u32 = 32;
+const UNIT_NS: u64 = 2_000;
 
 impl Sleep {
     #[inline]
     fn is_budget_due(&self) -> bool {
         let calls = self.calls.load(Relaxed); // of this process, whose threads may count wrongly
         self.calls.store(calls.wrapping_add(1), Relaxed); // no step: as above
-        calls.is_multiple_of(CALLS_PER_UNIT)
+        calls.is_multiple_of(CALLS_PER_UNIT) && self.is_unit_over()
+    }
+
+    #[cold]
+    fn is_unit_over(&self) -> bool {
+        let now = now_ns();
+        let spent = now.saturating_sub(self.begun.load(Relaxed)); // of this process, as above
+        let is_over = spent >= UNIT_NS;
+        if is_over {
+            self.begun.store(now, Relaxed); // no step: as above
+        }
+        is_over
+    }
+
+    /// How long to look between two turns for the other tasks, in nanoseconds.
+    ///
+    /// On several threads others run the other tasks meanwhile, and a turn costs more; see [`give_way`](Sleep::give_way).
+    fn between_turns(&self) -> u64 {
+        if self.is_single { 500 } else { 6_000 }
+    }
+
+    /// A turn for the other tasks.
+    ///
+    /// tokio's own has the thread ask the kernel for events, which an only thread does often enough without. Where there are
+    /// several, a task that wakes itself has another one woken, which may take it away.
+    async fn give_way(&self) {
+        if !self.is_single {
+            return yield_now().await;
+        }
+        let mut gone = false;
+        poll_fn(|context| {
+            if gone {
+                return Poll::Ready(());
+            }
+            gone = true;
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
     }
 }
 
@@ -74,7 +120,7 @@ where
     D: Deref<Target = Watch<W>>,
 {
     let begun = thing_of::<W>(&watch).begin();
-    spin(&sleep.luck, &mut watch, begun).await;
+    spin(sleep, &mut watch, begun).await;
     let mut told = false;
     loop {
         consume_budget().await;
@@ -85,7 +131,7 @@ where
         let news = watch.news();
         let Ok(mut guard) = sleep.fd.readable().await else {
             // The runtime is shutting down.
-            give_way().await;
+            sleep.give_way().await;
             continue;
         };
         // What woke this task is left as it is for the others, if it serves.
@@ -100,13 +146,13 @@ where
                 }
             }
             Ok(true) => told = true,
-            Err(_) => give_way().await,
+            Err(_) => sleep.give_way().await,
         }
     }
 }
 
 /// Looks for some microseconds, with turns for the other tasks; descriptors are not looked at, which takes a system call.
-async fn spin<W, D>(luck: &Luck, watch: &mut D, begun: u64)
+async fn spin<W, D>(sleep: &Sleep, watch: &mut D, begun: u64)
 where
     W: Waitable,
     D: Deref<Target = Watch<W>>,
@@ -115,18 +161,26 @@ where
     if pauses == 0 || thing_of::<W>(watch).spot().is_none() {
         return;
     }
+    thing_of::<W>(watch).let_gather();
+    let luck = &sleep.luck;
     let span = if luck.tempts() { LONGEST } else { USUAL };
-    let end = now_ns() + span.as_nanos() as u64;
+    let mut now = now_ns();
+    let end = now + span.as_nanos() as u64;
+    let mut turn = now + sleep.between_turns();
     let found = loop {
         if is_ready_soon::<W>(watch, begun, pauses) {
             break true;
         }
-        if now_ns() >= end {
+        now = now_ns();
+        if now >= end {
             break false;
         }
-        // Whoever is to act may be waiting for this very processor: woken by this thread, it is often put there.
-        backoff::let_others();
-        give_way().await;
+        if now >= turn {
+            // Whoever is to act may be waiting for this very processor: woken by this thread, it is often put there.
+            backoff::let_others();
+            sleep.give_way().await;
+            turn = now_ns() + sleep.between_turns();
+        }
     };
     match found {
         true => luck.won(),
@@ -155,18 +209,4 @@ fn is_readable<W: Waitable>(thing: &W) -> bool {
 /// Named, because a watch is itself a descriptor that can be waited for.
 fn thing_of<W: Waitable>(watch: &Watch<W>) -> &W {
     watch
-}
-
-/// A turn for the other tasks; unlike tokio's own it makes no system call.
-async fn give_way() {
-    let mut gone = false;
-    poll_fn(|context| {
-        if gone {
-            return Poll::Ready(());
-        }
-        gone = true;
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }

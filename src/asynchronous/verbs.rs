@@ -83,8 +83,8 @@ impl<T: Message> Async<Receiver<T>> {
     /// As there.
     #[inline]
     pub async fn recv_owned(&mut self) -> Result<T, RecvError> {
-        let attempt = |end: &Receiver<T>, _| received(end.try_recv_owned());
-        until(&self.sleep, &mut self.watch, attempt).await
+        until(&self.sleep, &mut self.watch, |end, _| received(end.peek())).await?;
+        self.watch.recv_owned() // as above; out of the inner future it would be copied, in other parts than it was stored in
     }
 }
 
@@ -127,8 +127,9 @@ impl<S: Message, R: Message> Async<Connection<S, R>> {
     /// As there.
     #[inline]
     pub async fn recv_owned(&mut self) -> Result<R, RecvError> {
-        let attempt = |end: &Connection<S, R>, _| received(end.try_recv_owned());
-        until(&self.sleep, &mut self.watch, attempt).await
+        let attempt = |end: &Connection<S, R>, _| received(end.receiver().peek());
+        until(&self.sleep, &mut self.watch, attempt).await?;
+        self.watch.recv_owned() // as above; out of the inner future it would be copied, in other parts than it was stored in
     }
 }
 

@@ -24,6 +24,13 @@ impl<T: Message> Source for Receiver<T> {
         self.raw().map_or(true, |raw| raw.is_ready())
     }
 
+    #[cfg(feature = "tokio")]
+    fn let_gather(&self) {
+        if self.hold.is_mine() {
+            self.hold.raw.let_gather();
+        }
+    }
+
     fn announce(&self) -> bool {
         match self.raw() {
             Ok(raw) => raw.watch(),
@@ -52,6 +59,11 @@ impl<S: Message, R: Message> Source for Connection<S, R> {
     #[inline]
     fn is_ready(&self, begun: u64) -> bool {
         self.receiver().is_ready(begun)
+    }
+
+    #[cfg(feature = "tokio")]
+    fn let_gather(&self) {
+        self.receiver().let_gather();
     }
 
     fn announce(&self) -> bool {

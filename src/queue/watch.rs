@@ -20,6 +20,11 @@ impl<T: Message> Source for Queue<T> {
         self.core.ring.is_gettable()
     }
 
+    #[cfg(feature = "tokio")]
+    fn let_gather(&self) {
+        self.core.ring.let_gather_gets();
+    }
+
     fn announce(&self) -> bool {
         self.core.ring.watch_gets();
         self.core.ring.is_deserted(&*self.core.tenant)
@@ -45,6 +50,11 @@ impl<T: Message> Source for Consumer<T> {
     #[inline]
     fn is_ready(&self, begun: u64) -> bool {
         self.queue().is_ready(begun)
+    }
+
+    #[cfg(feature = "tokio")]
+    fn let_gather(&self) {
+        self.queue().let_gather();
     }
 
     fn announce(&self) -> bool {

@@ -109,7 +109,7 @@ impl Ring {
     }
 
     /// Leaves a stream of messages alone for a moment; see [`Stream`](super::stream::Stream).
-    fn let_gather(&self, patience: &mut Patience) {
+    pub(super) fn let_gather(&self, patience: &mut Patience) {
         let steps = self
             .local
             .stream

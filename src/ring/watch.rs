@@ -2,9 +2,13 @@
 
 use super::core::{Ring, Words};
 use super::protocol;
+#[cfg(feature = "tokio")]
+use super::wait::Patience;
 use super::wait::{Peers, Role};
 use super::word::Position;
 use crate::sys::atomic::{AtomicU32, Ordering::Relaxed};
+#[cfg(feature = "tokio")]
+use crate::sys::clock::Deadline;
 use crate::sys::identity::Participant;
 
 impl Ring {
@@ -32,6 +36,12 @@ impl Ring {
             self.seen.end.store(end.0, Relaxed); // no step: private to this process
         }
         found.is_ok()
+    }
+
+    /// Leaves a stream of messages alone for a moment, by whoever waits without a call that blocks.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn let_gather_gets(&self) {
+        self.let_gather(&mut Patience::new(Deadline::NEVER));
     }
 
     /// Announces a watcher, who is enrolled under [`gets`](Ring::gets); he looks once more behind a barrier.

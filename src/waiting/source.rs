@@ -61,6 +61,10 @@ pub trait Source {
         self.is_ready(self.begin())
     }
 
+    /// Leaves messages that come in a stream alone for a moment, by whoever has found none and will look again.
+    #[cfg(feature = "tokio")]
+    fn let_gather(&self) {}
+
     /// Announces somebody who has enrolled with a bell, and looks once more behind a barrier; true if that will be in vain:
     /// nobody is left who could make it ready.
     fn announce(&self) -> bool {

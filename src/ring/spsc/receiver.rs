@@ -292,7 +292,7 @@ impl<F: Fitted> RawReceiver<F> {
     }
 
     /// Leaves a stream of messages alone for a moment; see [`Stream`]. How many steps: 0 where messages come alone.
-    fn let_gather(&self) -> u32 {
+    pub(crate) fn let_gather(&self) -> u32 {
         let steps = self.stream.steps(match F::FIT.is_fixed() {
             true => self.reader.next(self.words()).position,
             false => self.taken.get(),
