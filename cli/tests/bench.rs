@@ -14,7 +14,7 @@ const KINDS: [(&str, usize); 6] = [
     ("throughput", 26),
     ("counter", 4),
     ("lock", 4),
-    ("wake", 6),
+    ("wake", 9),
     ("spawn", 1),
 ];
 

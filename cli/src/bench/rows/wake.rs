@@ -1,4 +1,4 @@
-//! Wake-ups by an [`Event`] and by a [`Condition`].
+//! Wake-ups by an [`Event`], alone and among others, and by a [`Condition`].
 
 use multiproc::{Condition, Event};
 
@@ -6,13 +6,17 @@ use crate::bench::limits;
 use crate::bench::row::{About, Contender, Plan, Sample};
 use crate::bench::settings::{Kind, Mode};
 use crate::bench::stage::{Place, Stage};
-use crate::bench::work::{Pace, notify, set, wait_for_condition, wait_for_event};
+use crate::bench::work::{Pace, notify, set, wait_for_any, wait_for_condition, wait_for_event};
 use crate::job::Ended;
 
-/// Both, of waiters that are awake and that sleep, apart and on one processor.
+/// All, of waiters that are awake and that sleep, apart and on one processor.
 pub fn plans(stage: &Stage<'_>) -> Vec<Plan> {
     let mut plans = Vec::new();
-    let wakers: [(&str, Waker); 2] = [("Event", event), ("Condition", condition)];
+    let wakers: [(&str, Waker); 3] = [
+        ("Event", event),
+        ("wait_any of 16", any),
+        ("Condition", condition),
+    ];
     for (what, waker) in wakers {
         for place in [Place::Apart, Place::One] {
             for mode in &stage.settings.modes {
@@ -56,6 +60,16 @@ fn event(stage: &Stage<'_>, pace: Pace, place: Place) -> Result<Sample, Ended> {
     let mut crew = stage.crew(place, 0, 2)?;
     crew.hire(wait_for_event, |seat| (seat, event.clone()))?;
     crew.hire(set, |seat| (seat, pace, event))?;
+    Ok(Sample::of_times(&crew.join(stage.signals)?))
+}
+
+fn any(stage: &Stage<'_>, pace: Pace, place: Place) -> Result<Sample, Ended> {
+    let events = (0..16).map(|_| Event::new());
+    let events = events.collect::<multiproc::Result<Vec<_>>>()?;
+    let last = events[15].clone();
+    let mut crew = stage.crew(place, 0, 2)?;
+    crew.hire(wait_for_any, |seat| (seat, events.clone()))?;
+    crew.hire(set, |seat| (seat, pace, last))?;
     Ok(Sample::of_times(&crew.join(stage.signals)?))
 }
 

@@ -11,7 +11,7 @@ pub use add::{add_locked, add_value};
 pub use beat::Beat;
 pub use ping::Pace;
 pub use stream::Flow;
-pub use wake::{notify, set, wait_for_condition, wait_for_event};
+pub use wake::{notify, set, wait_for_any, wait_for_condition, wait_for_event};
 
 use multiproc::{Error, ErrorKind, Result};
 

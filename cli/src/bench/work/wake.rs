@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use multiproc::{Condition, Event, Result};
+use multiproc::{Condition, Event, Result, Waitable, wait_any};
 
 use super::ping::Pace;
 use crate::bench::backoff::Backoff;
@@ -56,6 +56,16 @@ pub fn wait_for_event(seat: Seat, event: Event) -> Result<Report> {
     waits(seat, |_, _| {
         event.wait();
         event.clear();
+        Ok(())
+    })
+}
+
+/// Waits for the last of several events, which is the one that is set.
+pub fn wait_for_any(seat: Seat, events: Vec<Event>) -> Result<Report> {
+    let things: Vec<_> = events.iter().map(|event| event as &dyn Waitable).collect();
+    waits(seat, |_, _| {
+        let set = wait_any(&things)?;
+        events[set].clear();
         Ok(())
     })
 }
