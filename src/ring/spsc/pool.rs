@@ -107,7 +107,7 @@ impl Turn {
     fn spread(&mut self) {
         self.is_new = false;
         let count = self.order.len();
-        let step = (count * 3 / 8 | 1).max(3);
+        let step = ((count * 3 / 8) | 1).max(3);
         if count.is_power_of_two() {
             self.order = (0..count).map(|at| self.order[at * step % count]).collect();
         }
