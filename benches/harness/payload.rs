@@ -54,16 +54,8 @@ impl Payload {
     #[inline]
     pub fn read(&self, message: &[u8]) -> (u64, u64) {
         assert_eq!(message.len(), self.bytes.len(), "length of a message");
-        let (first, rest) = message.split_at(Self::WORD);
-        let seq = sum(first);
-        (
-            seq,
-            if self.touched {
-                seq.wrapping_add(sum(rest))
-            } else {
-                seq
-            },
-        )
+        let seq = sum(&message[..Self::WORD]);
+        (seq, if self.touched { sum(message) } else { seq })
     }
 
     /// The sum of the words of the message that carries `seq`.
