@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 /// Waits until one of `things` is ready, as long as it takes, and says which: its index.
 ///
 /// Any number of queues, connections, events, conditions, processes and descriptors, in any mixture; see [`Waitable`] for
-/// when each is ready. Of several that are ready at the same time none is passed over for ever: each call begins to look behind the one
-/// that the last call of this thread found.
+/// when each is ready. Of several that are ready at the same time none is passed over for ever: each call begins to look
+/// behind the one that the last call of this thread found.
 ///
 /// # Waiting and cost
 ///
