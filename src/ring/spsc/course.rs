@@ -101,6 +101,15 @@ impl<'a, F: Fitted> Words<'a, F> {
     /// Whether there are any.
     pub(super) const HAS_LINES: bool = Self::LINES.0 < Self::LINES.1;
 
+    /// How many records of a uniform lane share a line; 1 where none do.
+    const TO_A_LINE: u32 = match F::FIT {
+        LaneFit::Fixed { stride, .. } if stride < CPU_LINE => (CPU_LINE / stride) as u32,
+        _ => 1,
+    };
+
+    /// Whether the lane has lines for [`rewrite_lines`](Words::rewrite_lines).
+    pub(super) const REWRITES: bool = Self::HAS_LINES || Self::TO_A_LINE > 1;
+
     /// The `len` bytes of the message whose record begins at the cursor; fewer where the ring ends before, which no sender
     /// writes.
     #[inline]
@@ -121,16 +130,21 @@ impl<'a, F: Fitted> Words<'a, F> {
         [REFERENCE, REFERENCE + 8].map(|skip| rows.word(at.granule, skip))
     }
 
-    /// Writes the lines of the message in granule `index` of a uniform lane as they are; see `cpu`.
+    /// Writes the lines of the message in granule `index` of a uniform lane as they are; see `cpu`. Of records that share a
+    /// line, the first one's word is written.
     ///
     /// # Safety
     ///
     /// The message is this caller's, and there is no reference to its bytes.
     #[inline(always)]
     pub(super) unsafe fn rewrite_lines(self, index: u32) {
-        // The line with the header stays: the next lap's may be written there at any time.
-        let (first, end) = Self::LINES;
-        // SAFETY: the caller's promise.
+        let (first, end) = match Self::TO_A_LINE {
+            // The line with the header stays: headers in a table of their own have neighbours that come and go.
+            1 => Self::LINES,
+            count if index.is_multiple_of(count) => (0, F::FIT.stride()),
+            _ => return,
+        };
+        // SAFETY: the caller's promise; of a line that it shares only a word of this record is written.
         unsafe { self.0.twins.rows().rewrite_lines(index, first, end) };
     }
 }

@@ -122,7 +122,7 @@ impl<F: Fitted> RawReceiver<F> {
     /// Frees what was acknowledged.
     fn release(&self) {
         let words = self.words();
-        if self.rewrites && Words::<F>::HAS_LINES {
+        if self.rewrites && Words::<F>::REWRITES {
             self.reader.each_freeable(words, |granule| {
                 // SAFETY: its message is acknowledged and not free yet: it is this end's, and no guard of it is left.
                 unsafe { words.rewrite_lines(granule) };
@@ -150,7 +150,7 @@ impl<F: Fitted> RawReceiver<F> {
         if deadline == Deadline::NOW {
             return self.look_once(peers);
         }
-        if self.rewrites && Words::<F>::HAS_LINES {
+        if self.rewrites && Words::<F>::REWRITES {
             self.release(); // while there is nothing else to do
         }
         let alone = self.let_gather() == 0;
