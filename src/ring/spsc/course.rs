@@ -139,7 +139,7 @@ impl<'a, F: Fitted> Words<'a, F> {
     #[inline(always)]
     pub(super) unsafe fn rewrite_lines(self, index: u32) {
         let (first, end) = match Self::TO_A_LINE {
-            // The line with the header stays: headers in a table of their own have neighbours that come and go.
+            // Of a longer message the line with the header stays: it is one of several.
             1 => Self::LINES,
             count if index.is_multiple_of(count) => (0, F::FIT.stride()),
             _ => return,
