@@ -23,6 +23,20 @@ pub(crate) fn now_ns() -> u64 {
     1
 }
 
+/// A count that grows by 1 to 5 a nanosecond, for telling short times from long ones; far cheaper to read than a clock.
+#[cfg(all(target_arch = "x86_64", not(loom)))]
+#[inline(always)]
+pub(crate) fn ticks() -> u64 {
+    // SAFETY: every x86-64 processor has the instruction, and Linux lets programs use it.
+    unsafe { std::arch::x86_64::_rdtsc() }
+}
+
+/// As above, where there is no such counter.
+#[cfg(not(any(target_arch = "x86_64", loom)))]
+pub(crate) fn ticks() -> u64 {
+    now_ns()
+}
+
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
 /// The instant at which a blocking verb gives up, in absolute `CLOCK_MONOTONIC` nanoseconds.

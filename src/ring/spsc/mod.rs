@@ -16,6 +16,8 @@
 
 mod control;
 mod cursor;
+#[cfg(not(loom))]
+mod haste;
 mod header;
 mod protocol;
 mod seat;
