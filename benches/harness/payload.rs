@@ -1,9 +1,13 @@
 //! Messages of bytes: written whole by the sender, read whole by the receiver, and comparable by one sum.
 
+use std::sync::Arc;
+
+use super::lined::Lined;
+
 /// What every variable-size contender sends: a sequence number, then filler.
 #[derive(Clone, Debug)]
 pub struct Payload {
-    bytes: Vec<u8>,
+    bytes: Arc<Lined<u8>>,
     filler: u64,
     touched: bool,
 }
@@ -20,7 +24,7 @@ impl Payload {
             .collect();
         let filler = sum(&bytes[Self::WORD..]);
         Self {
-            bytes,
+            bytes: Arc::new(Lined::new(&bytes)),
             filler,
             touched: true,
         }
@@ -65,10 +69,19 @@ impl Payload {
     }
 }
 
+/// By lines, as the compiler reads an array whose length it knows: a loop of two loads has fewer lines on their way.
 #[inline]
 fn sum(bytes: &[u8]) -> u64 {
-    let words = bytes
-        .chunks_exact(Payload::WORD)
-        .map(|word| u64::from_ne_bytes(word.try_into().expect("8 bytes")));
+    let (lines, rest) = bytes.as_chunks::<128>();
+    let whole = lines
+        .iter()
+        .fold(0, |sum: u64, line| sum.wrapping_add(words(line)));
+    whole.wrapping_add(words(rest))
+}
+
+#[inline(always)]
+fn words(bytes: &[u8]) -> u64 {
+    let (words, _) = bytes.as_chunks::<{ Payload::WORD }>();
+    let words = words.iter().map(|word| u64::from_ne_bytes(*word));
     words.fold(0, u64::wrapping_add)
 }

@@ -162,7 +162,7 @@ fn ask<E: Endpoint>(pace: Pace, end: &mut E) -> Report {
             "an answer to another question"
         );
     }
-    let skipped = pace.warm + pace.rounds / 10;
+    let skipped = pace.warm + pace.rounds / 4;
     let found = Percentiles::of(&mut observed[skipped as usize..]);
     Report {
         values: [

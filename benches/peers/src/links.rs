@@ -238,13 +238,17 @@ fn open<'a, L: Link<N>, const N: usize>(
     link.open(worker, meeting)
 }
 
-/// Plays so many rounds that they last about `span`, and at least as many as a p99 needs.
+const SPANS: f64 = 5.0;
+
+/// Plays so many rounds that they last several times `span`, and at least as many as a p99 needs: new memory takes some
+/// 20 ms until the processors' last cache holds as much of it as it will.
 fn paced<'a>(
     span: Duration,
     mut run: impl FnMut(u64) -> Percentiles + 'a,
 ) -> impl FnMut() -> Percentiles + 'a {
-    let wanted =
-        move |found: Percentiles| (span.as_nanos() as f64 / found.p50).clamp(200.0, 20_000.0);
+    let wanted = move |found: Percentiles| {
+        (SPANS * span.as_nanos() as f64 / found.p50).clamp(200.0, 20_000.0)
+    };
     let mut known = None;
     move || {
         let rounds = known.unwrap_or_else(|| wanted(run(200)));

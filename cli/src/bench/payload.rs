@@ -58,11 +58,20 @@ pub fn filler(place: usize) -> u64 {
     (place as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
+/// By lines, as the compiler reads an array whose length it knows: a loop of two loads has fewer lines on their way.
 #[inline]
 fn sum(bytes: &[u8]) -> u64 {
-    let words = bytes
-        .chunks_exact(Payload::WORD)
-        .map(|word| u64::from_ne_bytes(word.try_into().expect("8 bytes")));
+    let (lines, rest) = bytes.as_chunks::<128>();
+    let whole = lines
+        .iter()
+        .fold(0, |sum: u64, line| sum.wrapping_add(words(line)));
+    whole.wrapping_add(words(rest))
+}
+
+#[inline(always)]
+fn words(bytes: &[u8]) -> u64 {
+    let (words, _) = bytes.as_chunks::<{ Payload::WORD }>();
+    let words = words.iter().map(|word| u64::from_ne_bytes(*word));
     words.fold(0, u64::wrapping_add)
 }
 
@@ -72,7 +81,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        for len in [8, 64, 1024] {
+        for len in [8, 64, 1024, 1048] {
             let (payload, mut room) = (Payload::new(len), vec![0; len]);
             payload.write(&mut room, 77);
             assert_eq!(Payload::read(&room), (77, payload.check(77)), "{len}");

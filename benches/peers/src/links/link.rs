@@ -1,6 +1,6 @@
 //! What every link between two workers offers, to be compared with the others.
 
-use crate::harness::{Endpoint, Meeting};
+use crate::harness::{Endpoint, Lined, Meeting};
 use crate::threads::{check, message, read};
 
 /// What a link is made for.
@@ -69,7 +69,7 @@ pub fn crossed<T>(worker: usize, [there, back]: [T; 2]) -> (T, T) {
 /// The contents of messages that are arrays of words; those of few words are computed, not copied.
 #[derive(Debug)]
 pub struct Load<const N: usize> {
-    words: Box<[u64; N]>,
+    words: Lined<u64>,
     rest: u64,
     touched: bool,
 }
@@ -84,9 +84,8 @@ impl<const N: usize> Load<N> {
         let rest = words[1..]
             .iter()
             .fold(0, |sum: u64, word| sum.wrapping_add(*word));
-        let words: Box<[u64]> = words.into();
         Self {
-            words: words.try_into().expect("as many words"),
+            words: Lined::new(&words),
             rest,
             touched,
         }
@@ -119,9 +118,9 @@ impl<const N: usize> Load<N> {
         if N <= Self::COMPUTED {
             return Box::new(message(seq));
         }
-        let mut room = self.words.clone();
+        let mut room: Box<[u64]> = (&*self.words).into();
         room[0] = seq;
-        room
+        room.try_into().expect("as many words")
     }
 
     /// Reads a message: its number, and the sum of its words.
