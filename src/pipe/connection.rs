@@ -342,11 +342,13 @@ impl<S: Message, R: Message> Connection<S, R> {
     }
 
     /// The messages until the pipe ends, waiting for each; see [`Receiver::iter`].
+    #[inline]
     pub fn iter(&self) -> impl Iterator<Item = Incoming<'_, R>> {
         self.receiver.iter()
     }
 
     /// The messages that are there now; see [`Receiver::drain`].
+    #[inline]
     pub fn drain(&self) -> impl Iterator<Item = Incoming<'_, R>> {
         self.receiver.drain()
     }

@@ -5,6 +5,7 @@ mod connection;
 mod error;
 mod hold;
 mod incoming;
+mod messages;
 mod outgoing;
 mod receiver;
 mod rendezvous;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::error::{RecvError, RecvFault, RecvIntoError, RecvTimeoutError, TryRecvError};
 use super::hold::{HeldReceiver, Hold};
 use super::incoming::Incoming;
+use super::messages::Messages;
 use super::site::FitOf;
 use crate::Result;
 use crate::message::{Bytes, Handle, Message, handle_message};
@@ -137,10 +138,13 @@ impl<T: Message> Receiver<T> {
     }
 
     #[inline(always)]
-    fn recv_by<E: From<RecvFault>>(&self, deadline: Deadline) -> Result<Incoming<'_, T>, E> {
+    pub(super) fn recv_by<E: From<RecvFault>>(
+        &self,
+        deadline: Deadline,
+    ) -> Result<Incoming<'_, T>, E> {
         loop {
             if self.hold.is_mine()
-                && let Some(message) = self.hold.raw.next_here()
+                && let Some(message) = self.hold.raw.take_next()
             {
                 return Incoming::new(self, message).map_err(|e| RecvFault::Invalid(e).into());
             }
@@ -196,31 +200,17 @@ impl<T: Message> Receiver<T> {
     /// The messages until the pipe ends, waiting for each.
     ///
     /// A message that is not valid is passed over.
+    #[inline]
     pub fn iter(&self) -> impl Iterator<Item = Incoming<'_, T>> {
-        std::iter::from_fn(move || {
-            loop {
-                match self.recv() {
-                    Ok(message) => return Some(message),
-                    Err(RecvError::Invalid(_)) => {}
-                    Err(_) => return None,
-                }
-            }
-        })
+        Messages::new(self, Deadline::NEVER)
     }
 
     /// The messages that are there now; never waits.
     ///
     /// A message that is not valid is passed over.
+    #[inline]
     pub fn drain(&self) -> impl Iterator<Item = Incoming<'_, T>> {
-        std::iter::from_fn(move || {
-            loop {
-                match self.try_recv() {
-                    Ok(message) => return Some(message),
-                    Err(TryRecvError::Invalid(_)) => {}
-                    Err(_) => return None,
-                }
-            }
-        })
+        Messages::new(self, Deadline::NOW)
     }
 
     /// Whether the sending side is gone, as far as anybody has noticed; messages of its may still be there.

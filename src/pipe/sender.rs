@@ -111,9 +111,9 @@ impl<T: Message> Sender<T> {
         &self,
         values: impl IntoIterator<Item = V>,
     ) -> Result<usize, SendError> {
-        let mut count = 0;
+        let (mut count, mut next) = (0, self.hold.raw.next());
         for value in values {
-            self.send(value)?;
+            next = self.send_at(next, value, Deadline::NEVER)?;
             count += 1;
         }
         Ok(count)
@@ -125,17 +125,30 @@ impl<T: Message> Sender<T> {
         value: V,
         deadline: Deadline,
     ) -> Result<(), E> {
+        let sent = self.send_at(self.hold.raw.next(), value, deadline);
+        sent.map(drop).map_err(E::from)
+    }
+
+    /// Sends a message for which there is room at `next`, if things are as they were; what is next then.
+    #[inline(always)]
+    fn send_at<V: Encode<T>>(
+        &self,
+        next: u32,
+        value: V,
+        deadline: Deadline,
+    ) -> Result<u32, SendFault> {
         if self.hold.is_mine()
-            && let Some(room) = self.hold.raw.room_here()
+            && let Some(room) = self.hold.raw.room_at(next)
         {
             // SAFETY: the place is free, and this end's alone until it is published; one thread uses the end.
             match value.encode(unsafe { room_at(room) }) {
-                Ok(_) => self.hold.raw.publish_here(),
-                Err(error) => return Err(SendFault::Unwritable(error).into()),
+                Ok(_) => self.hold.raw.publish_at(next),
+                Err(error) => return Err(SendFault::Unwritable(error)),
             }
-            return Ok(());
+            return Ok(next + 1);
         }
-        self.send_any(&value, deadline).map_err(E::from)
+        self.send_any(&value, deadline)?;
+        Ok(self.hold.raw.next())
     }
 
     /// A message of any length, or one for which there is no room yet.

@@ -233,7 +233,8 @@ impl<T> std::fmt::Debug for Table<T> {
     }
 }
 
-/// The distances, known at compile time, of the heads and the rows of a [`Twins`].
+/// The distances, known at compile time, of the heads and the rows of a [`Twins`]. Where they are the same, each head is the
+/// beginning of its row.
 pub(crate) trait Strides {
     /// Bytes from one head to the next.
     const HEAD: usize;
@@ -262,12 +263,15 @@ impl<S: Strides> Twins<S> {
         &self.segment
     }
 
+    const IN_ROWS: bool = S::HEAD == S::ROW;
+
     /// The `count` heads and rows at these offsets.
     ///
     /// # Panics
     ///
-    /// As [`Table::new`].
+    /// As [`Table::new`]; and when heads that are to lie in their rows do not.
     pub(crate) fn new(segment: &Arc<Segment>, heads: u64, rows: u64, count: u32) -> Self {
+        assert!(heads == rows || !Self::IN_ROWS);
         Twins {
             heads: Table::<AtomicU64>::new(segment, heads, S::HEAD, count).base,
             rows: Table::<AtomicU64>::new(segment, rows, S::ROW, count).base,
@@ -302,8 +306,12 @@ impl<S: Strides> Twins<S> {
     #[inline(always)]
     pub(crate) fn part(&self, index: u32, skip: usize, len: usize) -> NonNull<[u8]> {
         assert!(index < self.count && skip + len <= S::ROW);
+        let rows = match Self::IN_ROWS {
+            true => self.heads, // the same; whoever looks at the head has it at hand
+            false => self.rows,
+        };
         // SAFETY: inside of a row, and so many of them lie in the mapping (checked in `Table::new`).
-        let first = unsafe { self.rows.add(S::ROW * index as usize + skip) };
+        let first = unsafe { rows.add(S::ROW * index as usize + skip) };
         NonNull::slice_from_raw_parts(first, len)
     }
 

@@ -102,7 +102,7 @@ impl<'a, F: Fitted> Words<'a, F> {
     pub(super) const HAS_LINES: bool = Self::LINES.0 < Self::LINES.1;
 
     /// How many records of a uniform lane share a line; 1 where none do.
-    const TO_A_LINE: u32 = match F::FIT {
+    pub(super) const TO_A_LINE: u32 = match F::FIT {
         LaneFit::Fixed { stride, .. } if stride < CPU_LINE => (CPU_LINE / stride) as u32,
         _ => 1,
     };
@@ -131,7 +131,7 @@ impl<'a, F: Fitted> Words<'a, F> {
     }
 
     /// Writes the lines of the message in granule `index` of a uniform lane as they are; see `cpu`. Of records that share a
-    /// line, the first one's word is written.
+    /// line, the first one's word is written: there this is for the [first](Words::TO_A_LINE) only.
     ///
     /// # Safety
     ///
@@ -141,8 +141,7 @@ impl<'a, F: Fitted> Words<'a, F> {
         let (first, end) = match Self::TO_A_LINE {
             // Of a longer message the line with the header stays: it is one of several.
             1 => Self::LINES,
-            count if index.is_multiple_of(count) => (0, F::FIT.stride()),
-            _ => return,
+            _ => (0, F::FIT.stride()),
         };
         // SAFETY: the caller's promise; of a line that it shares only a word of this record is written.
         unsafe { self.0.twins.rows().rewrite_lines(index, first, end) };

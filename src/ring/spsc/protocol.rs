@@ -106,6 +106,14 @@ struct Track {
     lap: Cell<u32>,
     /// The position of the lap's first granule.
     base: Cell<u64>,
+    /// What publishes a message of a uniform lane in this lap.
+    header: Cell<Header>,
+}
+
+/// The header of a message of a uniform lane.
+#[inline(always)]
+fn header_in(lap: u32) -> Header {
+    Header::new(lap, Content::Inline(0))
 }
 
 impl Track {
@@ -114,6 +122,7 @@ impl Track {
             granule: Cell::new(at.granule),
             lap: Cell::new(at.lap),
             base: Cell::new(at.position - u64::from(at.granule)),
+            header: Cell::new(header_in(at.lap)),
         }
     }
 
@@ -121,6 +130,7 @@ impl Track {
         self.granule.set(at.granule);
         self.lap.set(at.lap);
         self.base.set(at.position - u64::from(at.granule));
+        self.header.set(header_in(at.lap));
     }
 
     #[inline(always)]
@@ -148,8 +158,8 @@ impl Track {
 #[derive(Debug)]
 pub(super) struct Writer {
     track: Track,
-    /// Granules that may be written from here on, in one piece, as far as this end knows.
-    left: Cell<u32>,
+    /// The granule up to which this lap may be written, as far as this end knows: 0, and with it nothing, once it is over.
+    until: Cell<u32>,
 }
 
 impl Writer {
@@ -159,7 +169,7 @@ impl Writer {
     pub(super) fn take_over<M: Memory>(memory: M) -> Self {
         let writer = Writer {
             track: Track::new(scan(memory, |_, _| {})),
-            left: Cell::new(0),
+            until: Cell::new(0),
         };
         writer.blank_ahead(memory);
         writer.refill(memory);
@@ -180,16 +190,22 @@ impl Writer {
     }
 
     pub(super) fn at<M: Memory>(&self, memory: M) -> Cursor {
+        if self.track.granule.get() >= memory.granules() {
+            self.until.set(0);
+        }
         self.track.turn(memory.granules())
     }
 
-    /// Where the next record goes, if there is certainly room for one granule.
+    /// The granule where the next record goes; behind the ring's end, if that is where the last one ended.
     #[inline(always)]
-    pub(super) fn place(&self) -> Option<u32> {
-        match self.left.get() {
-            0 => None,
-            _ => Some(self.track.granule.get()),
-        }
+    pub(super) fn granule(&self) -> u32 {
+        self.track.granule.get()
+    }
+
+    /// Whether the next record goes to `granule`, and there is certainly room for it.
+    #[inline(always)]
+    pub(super) fn is_free(&self, granule: u32) -> bool {
+        granule == self.track.granule.get() && granule < self.until.get()
     }
 
     /// The position up to which the receiver has freed.
@@ -217,7 +233,7 @@ impl Writer {
     fn refill<M: Memory>(&self, memory: M) -> u32 {
         let to_end = self.at(memory).to_end(memory.granules());
         let left = self.room(memory).min(to_end);
-        self.left.set(left);
+        self.until.set(self.track.granule.get() + left);
         left
     }
 
@@ -231,7 +247,7 @@ impl Writer {
     /// Whether it certainly can, without a look at anything that is shared.
     #[inline(always)]
     pub(super) fn is_within(&self, count: u32) -> bool {
-        self.left.get() >= count
+        self.track.granule.get() + count <= self.until.get()
     }
 
     #[cold]
@@ -240,7 +256,7 @@ impl Writer {
             return true;
         }
         let rest = self.at(memory).to_end(memory.granules());
-        if rest >= count || self.left.get() < rest {
+        if rest >= count || !self.is_within(rest) {
             return false;
         }
         self.publish(memory, rest, Content::Skip(rest));
@@ -250,10 +266,20 @@ impl Writer {
     /// Publishes the record of `count` granules that was written at the cursor, and wakes the receiver.
     #[inline(always)]
     pub(super) fn publish<M: Memory>(&self, memory: M, count: u32, content: Content) {
-        let (granule, lap) = (self.track.granule.get(), self.track.lap.get());
+        let granule = self.track.granule.get();
+        let header = Header::new(self.track.lap.get(), content);
+        self.publish_as(memory, granule, count, header);
+    }
+
+    /// The same for a message of a uniform lane, at a granule that [is free](Writer::is_free).
+    #[inline(always)]
+    pub(super) fn publish_at<M: Memory>(&self, memory: M, granule: u32) {
+        self.publish_as(memory, granule, 1, self.track.header.get());
+    }
+
+    #[inline(always)]
+    fn publish_as<M: Memory>(&self, memory: M, granule: u32, count: u32, header: Header) {
         self.track.granule.set(granule + count);
-        self.left.set(self.left.get() - count);
-        let header = Header::new(lap, content);
         step("pipe.publish");
         let word = memory.header(granule);
         store_and_wake(word, header.0, &memory.control().filled, memory.bells());
@@ -280,7 +306,7 @@ impl Sight<'_> {
     /// Whether a record, of whatever kind, was published there.
     #[inline(always)]
     pub(super) fn is_published(self) -> bool {
-        // Pairs with the store in `Writer::publish`.
+        // Pairs with the store in `Writer::publish_as`.
         (self.word.load(Acquire) >> 32) as u32 == self.lap
     }
 }
@@ -293,6 +319,13 @@ pub(super) struct Reader {
     done: Cell<u64>,
     /// Up to here the sender may write anew.
     freed: Cell<Cursor>,
+    /// Once so much is acknowledged, there is a stretch of it to free.
+    enough: Cell<u64>,
+}
+
+/// See [`Reader::enough`].
+fn enough_behind<M: Memory>(memory: M, freed: u64) -> u64 {
+    freed + u64::from(memory.granules() / STRETCHES)
 }
 
 impl Reader {
@@ -306,6 +339,7 @@ impl Reader {
             track: Track::new(Cursor::at(done, memory.granules())),
             done: Cell::new(done),
             freed: Cell::new(Cursor::at(free, memory.granules())),
+            enough: Cell::new(enough_behind(memory, free)),
         };
         reader.release(memory);
         reader
@@ -321,16 +355,24 @@ impl Reader {
         self.track.granule.get()
     }
 
-    /// The granule of the next record, if it is a message of a uniform lane and was published.
+    /// Granules that were passed and are not acknowledged.
     #[inline(always)]
-    pub(super) fn look_here<M: Memory>(&self, memory: M) -> Option<u32> {
+    pub(super) fn in_hand(&self) -> u64 {
+        self.track.position() - self.done.get()
+    }
+
+    /// Whether the next message of a uniform lane is there, for who need not know whether the lap is over.
+    #[inline(always)]
+    pub(super) fn look_here<M: Memory>(&self, memory: M) -> bool {
         let granule = self.track.granule.get();
-        if granule >= memory.granules() {
-            return None;
-        }
-        let expected = Header::new(self.track.lap.get(), Content::Inline(0));
-        // Pairs with the store in `Writer::publish`.
-        (memory.header(granule).load(Acquire) == expected.0).then_some(granule)
+        granule < memory.granules() && self.is_published(memory, granule)
+    }
+
+    /// Whether a message of this lap was published in this granule of a uniform lane.
+    #[inline(always)]
+    pub(super) fn is_published<M: Memory>(&self, memory: M, granule: u32) -> bool {
+        // Pairs with the store in `Writer::publish_as`.
+        memory.header(granule).load(Acquire) == self.track.header.get().0
     }
 
     /// The word that publishes the next record, for who looks at it again and again.
@@ -366,10 +408,10 @@ impl Reader {
         self.track.granule.set(self.track.granule.get() + count);
     }
 
-    /// Goes on behind a record of one granule.
+    /// Goes on at this granule, or behind the ring's end, in a uniform lane.
     #[inline(always)]
-    pub(super) fn pass_one(&self) {
-        self.track.granule.set(self.track.granule.get() + 1);
+    pub(super) fn go_to(&self, granule: u32) {
+        self.track.granule.set(granule);
     }
 
     /// Everything passed is acknowledged; says whether its room is to be freed: because there is a stretch of it, or the
@@ -380,17 +422,20 @@ impl Reader {
         self.done.set(done);
         store_done(memory, done);
         membarrier::light(); // pairs with the barrier in `arm_and_look`
-        let waiting = done - self.freed.get().position;
-        waiting >= u64::from(memory.granules() / STRETCHES) || memory.control().freed.was_armed()
+        done >= self.enough.get() || memory.control().freed.was_armed()
     }
 
-    /// The granules of a uniform lane that are acknowledged and not free yet.
-    pub(super) fn each_freeable<M: Memory>(&self, memory: M, mut each: impl FnMut(u32)) {
-        let mut at = self.freed.get();
-        while at.position < self.done.get() {
-            each(at.granule);
-            at = at.behind(1, memory.granules());
-        }
+    /// Of the granules of a uniform lane that are acknowledged and not free yet, those whose numbers are multiples of `step`.
+    pub(super) fn each_freeable<M: Memory>(&self, memory: M, step: u32, mut each: impl FnMut(u32)) {
+        let at = self.freed.get();
+        // At most the ring.
+        let count = (self.done.get() - at.position) as u32;
+        let here = count.min(at.to_end(memory.granules()));
+        let first = at.granule.next_multiple_of(step);
+        (first..at.granule + here)
+            .step_by(step as usize)
+            .for_each(&mut each);
+        (0..count - here).step_by(step as usize).for_each(each);
     }
 
     /// Frees everything acknowledged, blanked first.
@@ -413,6 +458,7 @@ impl Reader {
             at = at.behind(count, memory.granules());
         }
         self.freed.set(at);
+        self.enough.set(enough_behind(memory, at.position));
         let control = memory.control();
         step("pipe.free");
         // Release: pairs with `Writer::freed`, behind the blanking.
@@ -449,7 +495,7 @@ pub(super) fn scan<M: Memory>(memory: M, mut visit: impl FnMut(Cursor, Content))
 
 #[inline(always)]
 fn look_at<M: Memory>(memory: M, at: Cursor) -> Option<Content> {
-    // Pairs with the store in `Writer::publish`.
+    // Pairs with the store in `Writer::publish_as`.
     Header(memory.header(at.granule).load(Acquire)).content(at.lap)
 }
 

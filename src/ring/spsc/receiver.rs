@@ -29,8 +29,8 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct RawReceiver<F> {
     reader: Reader,
-    /// Messages in hand; and [`SPOILED`].
-    open: Cell<u32>,
+    /// Of several messages in hand, those that were done with; and [`SPOILED`].
+    closed: Cell<u64>,
     rewrites: bool,
     course: Course<F>,
     duct: Arc<Duct>,
@@ -39,6 +39,8 @@ pub(crate) struct RawReceiver<F> {
     known: Known,
     /// Messages of any length that were taken.
     taken: Cell<u64>,
+    /// As many of them as are not in hand any more.
+    settled: Cell<u64>,
     stream: Stream,
     poll: Poll,
     luck: Luck,
@@ -48,7 +50,7 @@ pub(crate) struct RawReceiver<F> {
 }
 
 /// One of the messages in hand was not done with: all since the last acknowledged are received again.
-const SPOILED: u32 = 1 << 31;
+const SPOILED: u64 = 1 << 63;
 
 impl<F: Fitted> RawReceiver<F> {
     #[inline(always)]
@@ -59,15 +61,21 @@ impl<F: Fitted> RawReceiver<F> {
     /// The bytes of the next message, if it is there: a message in hand, which keeps its place, and all behind it theirs,
     /// until it is acknowledged or given back.
     #[inline(always)]
-    pub(crate) fn next_here(&self) -> Option<NonNull<[u8]>> {
+    pub(crate) fn take_next(&self) -> Option<NonNull<[u8]>> {
         if !F::FIT.is_fixed() {
             return self.take_any();
         }
-        let words = self.words();
-        let granule = self.reader.look_here(words)?;
-        self.reader.pass_one();
-        self.open.set(self.open.get() + 1);
-        Some(words.message_here(granule))
+        let (words, next) = (self.words(), self.reader.granule());
+        if next >= words.granules() {
+            return None;
+        }
+        // Before the look, so that the granule is compared with their number once.
+        let message = words.message_here(next);
+        if !self.reader.is_published(words, next) {
+            return None;
+        }
+        self.reader.go_to(next + 1);
+        Some(message)
     }
 
     #[inline]
@@ -83,7 +91,6 @@ impl<F: Fitted> RawReceiver<F> {
             }
         };
         self.reader.pass(words, content);
-        self.open.set(self.open.get() + 1);
         self.taken.set(self.taken.get() + 1);
         Some(bytes)
     }
@@ -97,13 +104,29 @@ impl<F: Fitted> RawReceiver<F> {
         bytes.unwrap_or_else(|| narrow(words.message(at, 0), 0))
     }
 
+    /// Messages that were taken and are not acknowledged, nor given back. That they are not counted where they need not be is
+    /// for speed: a word that each message counts up and down is one for whose last store each has to wait.
+    #[inline(always)]
+    fn in_hand(&self) -> u64 {
+        match F::FIT.is_fixed() {
+            true => self.reader.in_hand(),
+            false => self.taken.get() - self.settled.get(),
+        }
+    }
+
     /// Acknowledges a message in hand; with the last of several, all of them.
     #[inline(always)]
     pub(crate) fn ack(&self) {
-        let open = self.open.get() - 1;
-        self.open.set(open);
-        if open != 0 {
-            return self.ack_later();
+        match self.in_hand() {
+            1 => self.acknowledge(),
+            _ => self.ack_later(),
+        }
+    }
+
+    #[inline(always)]
+    fn acknowledge(&self) {
+        if !F::FIT.is_fixed() {
+            self.settled.set(self.taken.get());
         }
         if self.reader.acknowledge(self.words()) {
             self.release();
@@ -113,20 +136,27 @@ impl<F: Fitted> RawReceiver<F> {
     /// Others are in hand yet, or will come again.
     #[cold]
     fn ack_later(&self) {
-        if self.open.get() == SPOILED {
-            self.open.set(0);
-            self.reader.rewind(self.words());
+        let closed = self.closed.get() + 1;
+        if closed & !SPOILED != self.in_hand() {
+            return self.closed.set(closed);
         }
+        self.closed.set(0);
+        if closed & SPOILED == 0 {
+            return self.acknowledge();
+        }
+        self.settled.set(self.taken.get());
+        self.reader.rewind(self.words());
     }
 
     /// Frees what was acknowledged.
     fn release(&self) {
         let words = self.words();
         if self.rewrites && Words::<F>::REWRITES {
-            self.reader.each_freeable(words, |granule| {
-                // SAFETY: its message is acknowledged and not free yet: it is this end's, and no guard of it is left.
-                unsafe { words.rewrite_lines(granule) };
-            });
+            self.reader
+                .each_freeable(words, Words::<F>::TO_A_LINE, |granule| {
+                    // SAFETY: its message is acknowledged and not free yet: it is this end's, and no guard of it is left.
+                    unsafe { words.rewrite_lines(granule) };
+                });
         }
         self.reader.release(words);
     }
@@ -134,7 +164,7 @@ impl<F: Fitted> RawReceiver<F> {
     /// Gives a message back: it is received again, and with it all that came after the last one acknowledged.
     #[cold]
     pub(crate) fn give_back(&self) {
-        self.open.set((self.open.get() - 1) | SPOILED);
+        self.closed.set(self.closed.get() | SPOILED);
         self.ack_later();
     }
 
@@ -211,7 +241,7 @@ impl<F: Fitted> RawReceiver<F> {
         let words = self.words();
         self.fetch(words);
         match F::FIT.is_fixed() {
-            true => self.reader.look_here(words).is_some(),
+            true => self.reader.look_here(words),
             false => self.reader.look(words).is_some(),
         }
     }
@@ -313,7 +343,7 @@ impl<F: Fitted> RawEnd for RawReceiver<F> {
         membarrier::heavy();
         RawReceiver {
             reader,
-            open: Cell::new(0),
+            closed: Cell::new(0),
             rewrites: cpu::prefers_written_lines(),
             course,
             duct,
@@ -321,6 +351,7 @@ impl<F: Fitted> RawEnd for RawReceiver<F> {
             me,
             known: Known::new(),
             taken: Cell::new(0),
+            settled: Cell::new(0),
             stream: Stream::default(),
             poll: Poll::default(),
             luck: Luck::default(),
@@ -341,7 +372,7 @@ impl<F: Fitted> RawEnd for RawReceiver<F> {
     /// Not while a message is in hand: whoever came next would acknowledge it, and it would be overwritten while it is
     /// read here.
     fn offer(&self) -> Option<u16> {
-        if self.open.get() & !SPOILED != 0 {
+        if self.in_hand() != 0 {
             return None;
         }
         self.release();

@@ -63,29 +63,37 @@ impl<F: Fitted> RawSender<F> {
         self.duct.lane(self.which).geometry().inline()
     }
 
-    /// The place of the next message where all have one size, if there is room and somebody to receive it.
+    /// The granule of the next message.
     #[inline(always)]
-    pub(crate) fn room_here(&self) -> Option<NonNull<[u8]>> {
-        if !F::FIT.is_fixed() {
+    pub(crate) fn next(&self) -> u32 {
+        self.writer.granule()
+    }
+
+    /// The place of the next message where all have one size, if it is granule `next`, and there is room and somebody to
+    /// receive it.
+    ///
+    /// A caller that sends several counts them himself: what he knows need not be stored and loaded again in between.
+    #[inline(always)]
+    pub(crate) fn room_at(&self, next: u32) -> Option<NonNull<[u8]>> {
+        if !F::FIT.is_fixed() || !self.writer.is_free(next) {
             return None;
         }
         let words = self.words();
-        let granule = self.writer.place()?;
         // Relaxed: a hint; the seat tells.
         if words.control().receiver_over.load(Relaxed) != 0 {
             return None;
         }
         if seeded("pipe-commit-before-write") {
-            self.writer.publish(words, 1, Content::Inline(0));
+            self.writer.publish_at(words, next);
         }
-        Some(words.message_here(granule))
+        Some(words.message_here(next))
     }
 
-    /// Publishes the message that was written to [`room_here`](RawSender::room_here).
+    /// Publishes the message that was written to [`room_at`](RawSender::room_at).
     #[inline(always)]
-    pub(crate) fn publish_here(&self) {
+    pub(crate) fn publish_at(&self, next: u32) {
         if !seeded("pipe-commit-before-write") {
-            self.writer.publish(self.words(), 1, Content::Inline(0));
+            self.writer.publish_at(self.words(), next);
         }
     }
 

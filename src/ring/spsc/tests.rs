@@ -84,7 +84,7 @@ fn send(sender: &RawSender<Any>, village: &Village, len: usize, value: u8) -> Re
 
 fn recv(receiver: &RawReceiver<Any>, village: &Village) -> Result<Vec<u8>, Fault> {
     receiver.wait(village, Deadline::NOW)?;
-    let message = receiver.next_here().expect("it is there");
+    let message = receiver.take_next().expect("it is there");
     // SAFETY: the message is in our hands.
     let bytes = unsafe { peek(message) };
     receiver.ack();
@@ -186,13 +186,13 @@ fn a_receiver_frees_room_as_soon_as_it_has_nothing_to_do() {
     for round in 0..1000 {
         for _ in 0..64 {
             assert!(sender.claim(8, &village, Deadline::NOW).is_ok(), "{round}");
-            sender.publish_here();
+            sender.publish_at(sender.next());
         }
         let full = sender.claim(8, &village, Deadline::NOW);
         assert_eq!(full.unwrap_err(), Fault::TimedOut);
         for _ in 0..64 {
             receiver.wait(&village, Deadline::NOW).unwrap();
-            let _message = receiver.next_here().expect("it is there");
+            let _message = receiver.take_next().expect("it is there");
             receiver.ack();
         }
         assert!(receiver.wait(&village, Deadline::NOW).is_err());
