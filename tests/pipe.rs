@@ -5,8 +5,9 @@ use std::thread;
 use std::time::Duration;
 
 use multiproc::{
-    Bytes, Connection, ErrorKind, Pipe, Process, Queue, Receiver, RecvError, RecvIntoError,
-    RecvTimeoutError, SendError, SendTimeoutError, Sender, Ticket, TryRecvError, TrySendError,
+    Bytes, Connection, Encode, ErrorKind, Message, Pipe, Process, Queue, Receiver, RecvError,
+    RecvIntoError, RecvTimeoutError, SendError, SendTimeoutError, Sender, Ticket, TryRecvError,
+    TrySendError,
 };
 
 const SOON: Duration = Duration::from_millis(20);
@@ -152,6 +153,45 @@ fn what_is_given_back_comes_again_and_so_does_what_a_panic_drops() {
     let b = panicked.join().unwrap();
     assert_eq!(b.recv_owned().unwrap(), "first");
     assert_eq!(b.recv_owned().unwrap(), "second");
+}
+
+#[test]
+fn what_was_done_with_comes_again_behind_what_is_given_back() {
+    fn check<T: Message + PartialEq + std::fmt::Debug>(values: [T; 4])
+    where
+        for<'v> &'v T: Encode<T>,
+    {
+        let (a, b) = Pipe::<T, ()>::new().unwrap();
+        a.send_many(&values).unwrap();
+        for _ in 0..3 {
+            let mut held: VecDeque<_> = b.drain().take(3).collect();
+            drop(held.remove(1));
+            held.pop_front().unwrap().give_back();
+            drop(held);
+        }
+        let again: Vec<T> = b
+            .drain()
+            .map(|message| message.to_owned().unwrap())
+            .collect();
+        assert_eq!(again, values);
+        assert_eq!(b.try_recv_owned().unwrap_err(), TryRecvError::Empty);
+    }
+    check([1_u64, 2, 3, 4]);
+    check(["one", "two", "three", "four"].map(String::from));
+}
+
+#[test]
+fn an_iterator_may_itself_use_the_end_that_sends_it() {
+    let (a, b) = Pipe::<u64, ()>::builder().capacity(16 * 7).pair().unwrap();
+    let received = thread::spawn(move || b.iter().map(|n| n.to_native()).collect::<Vec<_>>());
+    let twice = |n| {
+        a.send(1000 + n).unwrap();
+        n
+    };
+    assert_eq!(a.send_many((0..1000).map(twice)), Ok(1000));
+    drop(a);
+    let expected = (0..1000).flat_map(|n| [1000 + n, n]);
+    assert_eq!(received.join().unwrap(), expected.collect::<Vec<_>>());
 }
 
 #[test]

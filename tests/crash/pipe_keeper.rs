@@ -112,6 +112,16 @@ fn fill<L: Letter>(from: &End<L>, to: &End<L>) {
     ids.for_each(|id| assert_eq!(L::read(&to.try_recv().expect("just sent")), id));
 }
 
+/// So many messages on their way that a sender has all the blocks that it ever has: how many it needs before depends on who
+/// died with which.
+fn crowd<L: Letter>(from: &End<L>, to: &End<L>) {
+    let ids = UNBOOKED..UNBOOKED + 4;
+    for id in ids.clone() {
+        L::send(from, id, Duration::ZERO).expect("room for as many as are worth their memory");
+    }
+    ids.for_each(|id| assert_eq!(L::read(&to.try_recv().expect("just sent")), id));
+}
+
 /// After the deaths: is told, takes the far end over, and goes on.
 fn finish<L: Letter>(mut world: World<L>, stage: &Stage) {
     if stage.is_at_it() {
@@ -145,6 +155,8 @@ pub fn keep_measured<L: Letter>(stage: &Stage) {
     stage.stand_by();
     let far = world.succeed(stage).expect("nobody closed it");
     world.go_on(&far, stage);
+    crowd::<L>(&world.near, &far);
+    crowd::<L>(&far, &world.near);
     stage.measure_anonymous();
 }
 
