@@ -79,6 +79,7 @@ pub fn rows(bench: &mut Bench) {
     );
     bench.section("stream");
     streams::<ours::Typed<1>, pipe::Typed<1>, Words<1>, 1>(bench, "8 B");
+    batches(bench);
     streams::<ours::Typed<8>, pipe::Typed<8>, Words<8>, 8>(bench, "64 B");
     streams::<ours::Claimed<KIB>, pipe::Claimed<KIB>, Words<KIB>, KIB>(bench, "1 KiB");
     streams::<ours::Claimed<KIB_64>, pipe::Claimed<KIB_64>, Boxed<KIB_64>, KIB_64>(bench, "64 KiB");
@@ -93,9 +94,9 @@ fn beside(bench: &mut Bench) {
         shared: Some(cpus()[0]),
         ..AWAKE
     };
-    let trip = Lineup::new(bench, job, false);
+    let trip = Lineup::trips(bench, job);
     trip.against_the_kernel::<pipe::Typed<1>, 1>(bench, "8 B there and back");
-    let stream = |bench: &mut Bench| Lineup::new(bench, job, true);
+    let stream = |bench: &mut Bench| Lineup::streams(bench, job, 1);
     stream(bench).against_the_kernel::<pipe::Typed<1>, 1>(bench, "stream of 8 B");
     stream(bench).against_the_kernel::<pipe::Claimed<KIB>, KIB>(bench, "stream of 1 KiB");
     stream(bench).against_the_kernel::<pipe::Claimed<KIB_64>, KIB_64>(bench, "stream of 64 KiB");
@@ -122,18 +123,26 @@ fn everyone<O: Link<N>, W: Link<N>, P: Passed<N>, const N: usize>(lineup: &mut L
 /// The contenders of one row.
 struct Lineup {
     job: Job,
-    streams: bool,
+    /// How many messages of a stream are sent and received in one call, if it is one.
+    batch: Option<u64>,
     span: Duration,
     contenders: Vec<Contender<'static>>,
 }
 
 impl Lineup {
-    fn new(bench: &Bench, job: Job, streams: bool) -> Self {
+    fn trips(bench: &Bench, job: Job) -> Self {
         Self {
             job,
-            streams,
+            batch: None,
             span: bench.options.span,
             contenders: Vec::new(),
+        }
+    }
+
+    fn streams(bench: &Bench, job: Job, batch: u64) -> Self {
+        Self {
+            batch: Some(batch),
+            ..Self::trips(bench, job)
         }
     }
 
@@ -142,26 +151,27 @@ impl Lineup {
         self.add::<L, N>();
         self.add::<bytes::Pipe<N>, N>();
         self.add::<bytes::Socket<N>, N>();
-        let unit = if self.streams {
-            Unit::PerSecond
-        } else {
-            Unit::Nanos
+        let unit = match self.batch {
+            Some(_) => Unit::PerSecond,
+            None => Unit::Nanos,
         };
         bench.row(name, unit, Goal::NONE, self.contenders);
     }
 
     /// Adds a kind of link, if it can do the job.
     fn add<L: Link<N>, const N: usize>(&mut self) {
-        let Self { job, span, .. } = *self;
+        let Self {
+            job, span, batch, ..
+        } = *self;
         let able = (L::SLEEPS || !job.asleep)
-            && (L::STREAMS || !self.streams)
+            && (L::STREAMS || batch.is_none())
             && (L::FIRST_WORD || job.touched)
             && N <= L::LONGEST;
         if !able || !L::is_there() {
             return;
         }
-        self.contenders.push(if self.streams {
-            let stream = move |messages| run_stream::<L, N>(job, messages);
+        self.contenders.push(if let Some(batch) = batch {
+            let stream = move |messages| run_stream::<L, N>(job, batch, messages);
             contender(L::NAME, sized(span, stream))
         } else {
             let trip = move |rounds| run_trip::<L, N>(job, rounds);
@@ -175,7 +185,7 @@ fn trips<O: Link<N>, W: Link<N>, P: Passed<N>, const N: usize>(
     name: &str,
     job: Job,
 ) {
-    let mut lineup = Lineup::new(bench, job, false);
+    let mut lineup = Lineup::trips(bench, job);
     everyone::<O, W, P, N>(&mut lineup);
     if N == 1 {
         lineup.add::<line::Line, 1>();
@@ -190,13 +200,28 @@ fn trips<O: Link<N>, W: Link<N>, P: Passed<N>, const N: usize>(
 }
 
 fn streams<O: Link<N>, W: Link<N>, P: Passed<N>, const N: usize>(bench: &mut Bench, name: &str) {
-    let mut lineup = Lineup::new(bench, AWAKE, true);
+    let mut lineup = Lineup::streams(bench, AWAKE, 1);
     everyone::<O, W, P, N>(&mut lineup);
     if python::is_there() {
         let stream = move || python::pipe_stream(8 * N);
         lineup.contenders.push(contender(python::PIPE, stream));
     }
     bench.row(name, Unit::PerSecond, Goal::NONE, lineup.contenders);
+}
+
+/// Many messages in a call, for those that have such calls, beside those that pass messages by one.
+fn batches(bench: &mut Bench) {
+    let mut lineup = Lineup::streams(bench, AWAKE, 64);
+    lineup.add::<pipe::Typed<1>, 1>();
+    lineup.add::<ours::Typed<1>, 1>();
+    lineup.add::<rtrb::Rtrb<1>, 1>();
+    lineup.add::<rtrb::Chunks<1>, 1>();
+    bench.row(
+        "8 B, 64 in a call",
+        Unit::PerSecond,
+        Goal::NONE,
+        lineup.contenders,
+    );
 }
 
 const GAP: Duration = Pace::asleep(0).gap;
@@ -214,10 +239,10 @@ fn run_trip<L: Link<N>, const N: usize>(job: Job, rounds: u64) -> Percentiles {
     ping_pong(pace, |worker, meeting| open(&link, job, worker, meeting))
 }
 
-fn run_stream<L: Link<N>, const N: usize>(job: Job, messages: u64) -> f64 {
+fn run_stream<L: Link<N>, const N: usize>(job: Job, batch: u64, messages: u64) -> f64 {
     let shape = Shape {
         threads: L::THREADS,
-        ..Shape::of(1, 1).warmed(L::WARM)
+        ..Shape::of(1, 1).warmed(L::WARM).batched(batch)
     };
     let link = L::new(job);
     stream(shape, messages, |worker, meeting| {

@@ -1,12 +1,14 @@
 //! The library's own pipe, whose second end one worker sends to the other by way of a queue.
 
+use std::ops::Range;
+
 use multiproc::{Bytes, Connection, Message, Pipe, Queue};
 
 use super::link::{Job, Link};
 use super::ours::payload;
 use crate::harness::baseline::Words;
 use crate::harness::ours::fresh_name;
-use crate::harness::{Endpoint, Meeting, Payload};
+use crate::harness::{Batch, Endpoint, Meeting, Payload};
 use crate::threads::{check, message};
 
 const NAME: &str = "multiproc Pipe";
@@ -56,6 +58,20 @@ macro_rules! typed {
 
             fn check(&self, seq: u64) -> u64 {
                 check::<$n>(seq)
+            }
+
+            #[inline]
+            fn send_batch(&mut self, seqs: Range<u64>) {
+                self.0.send_many(seqs.map(message::<$n>)).expect("an open pipe");
+            }
+
+            #[inline]
+            fn receive_batch(&mut self, most: u64, into: &mut Batch) {
+                into.add(self.receive());
+                for message in self.0.drain().take(most as usize - 1) {
+                    let sum = message.iter().fold(0, |sum: u64, word| sum.wrapping_add(word.to_native()));
+                    into.add((message[0].to_native(), sum));
+                }
             }
         }
     )*};

@@ -1,12 +1,14 @@
 //! `rtrb`: one ring for each direction, between threads.
 
+use std::ops::Range;
+
 use rtrb::{Consumer, Producer, PushError, RingBuffer};
 
 use super::link::{Job, Link, Load, capacity};
 use super::looks::Looks;
 use super::seats::Seats;
 use crate::harness::baseline::Words;
-use crate::harness::{Endpoint, Meeting};
+use crate::harness::{Batch, Endpoint, Meeting};
 
 type Ends<const N: usize> = (Producer<Words<N>>, Consumer<Words<N>>);
 
@@ -92,6 +94,77 @@ impl<const N: usize> RtrbEnd<'_, N> {
                 return unsafe { chunk.commit_all() };
             }
             looks.wait();
+        }
+    }
+}
+
+/// The same with many messages in a call, which become visible together.
+#[derive(Debug)]
+pub struct Chunks<const N: usize>(Rtrb<N>);
+
+/// One thread's end.
+#[derive(Debug)]
+pub struct ChunksEnd<'a, const N: usize>(RtrbEnd<'a, N>);
+
+impl<const N: usize> Link<N> for Chunks<N> {
+    const NAME: &'static str = "rtrb, chunks †";
+    const THREADS: bool = true;
+    const SLEEPS: bool = false;
+
+    type End<'a> = ChunksEnd<'a, N>;
+
+    fn new(job: Job) -> Self {
+        Self(Rtrb::new(job))
+    }
+
+    fn open<'a>(&'a self, worker: usize, meeting: &Meeting) -> Self::End<'a> {
+        ChunksEnd(self.0.open(worker, meeting))
+    }
+}
+
+impl<const N: usize> Endpoint for ChunksEnd<'_, N> {
+    fn send(&mut self, seq: u64) {
+        self.0.send(seq);
+    }
+
+    fn receive(&mut self) -> (u64, u64) {
+        self.0.receive()
+    }
+
+    fn check(&self, seq: u64) -> u64 {
+        self.0.check(seq)
+    }
+
+    #[inline]
+    fn send_batch(&mut self, mut seqs: Range<u64>) {
+        let RtrbEnd { producer, load, .. } = &mut self.0;
+        let mut looks = Looks::new();
+        while !seqs.is_empty() {
+            let room = producer.slots().min((seqs.end - seqs.start) as usize);
+            match producer.write_chunk_uninit(room) {
+                Ok(chunk) if room > 0 => {
+                    let filled = chunk.fill_from_iter(seqs.by_ref().map(|seq| load.message(seq)));
+                    assert_eq!(filled, room, "a chunk is filled");
+                }
+                _ => looks.wait(),
+            }
+        }
+    }
+
+    #[inline]
+    fn receive_batch(&mut self, most: u64, into: &mut Batch) {
+        let RtrbEnd { consumer, load, .. } = &mut self.0;
+        let mut looks = Looks::new();
+        loop {
+            let count = consumer.slots().min(most as usize);
+            match consumer.read_chunk(count) {
+                Ok(chunk) if count > 0 => {
+                    return chunk
+                        .into_iter()
+                        .for_each(|words| into.add(load.read(&words)));
+                }
+                _ => looks.wait(),
+            }
         }
     }
 }
