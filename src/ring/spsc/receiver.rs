@@ -261,6 +261,9 @@ impl<F: Fitted> RawReceiver<F> {
         let mut linger = Linger::new(&self.luck, deadline);
         if !spinning {
             vigil.spin_no_more();
+            if self.beside.lets_act() && look().is_some() {
+                return Ok(());
+            }
         }
         loop {
             if vigil.spin(look).is_some() {
