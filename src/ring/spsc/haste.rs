@@ -24,7 +24,7 @@ impl Haste {
     /// A message comes.
     #[inline(always)]
     pub(super) fn count(&mut self) {
-        self.messages += 1;
+        self.messages = self.messages.wrapping_add(1); // nobody looks where messages are short
     }
 
     /// Looks at the time; whether there was enough of it for each message.
