@@ -322,6 +322,13 @@ impl<S: Strides> Twins<S> {
         cpu::fetch(self.rows.as_ptr().wrapping_add(place));
     }
 
+    /// Asks for the line of the head of row `index`, which need not exist, to write there.
+    #[inline(always)]
+    pub(crate) fn prepare_head(&self, index: u32) {
+        let place = S::HEAD * index as usize;
+        cpu::fetch_to_write(self.heads.as_ptr().wrapping_add(place));
+    }
+
     /// All rows, one by one.
     #[inline(always)]
     pub(crate) fn rows(&self) -> Rows<'_, AtomicU64> {

@@ -91,6 +91,15 @@ impl<'a, F: Fitted> Words<'a, F> {
         }
     }
 
+    /// Asks for the line of the header of granule `index`, if it is not the message's: whoever writes a message there waits
+    /// for both lines at once.
+    #[inline(always)]
+    pub(super) fn prepare_header(self, index: u32) {
+        if F::FIT.headers() != F::FIT.stride() {
+            self.0.twins.prepare_head(index);
+        }
+    }
+
     /// Where the lines of a uniform lane's messages begin that hold no header, and where they end.
     const LINES: (usize, usize) = match F::FIT {
         LaneFit::Fixed { size, at: 0, .. } => (0, size),

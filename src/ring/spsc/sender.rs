@@ -86,6 +86,7 @@ impl<F: Fitted> RawSender<F> {
         if seeded("pipe-commit-before-write") {
             self.writer.publish_at(words, next);
         }
+        words.prepare_header(next);
         Some(words.message_here(next))
     }
 
@@ -113,7 +114,9 @@ impl<F: Fitted> RawSender<F> {
         let count = words.granules_of(len as u32);
         self.reach(words, count, peers, deadline)?;
         self.claimed.set(count);
-        Ok(words.message(self.writer.at(words), len))
+        let at = self.writer.at(words);
+        words.prepare_header(at.granule);
+        Ok(words.message(at, len))
     }
 
     /// Waits for room for `count` granules at the cursor.
