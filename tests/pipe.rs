@@ -420,3 +420,66 @@ fn a_pipe_has_a_size_that_can_be_had() {
     let huge = Pipe::<u64, u64>::builder().capacity(usize::MAX).pair();
     assert_eq!(huge.unwrap_err().kind(), ErrorKind::InvalidInput);
 }
+
+/// Writes to a pipe of the kernel's, and waits for what is written to another.
+type Line = (std::io::PipeReader, std::io::PipeWriter);
+
+fn await_word(line: &mut Line) {
+    std::io::Read::read_exact(&mut line.0, &mut [0]).unwrap();
+}
+
+fn say_word(line: &mut Line) {
+    std::io::Write::write_all(&mut line.1, &[1]).unwrap();
+}
+
+/// Forks while a message is in hand and a place is claimed; both go on to be used here and are let go of there.
+fn fork_between(message: &[u8], place_len: usize) -> bool {
+    let (mut near, far) = Pipe::<Bytes, Bytes>::new().unwrap();
+    far.send(message).unwrap();
+    let (mut place, mut lines) = {
+        let lines = [std::io::pipe().unwrap(), std::io::pipe().unwrap()];
+        (near.claim(place_len).unwrap(), lines)
+    };
+    let (numbers_in, numbers_out) = Pipe::<u64, ()>::one_way().unwrap();
+    numbers_in.send_many([1, 2, 3u64]).unwrap();
+    let number = numbers_out.recv().unwrap();
+    // SAFETY: the process has one thread.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        await_word(&mut lines[0]);
+        drop(place);
+        drop(number);
+        let none = numbers_out.try_recv().err() == Some(TryRecvError::Elsewhere)
+            && numbers_in.send(9) == Err(SendError::Elsewhere)
+            && numbers_in.send_many([9u64]) == Err(SendError::Elsewhere)
+            && far.send(b"from a child") == Err(SendError::Elsewhere)
+            && far.try_recv().err() == Some(TryRecvError::Elsewhere);
+        say_word(&mut lines[1]);
+        // SAFETY: ends the child.
+        unsafe { libc::_exit(i32::from(!none)) };
+    }
+    place[..8].copy_from_slice(b"eight by");
+    place.commit_first(8).unwrap();
+    near.send(b"the next one").unwrap();
+    say_word(&mut lines[0]);
+    await_word(&mut lines[1]);
+    let mut status = 0;
+    // SAFETY: the child is ours, and `status` is writable.
+    unsafe { libc::waitpid(child, &raw mut status, 0) };
+    drop(number);
+    status == 0
+        && *far.recv().unwrap() == *b"eight by"
+        && *far.recv().unwrap() == *b"the next one"
+        && *near.recv().unwrap() == *message
+        && numbers_out.drain().map(|n| n.to_native()).eq([2, 3])
+}
+
+fn fork_in_the_middle() -> multiproc::Result<bool> {
+    Ok(fork_between(b"short", 600) && fork_between(&[7; 100_000], 200_000))
+}
+
+#[test]
+fn a_forked_child_has_no_part_in_its_parents_ends() {
+    let forks = Process::spawn(fork_in_the_middle, ()).unwrap();
+    assert!(forks.join().unwrap());
+}

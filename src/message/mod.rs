@@ -142,6 +142,11 @@ pub unsafe trait Message:
     /// A number that stands for the type's layout: the names, order and types of all fields, recursively.
     const FINGERPRINT: u64;
 
+    /// Whether [`check`](Message::check) accepts whatever bytes a message of [fixed](Message::FIXED) size has, so that it need
+    /// not be asked: true for numbers, and for what is made of nothing else.
+    #[doc(hidden)]
+    const ANY_BITS: bool = false;
+
     /// The type's name as people write it, for `multiproc ls` and error texts.
     fn type_name() -> String;
 

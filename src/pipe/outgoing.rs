@@ -120,7 +120,9 @@ impl<'c, T: Message> Outgoing<'c, T> {
     #[inline(always)]
     pub(super) fn send(self, len: usize, deadline: Deadline) -> Result<(), SendFault> {
         let claim = ManuallyDrop::new(self);
-        let (sender, raw) = (claim.sender, claim.sender.raw_unchecked());
+        let sender = claim.sender;
+        // A forked child has a copy of the claim.
+        let raw = sender.raw_if_mine().ok_or(SendFault::Elsewhere)?;
         match claim.block {
             None => raw.commit(len),
             Some(block) => raw.commit_spilled(block, len, sender.peers(), deadline)?,
@@ -174,10 +176,10 @@ impl<T: Message> DerefMut for Outgoing<'_, T> {
 impl<T: Message> Drop for Outgoing<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        let raw = self.sender.raw_unchecked();
-        match self.block {
-            None => raw.abort(),
-            Some(block) => raw.give_back(block),
+        match (self.sender.raw_if_mine(), self.block) {
+            (Some(raw), None) => raw.abort(),
+            (Some(raw), Some(block)) => raw.give_back(block),
+            (None, _) => {} // a forked child's copy
         }
     }
 }

@@ -143,9 +143,7 @@ impl<T: Message> Receiver<T> {
         deadline: Deadline,
     ) -> Result<Incoming<'_, T>, E> {
         loop {
-            if self.hold.is_mine()
-                && let Some(message) = self.hold.raw.take_next()
-            {
+            if let Some(message) = self.hold.raw.take_next() {
                 return Incoming::new(self, message).map_err(|e| RecvFault::Invalid(e).into());
             }
             self.wait(deadline).map_err(E::from)?;
@@ -230,13 +228,22 @@ impl<T: Message> Receiver<T> {
         self.hold.mine().ok_or(RecvFault::Elsewhere)
     }
 
+    #[inline(always)]
     pub(super) fn checks(&self) -> bool {
-        self.check
+        !T::ANY_BITS && self.check
     }
 
     /// Acknowledges a message in hand, unless the end is elsewhere by now, which has it again.
     #[inline(always)]
     pub(super) fn ack(&self) {
+        if !self.hold.raw.try_ack() {
+            self.ack_with_care();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn ack_with_care(&self) {
         if self.hold.is_mine() {
             self.hold.raw.ack();
         }

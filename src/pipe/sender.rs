@@ -137,12 +137,10 @@ impl<T: Message> Sender<T> {
         value: V,
         deadline: Deadline,
     ) -> Result<u32, SendFault> {
-        if self.hold.is_mine()
-            && let Some(room) = self.hold.raw.room_at(next)
-        {
+        if let Some(granule) = self.hold.raw.room_at(next) {
             // SAFETY: the place is free, and this end's alone until it is published; one thread uses the end.
-            match value.encode(unsafe { room_at(room) }) {
-                Ok(_) => self.hold.raw.publish_at(next),
+            match value.encode(unsafe { room_at(granule.message()) }) {
+                Ok(_) => self.hold.raw.publish_at(next, granule),
                 Err(error) => return Err(SendFault::Unwritable(error)),
             }
             return Ok(next + 1);
@@ -266,8 +264,10 @@ impl<T: Message> Sender<T> {
         self.hold.mine().ok_or(SendFault::Elsewhere)
     }
 
-    pub(super) fn raw_unchecked(&self) -> &RawSender<FitOf<T>> {
-        &self.hold.raw
+    /// The raw end, if it is this process's, and was not offered to anybody.
+    #[inline(always)]
+    pub(super) fn raw_if_mine(&self) -> Option<&RawSender<FitOf<T>>> {
+        self.hold.is_mine().then_some(&self.hold.raw)
     }
 
     #[inline(always)]

@@ -26,7 +26,7 @@ pub(crate) use place::{Place, Places};
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
-pub(crate) use table::{CPU_LINE, Rows, Strides, Table, Twins, copy, narrow, span};
+pub(crate) use table::{CPU_LINE, Pair, Rows, Strides, Table, Twins, copy, narrow, span};
 #[cfg(test)]
 pub(crate) use table::{peek, poke};
 pub(crate) use watchers::{Row, Watched, Watchers};

@@ -1,12 +1,14 @@
 //! Rows of equal stride in a segment, reached by index without a pointer in anybody's hands.
 
+mod twins;
+
 use super::Segment;
 use super::layout::Layout;
 use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
-use crate::sys::cpu;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::Arc;
+pub(crate) use twins::{Pair, Strides, Twins};
 
 /// The line by which processors move memory about.
 pub(crate) const CPU_LINE: usize = 64;
@@ -230,120 +232,6 @@ impl<T> std::fmt::Debug for Rows<'_, T> {
 impl<T> std::fmt::Debug for Table<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Table({} x {} B)", self.count, self.stride)
-    }
-}
-
-/// The distances, known at compile time, of the heads and the rows of a [`Twins`]. Where they are the same, each head is the
-/// beginning of its row.
-pub(crate) trait Strides {
-    /// Bytes from one head to the next.
-    const HEAD: usize;
-    /// Bytes from one row to the next.
-    const ROW: usize;
-}
-
-/// Two tables with as many rows, for the paths on which every instruction counts: a word each, and a room each.
-pub(crate) struct Twins<S> {
-    heads: NonNull<u8>,
-    rows: NonNull<u8>,
-    count: u32,
-    segment: Arc<Segment>,
-    strides: PhantomData<fn() -> S>,
-}
-
-// SAFETY: twins hand out shared references to atomics and raw byte ranges; the mapping is kept alive by the `Arc`, and
-// `Segment` is Send and Sync.
-unsafe impl<S> Send for Twins<S> {}
-// SAFETY: as above.
-unsafe impl<S> Sync for Twins<S> {}
-
-impl<S: Strides> Twins<S> {
-    /// The segment in which they lie.
-    pub(crate) fn segment(&self) -> &Arc<Segment> {
-        &self.segment
-    }
-
-    const IN_ROWS: bool = S::HEAD == S::ROW;
-
-    /// The `count` heads and rows at these offsets.
-    ///
-    /// # Panics
-    ///
-    /// As [`Table::new`]; and when heads that are to lie in their rows do not.
-    pub(crate) fn new(segment: &Arc<Segment>, heads: u64, rows: u64, count: u32) -> Self {
-        assert!(heads == rows || !Self::IN_ROWS);
-        Twins {
-            heads: Table::<AtomicU64>::new(segment, heads, S::HEAD, count).base,
-            rows: Table::<AtomicU64>::new(segment, rows, S::ROW, count).base,
-            count,
-            segment: Arc::clone(segment),
-            strides: PhantomData,
-        }
-    }
-
-    #[inline(always)]
-    pub(crate) fn count(&self) -> u32 {
-        self.count
-    }
-
-    /// The head of row `index`.
-    ///
-    /// # Panics
-    ///
-    /// When `index` is not below the count.
-    #[inline(always)]
-    pub(crate) fn head(&self, index: u32) -> &AtomicU64 {
-        assert!(index < self.count);
-        // SAFETY: `index < count`, and so many heads lie in the mapping, aligned for a word (checked in `Table::new`).
-        unsafe { self.heads.add(S::HEAD * index as usize).cast().as_ref() }
-    }
-
-    /// `len` bytes of row `index`, from `skip` on.
-    ///
-    /// # Panics
-    ///
-    /// When `index` is not below the count, or the bytes do not lie inside of the row.
-    #[inline(always)]
-    pub(crate) fn part(&self, index: u32, skip: usize, len: usize) -> NonNull<[u8]> {
-        assert!(index < self.count && skip + len <= S::ROW);
-        let rows = match Self::IN_ROWS {
-            true => self.heads, // the same; whoever looks at the head has it at hand
-            false => self.rows,
-        };
-        // SAFETY: inside of a row, and so many of them lie in the mapping (checked in `Table::new`).
-        let first = unsafe { rows.add(S::ROW * index as usize + skip) };
-        NonNull::slice_from_raw_parts(first, len)
-    }
-
-    /// Asks for the line at the byte `skip` of row `index`, which need not exist.
-    #[inline(always)]
-    pub(crate) fn fetch(&self, index: u32, skip: usize) {
-        let place = S::ROW * index as usize + skip;
-        cpu::fetch(self.rows.as_ptr().wrapping_add(place));
-    }
-
-    /// Asks for the line of the head of row `index`, which need not exist, to write there.
-    #[inline(always)]
-    pub(crate) fn prepare_head(&self, index: u32) {
-        let place = S::HEAD * index as usize;
-        cpu::fetch_to_write(self.heads.as_ptr().wrapping_add(place));
-    }
-
-    /// All rows, one by one.
-    #[inline(always)]
-    pub(crate) fn rows(&self) -> Rows<'_, AtomicU64> {
-        Rows {
-            base: self.rows,
-            stride: S::ROW,
-            count: self.count,
-            table: PhantomData,
-        }
-    }
-}
-
-impl<S> std::fmt::Debug for Twins<S> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Twins({} in {:?})", self.count, self.segment)
     }
 }
 

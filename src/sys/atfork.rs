@@ -8,15 +8,17 @@
 //! The hook makes system calls and touches atomics, nothing else: another thread of the parent may have held any lock
 //! of the process, the allocator's included.
 
-use crate::sys::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+mod registry;
+
+use crate::sys::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::sys::identity::{Participant, current_pid};
 use crate::sys::ofd::{self, Hold, Range};
 use crate::sys::serial;
+use registry::Registry;
 use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
-use std::ptr::null_mut;
 use std::sync::{Once, OnceLock};
 use std::time::Duration;
 
@@ -69,7 +71,7 @@ impl Seat {
             held: OnceLock::new(),
             shared: AtomicBool::new(false),
         });
-        register(&seat);
+        SEATS.add(&seat);
         seat
     }
 
@@ -128,7 +130,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        unregister(self);
+        SEATS.remove(self);
     }
 }
 
@@ -242,78 +244,24 @@ fn replace_by_nothing(fd: i32) {
     }
 }
 
-/// A piece of the table of all seats; pieces are added and never freed, so that the hook can walk them at any time.
-struct Chunk {
-    seats: [AtomicPtr<Seat>; 64],
-    next: AtomicPtr<Chunk>,
+static SEATS: Registry<Seat> = Registry::new();
+
+/// Numbers that are to be zero in a child.
+static NUMBERS: Registry<AtomicU64> = Registry::new();
+
+/// Has a forked child find zero in `number`.
+///
+/// # Safety
+///
+/// It is [let go of](dismiss) before it is freed.
+pub(super) unsafe fn zero_in_children(number: &AtomicU64) {
+    watch_forks();
+    NUMBERS.add(number);
 }
 
-impl Chunk {
-    const fn new() -> Self {
-        Chunk {
-            seats: [const { AtomicPtr::new(null_mut()) }; 64],
-            next: AtomicPtr::new(null_mut()),
-        }
-    }
-
-    fn next(&self) -> Option<&'static Chunk> {
-        // SAFETY: `next` is null or a leaked chunk; Acquire pairs with the Release that published it.
-        unsafe { self.next.load(Ordering::Acquire).as_ref() }
-    }
-}
-
-static SEATS: Chunk = Chunk::new();
-
-fn chunks() -> impl Iterator<Item = &'static Chunk> {
-    std::iter::successors(Some(&SEATS), |chunk| chunk.next())
-}
-
-fn register(seat: &Seat) {
-    let mut last = &SEATS;
-    for chunk in chunks() {
-        if chunk
-            .seats
-            .iter()
-            .any(|entry| swap(entry, null_mut(), address(seat)))
-        {
-            return;
-        }
-        last = chunk;
-    }
-    let fresh = Box::into_raw(Box::new(Chunk::new()));
-    // Release: whoever walks to the chunk sees it empty, not uninitialised.
-    let won = last
-        .next
-        .compare_exchange(null_mut(), fresh, Ordering::Release, Ordering::Relaxed);
-    if won.is_err() {
-        // SAFETY: `fresh` came from Box::into_raw just above and was not published.
-        drop(unsafe { Box::from_raw(fresh) });
-    }
-    register(seat);
-}
-
-fn unregister(seat: &Seat) {
-    for chunk in chunks() {
-        if chunk
-            .seats
-            .iter()
-            .any(|entry| swap(entry, address(seat), null_mut()))
-        {
-            return;
-        }
-    }
-}
-
-fn address(seat: &Seat) -> *mut Seat {
-    std::ptr::from_ref(seat).cast_mut()
-}
-
-fn swap(entry: &AtomicPtr<Seat>, from: *mut Seat, to: *mut Seat) -> bool {
-    // Release publishes the seat's fields to the hook, which runs in a copy of this memory.
-    entry.load(Ordering::Relaxed) == from
-        && entry
-            .compare_exchange(from, to, Ordering::Release, Ordering::Relaxed)
-            .is_ok()
+/// Undoes [`zero_in_children`].
+pub(super) fn dismiss(number: &AtomicU64) {
+    NUMBERS.remove(number);
 }
 
 /// Registers the hook, once in the life of the process image.
@@ -329,11 +277,10 @@ fn watch_forks() {
 extern "C" fn in_child() {
     FORKS.fetch_add(1, Ordering::Relaxed);
     serial::forget();
-    for entry in chunks().flat_map(|chunk| &chunk.seats) {
-        // SAFETY: an entry is null or a seat that is alive: it is removed before the seat is freed.
-        if let Some(seat) = unsafe { entry.load(Ordering::Acquire).as_ref() } {
-            seat.renew_in_child();
-        }
+    // SAFETY: both are removed before they are freed.
+    unsafe {
+        NUMBERS.each(|number| number.store(0, Ordering::Relaxed));
+        SEATS.each(Seat::renew_in_child);
     }
 }
 
@@ -487,7 +434,6 @@ impl<T> fmt::Debug for ForkGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::fd::AsFd;
 
     #[test]
     fn a_path_is_spelled_without_allocating() {
@@ -516,24 +462,5 @@ mod tests {
         let elsewhere = lock.holder.load(Ordering::Relaxed) + (1 << 32);
         lock.holder.store(elsewhere, Ordering::Relaxed);
         assert_eq!(*lock.lock(), 2);
-    }
-
-    #[test]
-    fn many_seats_come_and_go() {
-        let file = std::fs::File::open("/dev/null").unwrap();
-        let listed = |seat: &Seat| {
-            let is_it = |entry: &AtomicPtr<Seat>| entry.load(Ordering::Relaxed) == address(seat);
-            chunks()
-                .flat_map(|chunk| &chunk.seats)
-                .filter(|e| is_it(e))
-                .count()
-        };
-        // SAFETY: `file` outlives the seats.
-        let seats: Vec<_> = (0..200)
-            .map(|_| unsafe { Seat::new(file.as_fd()) })
-            .collect();
-        assert!(seats.iter().all(|seat| listed(seat) == 1));
-        seats.iter().for_each(|seat| unregister(seat));
-        assert!(seats.iter().all(|seat| listed(seat) == 0));
     }
 }

@@ -42,4 +42,5 @@ pub(crate) mod shm;
 #[cfg(not(loom))]
 pub(crate) mod socket;
 pub mod step;
+pub(crate) mod unforked;
 pub(crate) mod until;

@@ -75,6 +75,7 @@ unsafe impl<T: Message, const N: usize> Message for [T; N] {
         Some(_) => Some(inline_size::<Self>()),
         None => None,
     };
+    const ANY_BITS: bool = T::ANY_BITS;
     const FINGERPRINT: u64 = Shape::new("array")
         .with(T::FINGERPRINT)
         .with(N as u64)

@@ -13,9 +13,10 @@ use rkyv::time::ArchivedDuration;
 use crate::message::{Encode, Message, Shape, inline_size};
 
 macro_rules! fixed {
-    ($($ty:ty),* $(,)?) => { $(
+    ($any_bits:literal: $($ty:ty),* $(,)?) => { $(
         // SAFETY: the bodies of every archived type; all values of the type have the size of its archived form.
         unsafe impl Message for $ty {
+            const ANY_BITS: bool = $any_bits;
             const FIXED: Option<usize> = Some(inline_size::<Self>());
             const FINGERPRINT: u64 = Shape::new(stringify!($ty)).finish();
 
@@ -29,10 +30,7 @@ macro_rules! fixed {
 }
 
 fixed!(
-    (),
-    bool,
-    char,
-    u8,
+    true: u8,
     i8,
     u16,
     i16,
@@ -46,6 +44,12 @@ fixed!(
     isize,
     f32,
     f64,
+);
+
+fixed!(
+    false: (),
+    bool,
+    char,
     NonZeroU8,
     NonZeroI8,
     NonZeroU16,

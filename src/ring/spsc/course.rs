@@ -5,7 +5,7 @@ use super::cursor::Cursor;
 use super::duct::Duct;
 use super::geometry::LaneFit;
 use super::protocol::Memory;
-use crate::segment::{CPU_LINE, Place, Strides, Twins};
+use crate::segment::{CPU_LINE, Pair, Place, Strides, Twins};
 use crate::sys::atomic::AtomicU64;
 use crate::sys::bell::Bells;
 use std::ptr::NonNull;
@@ -25,6 +25,35 @@ impl<F: Fitted> Strides for F {
 pub(super) struct Course<F> {
     control: Place<LaneControl>,
     twins: Twins<F>,
+}
+
+/// A granule of the ring that exists.
+#[derive(Debug)]
+pub(crate) struct Granule<'a, F>(Pair<'a, F>);
+
+impl<F> Clone for Granule<'_, F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F> Copy for Granule<'_, F> {}
+
+impl<'a, F: Fitted> Granule<'a, F> {
+    /// The word that publishes it.
+    #[inline(always)]
+    pub(super) fn header(self) -> &'a AtomicU64 {
+        self.0.head()
+    }
+
+    /// The message that fills it, in a uniform lane.
+    #[inline(always)]
+    pub(crate) fn message(self) -> NonNull<[u8]> {
+        match F::FIT {
+            LaneFit::Fixed { size, at, .. } => self.0.part(at, size),
+            LaneFit::Any { .. } => self.0.part(0, 0),
+        }
+    }
 }
 
 /// A course for the length of a call.
@@ -71,13 +100,21 @@ impl<F: Fitted> Course<F> {
 }
 
 impl<'a, F: Fitted> Words<'a, F> {
-    /// The message that fills granule `index` of a uniform lane.
+    /// Granule `index`, if there is one, and the end is this process's.
     #[inline(always)]
-    pub(super) fn message_here(self, index: u32) -> NonNull<[u8]> {
-        match F::FIT {
-            LaneFit::Fixed { size, at, .. } => self.0.twins.part(index, at, size),
-            LaneFit::Any { .. } => self.0.twins.part(index, 0, 0),
-        }
+    pub(super) fn granule(self, index: u32) -> Option<Granule<'a, F>> {
+        self.0.twins.pair(index).map(Granule)
+    }
+
+    /// Whether the end is this process's.
+    #[inline(always)]
+    pub(super) fn is_open(self) -> bool {
+        self.0.twins.is_open()
+    }
+
+    /// Says whether it is; a forked child is told without.
+    pub(super) fn set_open(self, open: bool) {
+        self.0.twins.set_open(open);
     }
 
     /// Asks for the line of the message in granule `index` that comes behind its header's, if it has one.

@@ -23,6 +23,7 @@ use crate::sys::bell::Bells;
 use crate::sys::membarrier;
 use crate::sys::seeded::seeded;
 use crate::sys::step::step;
+use crate::sys::unforked::Unforked;
 use std::cell::Cell;
 
 /// The receiver frees the ring in so many parts.
@@ -76,13 +77,13 @@ fn exchange_and_wake(word: &AtomicU64, value: u64, gate: &Gate, bells: &impl Bel
 /// Stores how far everything is acknowledged: for who takes over, which reads what was acknowledged before, and ahead of the
 /// blanking that destroys it; and for a sender that waits for a block.
 #[inline(always)]
-fn store_done<M: Memory>(memory: M, done: u64) {
+fn store_done<M: Memory>(memory: M, word: &AtomicU64, done: u64) {
     step("pipe.done");
     // Release: pairs with `Reader::take_over`, `Writer::acknowledged` and `scan`.
     match memory.is_uniform() || membarrier::is_ready() {
-        true => memory.control().done.store(done, Release),
+        true => word.store(done, Release),
         // SeqCst, before the look at the gate: no barrier of the sleeper's reaches this process.
-        false => _ = memory.control().done.swap(done, SeqCst), // no step: as above
+        false => _ = word.swap(done, SeqCst), // no step: as above
     }
 }
 
@@ -268,21 +269,15 @@ impl Writer {
     pub(super) fn publish<M: Memory>(&self, memory: M, count: u32, content: Content) {
         let granule = self.track.granule.get();
         let header = Header::new(self.track.lap.get(), content);
-        self.publish_as(memory, granule, count, header);
-    }
-
-    /// The same for a message of a uniform lane, at a granule that [is free](Writer::is_free).
-    #[inline(always)]
-    pub(super) fn publish_at<M: Memory>(&self, memory: M, granule: u32) {
-        self.publish_as(memory, granule, 1, self.track.header.get());
-    }
-
-    #[inline(always)]
-    fn publish_as<M: Memory>(&self, memory: M, granule: u32, count: u32, header: Header) {
         self.track.granule.set(granule + count);
-        step("pipe.publish");
-        let word = memory.header(granule);
-        store_and_wake(word, header.0, &memory.control().filled, memory.bells());
+        publish_as(memory, memory.header(granule), header);
+    }
+
+    /// The same for a message of a uniform lane, at a granule that [is free](Writer::is_free), whose header this is.
+    #[inline(always)]
+    pub(super) fn publish_at<M: Memory>(&self, memory: M, granule: u32, word: &AtomicU64) {
+        self.track.granule.set(granule + 1);
+        publish_as(memory, word, self.track.header.get());
     }
 
     /// Blanks what was written at the cursor and is not published, from its granule `first` up to `end`: the next record
@@ -293,6 +288,13 @@ impl Writer {
         let end = end.min(at.to_end(memory.granules()));
         (first..end).for_each(|granule| blank(memory, at.granule + granule));
     }
+}
+
+/// Publishes what is written behind a header, and wakes the receiver.
+#[inline(always)]
+fn publish_as<M: Memory>(memory: M, word: &AtomicU64, header: Header) {
+    step("pipe.publish");
+    store_and_wake(word, header.0, &memory.control().filled, memory.bells());
 }
 
 /// Where the next record's header will be, and in which lap.
@@ -306,7 +308,7 @@ impl Sight<'_> {
     /// Whether a record, of whatever kind, was published there.
     #[inline(always)]
     pub(super) fn is_published(self) -> bool {
-        // Pairs with the store in `Writer::publish_as`.
+        // Pairs with the store in `publish_as`.
         (self.word.load(Acquire) >> 32) as u32 == self.lap
     }
 }
@@ -319,8 +321,8 @@ pub(super) struct Reader {
     done: Cell<u64>,
     /// Up to here the sender may write anew.
     freed: Cell<Cursor>,
-    /// Once so much is acknowledged, there is a stretch of it to free.
-    enough: Cell<u64>,
+    /// Once so much is acknowledged, there is a stretch of it to free. 0 where the end is somebody else's.
+    enough: Unforked,
 }
 
 /// See [`Reader::enough`].
@@ -339,7 +341,7 @@ impl Reader {
             track: Track::new(Cursor::at(done, memory.granules())),
             done: Cell::new(done),
             freed: Cell::new(Cursor::at(free, memory.granules())),
-            enough: Cell::new(enough_behind(memory, free)),
+            enough: Unforked::new(enough_behind(memory, free)),
         };
         reader.release(memory);
         reader
@@ -361,18 +363,11 @@ impl Reader {
         self.track.position() - self.done.get()
     }
 
-    /// Whether the next message of a uniform lane is there, for who need not know whether the lap is over.
+    /// Whether a message of this lap was published under this header of a uniform lane.
     #[inline(always)]
-    pub(super) fn look_here<M: Memory>(&self, memory: M) -> bool {
-        let granule = self.track.granule.get();
-        granule < memory.granules() && self.is_published(memory, granule)
-    }
-
-    /// Whether a message of this lap was published in this granule of a uniform lane.
-    #[inline(always)]
-    pub(super) fn is_published<M: Memory>(&self, memory: M, granule: u32) -> bool {
-        // Pairs with the store in `Writer::publish_as`.
-        memory.header(granule).load(Acquire) == self.track.header.get().0
+    pub(super) fn is_published(&self, header: &AtomicU64) -> bool {
+        // Pairs with the store in `publish_as`.
+        header.load(Acquire) == self.track.header.get().0
     }
 
     /// The word that publishes the next record, for who looks at it again and again.
@@ -419,10 +414,33 @@ impl Reader {
     #[inline(always)]
     pub(super) fn acknowledge<M: Memory>(&self, memory: M) -> bool {
         let done = self.track.position();
+        self.acknowledge_to(memory, done) || done >= self.enough.get()
+    }
+
+    /// The same where there is certainly no stretch to free yet, and the end is this process's; else `None`, and nothing is
+    /// done.
+    #[inline(always)]
+    pub(super) fn acknowledge_early<M: Memory>(&self, memory: M) -> Option<bool> {
+        let done = self.track.position();
+        (done < self.enough.get()).then(|| self.acknowledge_to(memory, done))
+    }
+
+    #[inline(always)]
+    fn acknowledge_to<M: Memory>(&self, memory: M, done: u64) -> bool {
         self.done.set(done);
-        store_done(memory, done);
+        let control = memory.control();
+        store_done(memory, &control.done, done);
         membarrier::light(); // pairs with the barrier in `arm_and_look`
-        done >= self.enough.get() || memory.control().freed.was_armed()
+        control.freed.was_armed()
+    }
+
+    /// The end is this process's from now on, or somebody else's.
+    pub(super) fn set_mine<M: Memory>(&self, memory: M, mine: bool) {
+        let freed = self.freed.get().position;
+        self.enough.set(match mine {
+            true => enough_behind(memory, freed),
+            false => 0,
+        });
     }
 
     /// Of the granules of a uniform lane that are acknowledged and not free yet, those whose numbers are multiples of `step`.
@@ -495,7 +513,7 @@ pub(super) fn scan<M: Memory>(memory: M, mut visit: impl FnMut(Cursor, Content))
 
 #[inline(always)]
 fn look_at<M: Memory>(memory: M, at: Cursor) -> Option<Content> {
-    // Pairs with the store in `Writer::publish_as`.
+    // Pairs with the store in `publish_as`.
     Header(memory.header(at.granule).load(Acquire)).content(at.lap)
 }
 

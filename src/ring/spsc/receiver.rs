@@ -58,29 +58,28 @@ impl<F: Fitted> RawReceiver<F> {
         self.course.words()
     }
 
-    /// The bytes of the next message, if it is there: a message in hand, which keeps its place, and all behind it theirs,
+    /// The bytes of the next message, if it is there and the end is this process's: a message in hand, which keeps its place, and all behind it theirs,
     /// until it is acknowledged or given back.
     #[inline(always)]
     pub(crate) fn take_next(&self) -> Option<NonNull<[u8]>> {
         if !F::FIT.is_fixed() {
             return self.take_any();
         }
-        let (words, next) = (self.words(), self.reader.granule());
-        if next >= words.granules() {
-            return None;
-        }
-        // Before the look, so that the granule is compared with their number once.
-        let message = words.message_here(next);
-        if !self.reader.is_published(words, next) {
+        let next = self.reader.granule();
+        let granule = self.words().granule(next)?;
+        if !self.reader.is_published(granule.header()) {
             return None;
         }
         self.reader.go_to(next + 1);
-        Some(message)
+        Some(granule.message())
     }
 
     #[inline]
     fn take_any(&self) -> Option<NonNull<[u8]>> {
         let words = self.words();
+        if !words.is_open() {
+            return None;
+        }
         let content = self.reader.look(words)?;
         let at = self.reader.next(words);
         let bytes = match content {
@@ -114,8 +113,27 @@ impl<F: Fitted> RawReceiver<F> {
         }
     }
 
-    /// Acknowledges a message in hand; with the last of several, all of them.
+    /// Acknowledges the only message in hand, if nothing else is to be done, and the end is this process's; false if it has
+    /// to be [done with care](RawReceiver::ack).
     #[inline(always)]
+    pub(crate) fn try_ack(&self) -> bool {
+        let alone = self.in_hand() == 1;
+        let Some(release) = alone
+            .then(|| self.reader.acknowledge_early(self.words()))
+            .flatten()
+        else {
+            return false;
+        };
+        if !F::FIT.is_fixed() {
+            self.settled.set(self.taken.get());
+        }
+        if release {
+            self.release();
+        }
+        true
+    }
+
+    /// Acknowledges a message in hand; with the last of several, all of them. For whose end it is.
     pub(crate) fn ack(&self) {
         match self.in_hand() {
             1 => self.acknowledge(),
@@ -123,7 +141,6 @@ impl<F: Fitted> RawReceiver<F> {
         }
     }
 
-    #[inline(always)]
     fn acknowledge(&self) {
         if !F::FIT.is_fixed() {
             self.settled.set(self.taken.get());
@@ -134,7 +151,6 @@ impl<F: Fitted> RawReceiver<F> {
     }
 
     /// Others are in hand yet, or will come again.
-    #[cold]
     fn ack_later(&self) {
         let closed = self.closed.get() + 1;
         if closed & !SPOILED != self.in_hand() {
@@ -241,7 +257,9 @@ impl<F: Fitted> RawReceiver<F> {
         let words = self.words();
         self.fetch(words);
         match F::FIT.is_fixed() {
-            true => self.reader.look_here(words),
+            true => words
+                .granule(self.reader.granule())
+                .is_some_and(|granule| self.reader.is_published(granule.header())),
             false => self.reader.look(words).is_some(),
         }
     }
@@ -324,6 +342,12 @@ impl<F: Fitted> RawReceiver<F> {
         }
     }
 
+    /// The fast path is open to this process, or shut.
+    fn set_mine(&self, mine: bool) {
+        self.words().set_open(mine);
+        self.reader.set_mine(self.words(), mine);
+    }
+
     /// Leaves a stream of messages alone for a moment; see [`Stream`]. How many steps: 0 where messages come alone.
     pub(crate) fn let_gather(&self) -> u32 {
         let steps = self.stream.steps(match F::FIT.is_fixed() {
@@ -379,11 +403,15 @@ impl<F: Fitted> RawEnd for RawReceiver<F> {
             return None;
         }
         self.release();
-        self.words().control().receiver.offer(self.me)
+        let offered = self.words().control().receiver.offer(self.me);
+        self.set_mine(offered.is_none());
+        offered
     }
 
     fn withdraw(&self, epoch: u16) -> bool {
-        self.words().control().receiver.withdraw(epoch, self.me)
+        let mine = self.words().control().receiver.withdraw(epoch, self.me);
+        self.set_mine(mine);
+        mine
     }
 
     /// The sender is told at its next call.

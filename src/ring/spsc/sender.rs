@@ -1,6 +1,6 @@
 //! The sending end of a lane: no type, and no name.
 
-use super::course::{Course, Fitted, Words};
+use super::course::{Course, Fitted, Granule, Words};
 use super::duct::{Duct, RawEnd, Side};
 use super::header::Content;
 use super::pool::{Answer, Pool, Slot};
@@ -74,27 +74,29 @@ impl<F: Fitted> RawSender<F> {
     ///
     /// A caller that sends several counts them himself: what he knows need not be stored and loaded again in between.
     #[inline(always)]
-    pub(crate) fn room_at(&self, next: u32) -> Option<NonNull<[u8]>> {
+    pub(crate) fn room_at(&self, next: u32) -> Option<Granule<'_, F>> {
         if !F::FIT.is_fixed() || !self.writer.is_free(next) {
             return None;
         }
         let words = self.words();
+        let granule = words.granule(next)?;
         // Relaxed: a hint; the seat tells.
         if words.control().receiver_over.load(Relaxed) != 0 {
             return None;
         }
         if seeded("pipe-commit-before-write") {
-            self.writer.publish_at(words, next);
+            self.writer.publish_at(words, next, granule.header());
         }
         words.prepare_header(next);
-        Some(words.message_here(next))
+        Some(granule)
     }
 
     /// Publishes the message that was written to [`room_at`](RawSender::room_at).
     #[inline(always)]
-    pub(crate) fn publish_at(&self, next: u32) {
+    pub(crate) fn publish_at(&self, next: u32, granule: Granule<'_, F>) {
         if !seeded("pipe-commit-before-write") {
-            self.writer.publish_at(self.words(), next);
+            let words = self.words();
+            self.writer.publish_at(words, next, granule.header());
         }
     }
 
@@ -350,12 +352,15 @@ impl<F: Fitted> RawEnd for RawSender<F> {
         self.pool
             .borrow_mut()
             .let_go(self.duct.blocks(), self.me, done);
-        self.words().control().sender.offer(self.me)
+        let offered = self.words().control().sender.offer(self.me);
+        self.words().set_open(offered.is_none());
+        offered
     }
 
     fn withdraw(&self, epoch: u16) -> bool {
         let mine = self.words().control().sender.withdraw(epoch, self.me);
         if mine {
+            self.words().set_open(true);
             self.adopt_blocks();
         }
         mine
