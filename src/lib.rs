@@ -117,6 +117,7 @@
 //! | to | see |
 //! |---|---|
 //! | run functions in processes | [`Process`], [`process`] |
+//! | run one function on many items, in many processes | [`Pool`], its [`map`](Pool::map) and [`imap`](Pool::imap), [`Task`] |
 //! | talk with one other process | [`Pipe`], its two [`Connection`]s, [`Connection::resume`] |
 //! | send messages | [`Queue`], and its [`producer`](Queue::producer) and [`consumer`](Queue::consumer) roles |
 //! | send messages from one process to one other | [`QueueBuilder::split`], [`Queue::split`] |
@@ -206,6 +207,9 @@ mod waiting;
 #[cfg(not(loom))]
 pub mod process;
 
+#[cfg(not(loom))]
+mod pool;
+
 #[cfg(all(feature = "compat", not(loom)))]
 pub mod compat;
 
@@ -240,6 +244,8 @@ pub use pipe::{
     RecvError, RecvIntoError, RecvTimeoutError, SendError, SendTimeoutError, Sender, Ticket,
     TryRecvError, TrySendError,
 };
+#[cfg(not(loom))]
+pub use pool::{MapError, Pool, PoolBuilder, Progress, Results, Task, TaskError};
 #[cfg(not(loom))]
 pub use process::{
     ExitStatus, Process, Stdio, active_children, current_process, init, parent_process,

@@ -41,6 +41,7 @@ macro_rules! examples {
 
 examples! {
     process: ["Hello from a subprocess!"];
+    pool: ["[1, 4, 9, 16, 25]"];
     queue: ["Worker received: Hello from the main process!"];
     lock: ["Final value: 5"];
     pipe: ["Receiver received: Hello from the sender!"];

@@ -42,6 +42,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("split", 7),
     ("compat", 7),
     ("asynchronous", 8),
+    ("pool", 8),
 ];
 
 /// Arrows between siblings or upwards that are allowed, each with its reason.

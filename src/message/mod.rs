@@ -9,6 +9,7 @@
 //! | `shape` | fingerprints: what a type looks like in memory, as a number |
 //! | `encode` | [`Encode`], what the writing verbs accept |
 //! | `bytes` | [`Bytes`], raw bytes without a format |
+//! | `grained` | bytes in which messages lie, aligned for them |
 //! | `handle` | shared objects as messages: 32 bytes that attach on arrival |
 //! | `packed` | a message in private memory: arguments and results of a process |
 //! | `plain` | [`Plain`], values that live *in* shared memory |
@@ -18,6 +19,7 @@
 
 mod bytes;
 mod encode;
+mod grained;
 mod handle;
 mod impls;
 mod macros;
@@ -33,6 +35,7 @@ mod write;
 
 pub use bytes::Bytes;
 pub use encode::Encode;
+pub(crate) use grained::Grained;
 pub use handle::{ArchivedHandle, ArchivedHandlePair};
 pub(crate) use handle::{
     Handle, HandlePair, handle_message, handle_pair_message, handles_message, resolve_handle,

@@ -174,7 +174,12 @@ fn run(launch: &Launch, order: &Order, trampoline: Trampoline, args: Packed) -> 
 /// Runs `body`, and makes a report of its panic.
 pub(super) fn catch(name: &str, launch: &Launch, body: impl FnOnce() -> Report) -> Report {
     watch_panics(name, launch);
-    panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|payload| {
+    caught(body).unwrap_or_else(Report::Panicked)
+}
+
+/// Runs `body` on the entry's thread of a child; what it panicked with.
+pub(crate) fn caught<T>(body: impl FnOnce() -> T) -> std::result::Result<T, Panic> {
+    panic::catch_unwind(AssertUnwindSafe(body)).map_err(|payload| {
         let message = text_of(&*payload);
         let seen = LAST_PANIC
             .lock()
@@ -182,11 +187,11 @@ pub(super) fn catch(name: &str, launch: &Launch, body: impl FnOnce() -> Report) 
             .take();
         // A hook of the program's own may have replaced ours, and what it saw last may be an older panic.
         let seen = seen.filter(|seen| seen.message == message);
-        Report::Panicked(seen.unwrap_or(Panic {
+        seen.unwrap_or(Panic {
             message,
             location: None,
             backtrace: None,
-        }))
+        })
     })
 }
 

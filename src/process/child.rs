@@ -153,6 +153,18 @@ impl Child {
         self.signal(process::SIGKILL)
     }
 
+    /// Stops it, and returns when it stands still, or has ended.
+    pub(crate) fn stop(&self) -> Result<()> {
+        let done = process::stop(self.inner.pidfd.as_fd());
+        done.map_err(|cause| Error::os(format_args!("cannot stop {self}"), cause))
+    }
+
+    /// Lets it go on after [`stop`](Child::stop).
+    pub(crate) fn go_on(&self) -> Result<()> {
+        let done = process::go_on(self.inner.pidfd.as_fd());
+        done.map_err(|cause| Error::os(format_args!("cannot signal {self}"), cause))
+    }
+
     fn signal(&self, signal: i32) -> Result<()> {
         let sent = process::signal(self.inner.pidfd.as_fd(), signal);
         sent.map(drop)

@@ -28,6 +28,7 @@ mod report;
 mod spawn;
 mod stdio;
 
+pub(crate) use boot::caught;
 pub use boot::init;
 pub use builder::Builder;
 pub use child::Child;
@@ -38,6 +39,7 @@ pub use entry::{Fallible, Outcome, Plain};
 pub use failure::{Failure, Panic};
 pub use family::active_children;
 pub use fork::fork;
+pub(crate) use report::Report;
 pub use spawn::Process;
 pub use stdio::Stdio;
 

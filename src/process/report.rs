@@ -8,7 +8,7 @@ use crate::{Error, ErrorKind};
 
 /// How an entry function ended.
 #[derive(Debug)]
-pub(super) enum Report {
+pub(crate) enum Report {
     /// With a value.
     Returned(Packed),
     /// With an error.
@@ -19,7 +19,7 @@ pub(super) enum Report {
 
 impl Report {
     /// A failure with the texts of the whole chain of causes.
-    pub(super) fn failed(kind: ErrorKind, error: &dyn std::error::Error) -> Self {
+    pub(crate) fn failed(kind: ErrorKind, error: &dyn std::error::Error) -> Self {
         let mut text = error.to_string();
         let mut source = error.source();
         while let Some(cause) = source {
@@ -34,12 +34,12 @@ impl Report {
     }
 
     /// The report of one of our own errors.
-    pub(super) fn of_error(error: &Error) -> Self {
+    pub(crate) fn of_error(error: &Error) -> Self {
         Report::failed(error.kind(), error)
     }
 
     /// The code with which the child exits.
-    pub(super) fn exit_code(&self) -> i32 {
+    pub(crate) fn exit_code(&self) -> i32 {
         match self {
             Report::Returned(_) => 0,
             Report::Failed { .. } => 1,
@@ -48,7 +48,7 @@ impl Report {
     }
 
     /// A tag that is never 0, and the bytes that go with it.
-    pub(super) fn encode(&self) -> (u8, Cow<'_, [u8]>) {
+    pub(crate) fn encode(&self) -> (u8, Cow<'_, [u8]>) {
         match self {
             Report::Returned(value) => (1, value.bytes().into()),
             Report::Failed { kind, text } => {
@@ -72,7 +72,7 @@ impl Report {
         }
     }
 
-    pub(super) fn decode(tag: u8, packed: Packed) -> Option<Self> {
+    pub(crate) fn decode(tag: u8, packed: Packed) -> Option<Self> {
         let bytes = packed.bytes();
         match tag {
             1 => Some(Report::Returned(packed)),
@@ -102,7 +102,7 @@ impl Report {
     }
 
     /// The failure that `join` reports; a value is none.
-    pub(super) fn into_value(self) -> Result<Packed, Failure> {
+    pub(crate) fn into_value(self) -> Result<Packed, Failure> {
         match self {
             Report::Returned(value) => Ok(value),
             Report::Failed { kind, text } => Err(Failure::Failed { kind, text }),

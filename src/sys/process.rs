@@ -249,6 +249,28 @@ fn ended_already() -> io::Result<OwnedFd> {
     }
 }
 
+/// Stops a child, and returns when it stands still, or has ended.
+pub(crate) fn stop(pidfd: BorrowedFd<'_>) -> io::Result<()> {
+    if !signal(pidfd, libc::SIGSTOP)? {
+        return Ok(());
+    }
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let (fd, states) = (
+        pidfd.as_raw_fd() as libc::id_t,
+        libc::WSTOPPED | libc::WEXITED | libc::WNOWAIT,
+    );
+    // SAFETY: `info` is writable memory for one siginfo_t; the child is left to whoever reaps it.
+    while unsafe { libc::waitid(libc::P_PIDFD, fd, info.as_mut_ptr(), states) } < 0 {
+        ignore_interruption()?;
+    }
+    Ok(())
+}
+
+/// Lets a stopped child go on.
+pub(crate) fn go_on(pidfd: BorrowedFd<'_>) -> io::Result<()> {
+    signal(pidfd, libc::SIGCONT).map(drop)
+}
+
 /// Kills and reaps a child that cannot be handed to anyone.
 #[cold]
 fn abandon(pid: i32) {

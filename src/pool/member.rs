@@ -1,0 +1,187 @@
+//! One worker as its parent has it.
+
+use std::sync::Arc;
+
+use super::error::TaskError;
+use super::frame::Frame;
+use super::revoked::Words;
+use super::sink::{Outcome, Sink};
+use super::worker::{Marks, serve};
+use crate::pipe::{Pipe, Receiver};
+use crate::process::{Failure, Process};
+use crate::queue::Queue;
+use crate::sys::atomic::spin_loop;
+use crate::sys::backoff;
+use crate::value::Value;
+use crate::waiting::Source;
+use crate::{Error, ExitStatus, Result};
+
+/// What all workers of a pool have in common.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    /// What their names begin with.
+    pub(super) name: String,
+    /// What each runs first; [`STOP`](super::frame::STOP) for nothing.
+    pub(super) initializer: u64,
+    /// How many tasks each runs; 0 for any number.
+    pub(super) share: u64,
+}
+
+/// A task that was taken: where its result goes.
+#[derive(Clone)]
+pub(super) struct Errand {
+    pub(super) sink: Arc<dyn Sink>,
+    pub(super) index: u64,
+    /// How often it may be begun again.
+    pub(super) again: u32,
+}
+
+impl Errand {
+    pub(super) fn settle(&self, outcome: Outcome<'_>) {
+        self.sink.settle(self.index, outcome);
+    }
+}
+
+/// The receiving ends of all workers' pipes.
+pub(super) struct Seat {
+    pub(super) receivers: Vec<Receiver<Frame>>,
+}
+
+impl Seat {
+    /// Whether an answer is there, or comes within the time that a sleep would take.
+    pub(super) fn has_answer_soon(&self) -> bool {
+        let is_there = || self.receivers.iter().any(Source::is_ready_now);
+        let mut looks = backoff::usual_pauses();
+        while looks > 0 && !is_there() {
+            spin_loop();
+            looks -= 1;
+        }
+        looks > 0 || is_there()
+    }
+}
+
+/// A worker, and then who takes its place.
+pub(super) struct Member {
+    number: usize,
+    process: Option<Process<()>>,
+    /// The number of the task that the worker began last, plus one.
+    begun: Value<u64>,
+    /// It may have ended.
+    pub(super) ended: bool,
+    /// Workers in this place that ended one after the other without an answer.
+    pub(super) barren: u32,
+    /// Why there is no worker in this place, and will be none.
+    pub(super) broken: Option<TaskError>,
+}
+
+/// So many workers in a row that do nothing but end are enough.
+const TOO_MANY: u32 = 16;
+
+impl Member {
+    /// Starts a worker.
+    pub(super) fn hire(
+        plan: &Plan,
+        number: usize,
+        posts: (&Queue<Frame>, &Words),
+    ) -> Result<(Self, Receiver<Frame>)> {
+        let mut member = Member {
+            number,
+            process: None,
+            begun: Value::new(0)?,
+            ended: false,
+            barren: 0,
+            broken: None,
+        };
+        let receiver = member.succeed(plan, posts)?;
+        Ok((member, receiver))
+    }
+
+    /// Starts another worker in this place; on which pipe it answers.
+    pub(super) fn succeed(
+        &mut self,
+        plan: &Plan,
+        (tasks, revoked): (&Queue<Frame>, &Words),
+    ) -> Result<Receiver<Frame>> {
+        let (sender, receiver) = Pipe::<Frame, ()>::one_way()?;
+        let terms = (plan.share, plan.initializer);
+        self.begun.store(0);
+        let marks: Marks = (self.begun.clone(), revoked.clone());
+        let started = Process::builder()
+            .name(format!("{}-{}", plan.name, self.number))
+            .daemon(true)
+            .spawn(serve, (tasks.clone(), sender, marks, terms));
+        let process = started.map_err(|error| {
+            let text = format!("cannot start worker {} of the pool: {error}", self.number);
+            Error::new(error.kind(), text).with_source(error)
+        })?;
+        self.process = Some(process);
+        self.ended = false;
+        Ok(receiver)
+    }
+
+    pub(super) fn process(&self) -> Option<&Process<()>> {
+        self.process.as_ref()
+    }
+
+    /// Whether the process in this place has ended.
+    pub(super) fn has_ended(&mut self) -> bool {
+        let status = self.process.as_ref().and_then(Process::exit_status);
+        self.ended = status.is_some();
+        self.ended
+    }
+
+    /// Why the worker did not begin to work, if that is why it ended: others would fare no better.
+    pub(super) fn refused_to_begin(&mut self) -> Option<Error> {
+        self.barren += 1;
+        let error = self.process.as_ref()?.try_join().err()?;
+        let refused = match Failure::of(&error) {
+            Some(Failure::Ended(_)) => self.barren >= TOO_MANY,
+            _ => true,
+        };
+        refused.then_some(error)
+    }
+
+    /// The number of the task that it began last, if it began any.
+    pub(super) fn last_begun(&self) -> Option<u64> {
+        self.begun.load().checked_sub(1)
+    }
+
+    /// How it ended, for the task that it had in hand.
+    pub(super) fn epitaph(&self) -> TaskError {
+        let status = self.process.as_ref().and_then(Process::exit_status);
+        TaskError::WorkerDied {
+            pid: self.process.as_ref().map_or(0, Process::pid),
+            signal: status.and_then(ExitStatus::signal),
+        }
+    }
+
+    /// There will be no other worker in this place.
+    pub(super) fn leave(&mut self) {
+        self.process = None;
+        self.ended = false;
+    }
+
+    /// Ends the worker at once, but only if this is the task that it is running; whether it is.
+    pub(super) fn kill_in(&self, number: u64) -> bool {
+        let Some(process) = &self.process else {
+            return false;
+        };
+        // Stopped, it can begin no other task while it is looked at.
+        if self.last_begun() != Some(number) || process.child().stop().is_err() {
+            return false;
+        }
+        let is_it = self.last_begun() == Some(number);
+        let _ = match is_it {
+            true => process.kill(),
+            false => process.child().go_on(),
+        };
+        is_it
+    }
+
+    /// Ends the worker at once.
+    pub(super) fn kill(&self) {
+        if let Some(process) = &self.process {
+            let _ = process.kill(); // that it has ended is no error, and nothing else can happen to a child
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! Floor 8: many processes, one function.
+//!
+//! Tasks lie in one queue, from which whoever is free takes the next one: a worker that has nothing to do waits for nobody.
+//! Each answers on a pipe of its own. A task stays in its worker's hand until it is answered; the queue gives it to another
+//! one when its worker dies, who sees that it is not the first, and runs it only if that is allowed.
+//!
+//! | a worker dies | the parent sees | the task |
+//! |---|---|---|
+//! | in a task, also before its first instruction | `begun`, and no answer | fails, or is run again if it is [idempotent](Pool::idempotent) |
+//! | behind its answer | the answer | is done; whoever receives it again leaves it alone, or answers in vain |
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `builder` | [`PoolBuilder`] |
+//! | `owner`, `hub` | what all handles of a pool share, and its end; who waits for answers |
+//! | `crew`, `member` | all workers and what they have to do; one of them |
+//! | `ledger`, `revoked`, `tempo` | the tasks that are not answered; those that are not to be run; how fast answers come |
+//! | `feeder`, `stream`, `task` | an input on its way; [`Results`]; [`Task`] |
+//! | `sink` | where results go |
+//! | `frame`, `routine` | what goes through queue and pipes; functions by name |
+//! | `worker`, `desk` | a worker's life, and one task of it |
+//! | `error`, `progress` | [`TaskError`], [`MapError`]; [`Progress`] |
+
+mod builder;
+mod crew;
+mod desk;
+mod error;
+mod feeder;
+mod frame;
+mod hub;
+mod ledger;
+mod member;
+mod owner;
+mod progress;
+mod revoked;
+mod routine;
+mod sink;
+mod stream;
+mod task;
+mod tempo;
+mod worker;
+
+pub use builder::PoolBuilder;
+pub use error::{MapError, TaskError};
+pub use progress::Progress;
+pub use stream::Results;
+pub use task::Task;
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::Result;
+use crate::message::{Encode, Message};
+use crate::process::Entry;
+use crew::Crew;
+use feeder::Feeder;
+use member::Errand;
+use owner::Owner;
+use sink::{All, One, Sink};
+
+/// Processes that wait for work: functions run in them, on arguments that are given from here.
+///
+/// A function is one by name, or a closure that captures nothing, as for [`Process::spawn`](crate::Process::spawn); it takes
+/// messages and returns one, or a `Result` of one. Arguments are written once, where the worker reads them.
+///
+/// # What happens when a worker dies
+///
+/// Another one takes its place within milliseconds, and goes on with what the dead one had waiting. The task that it was
+/// running fails with [`TaskError::WorkerDied`], and no other; by [`idempotent`](Pool::idempotent) it is begun again. Results
+/// that were sent are never lost, and no task is run twice without being asked to.
+///
+/// # End
+///
+/// A pool is a handle: clones are the same pool. When the last one is dropped, it waits until all tasks are done, and the
+/// workers end; [`terminate`](Pool::terminate) ends them at once. They end as well when this process does, however that ends.
+/// A pool is this process's alone; a worker can make one of its own.
+///
+/// # Examples
+///
+/// ```
+/// use multiproc::Pool;
+///
+/// fn square(n: u64) -> u64 {
+///     n * n
+/// }
+///
+/// fn main() -> multiproc::Result<()> {
+///     multiproc::init();
+///     let pool = Pool::new(4)?;
+///     println!("{:?}", pool.map(square, [1, 2, 3, 4, 5])?);    // [1, 4, 9, 16, 25]
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Pool {
+    owner: Arc<Owner>,
+    retries: u32,
+    /// How often each task of this handle may be begun again.
+    again: u32,
+}
+
+impl Pool {
+    /// A pool of so many workers, which are started at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`PoolBuilder::build`].
+    pub fn new(workers: usize) -> Result<Self> {
+        Pool::builder().workers(workers).build()
+    }
+
+    /// A pool with a name, an initializer or other terms; by default with as many workers as there are processors.
+    pub fn builder() -> PoolBuilder {
+        PoolBuilder::new()
+    }
+
+    /// The same pool, for tasks that may be run more than once: those whose worker dies are begun again, by default
+    /// [once](PoolBuilder::retries).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> multiproc::Result<()> {
+    /// # multiproc::init();
+    /// use multiproc::{Pool, Value};
+    ///
+    /// fn unlucky_once(tries: Value<u64>) -> u64 {
+    ///     if tries.fetch_add(1) == 0 {
+    ///         std::process::abort();
+    ///     }
+    ///     tries.load()
+    /// }
+    ///
+    /// let pool = Pool::new(1)?;
+    /// let tries = Value::new(0)?;
+    /// assert_eq!(pool.idempotent().apply(unlucky_once, (tries.clone(),)).get(), Ok(2));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn idempotent(&self) -> Pool {
+        Pool {
+            again: self.retries,
+            ..self.clone()
+        }
+    }
+
+    /// Runs `function` on every item, and gives the results in the order of the items.
+    ///
+    /// Items are whatever archives as the function's argument: `["a", "b"]` for `String`. All tasks are run, whether others
+    /// fail or not.
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`] if any task has no result: it has all others.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> multiproc::Result<()> {
+    /// # multiproc::init();
+    /// let pool = multiproc::Pool::new(2)?;
+    /// let lengths = pool.map(|word: String| word.len() as u64, ["one", "three"])?;
+    /// assert_eq!(lengths, [3, 5]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn map<F, A, I, Kind>(
+        &self,
+        function: F,
+        items: I,
+    ) -> std::result::Result<Vec<F::Return>, MapError<F::Return>>
+    where
+        F: Entry<(A,), Kind>,
+        F::Return: Send,
+        A: Message,
+        I: IntoIterator<Item: Encode<A>>,
+    {
+        self.run_all(routine::of_one::<F, A, Kind>(function), items.into_iter())
+    }
+
+    /// As [`map`](Pool::map), for a function of several arguments and items that are tuples of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`map`](Pool::map).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> multiproc::Result<()> {
+    /// # multiproc::init();
+    /// let pool = multiproc::Pool::new(2)?;
+    /// let powers = pool.starmap(|base: u64, power: u32| base.pow(power), [(2, 10), (3, 2)])?;
+    /// assert_eq!(powers, [1024, 9]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn starmap<F, Args, I, Kind>(
+        &self,
+        function: F,
+        items: I,
+    ) -> std::result::Result<Vec<F::Return>, MapError<F::Return>>
+    where
+        F: Entry<Args, Kind>,
+        F::Return: Send,
+        Args: Message,
+        I: IntoIterator<Item: Encode<Args>>,
+    {
+        let routine = routine::of_many::<F, Args, Kind>(function);
+        self.run_all(routine, items.into_iter())
+    }
+
+    fn run_all<R, A, I>(
+        &self,
+        routine: Result<u64>,
+        items: I,
+    ) -> std::result::Result<Vec<R>, MapError<R>>
+    where
+        R: Message + Send,
+        A: Message,
+        I: Iterator<Item: Encode<A>>,
+    {
+        let hub = &self.owner.hub;
+        let all = Arc::new(All::new());
+        let sink: Arc<dyn Sink> = Arc::clone(&all) as _;
+        let mut feeder = Feeder::<A, _>::new(routine, items, self.again);
+        loop {
+            feeder.feed(hub, &sink, usize::MAX, |count| all.expect(count));
+            if feeder.is_empty() {
+                break;
+            }
+            hub.wait_for_many(Crew::has_room);
+        }
+        hub.wait_for_many(|_| all.settled() as u64 == feeder.given());
+        all.take()
+    }
+
+    /// Runs `function` on every item, and gives the results as they are taken, in the order of the items.
+    ///
+    /// Items are taken from the input as there is room for them, some thousand ahead at most.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> multiproc::Result<()> {
+    /// # multiproc::init();
+    /// let pool = multiproc::Pool::new(2)?;
+    /// let mut squares = pool.imap(|n: u64| n * n, 1..);                // without an end
+    /// assert_eq!(squares.next(), Some(Ok(1)));
+    /// assert_eq!(squares.find(|n| *n > Ok(50)), Some(Ok(64)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn imap<F, A, I, Kind>(&self, function: F, items: I) -> Results<F::Return, A, I::IntoIter>
+    where
+        F: Entry<(A,), Kind>,
+        F::Return: Send,
+        A: Message,
+        I: IntoIterator<Item: Encode<A>>,
+    {
+        let routine = routine::of_one::<F, A, Kind>(function);
+        let feeder = Feeder::new(routine, items.into_iter(), self.again);
+        Results::new(&self.owner, feeder, true)
+    }
+
+    /// As [`imap`](Pool::imap), but in the order in which the results come.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> multiproc::Result<()> {
+    /// # multiproc::init();
+    /// let pool = multiproc::Pool::new(2)?;
+    /// let sum: u64 = pool.imap_unordered(|n: u64| n * n, 1..=100u64).flatten().sum();
+    /// assert_eq!(sum, 338_350);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "map_unordered")]
+    pub fn imap_unordered<F, A, I, Kind>(
+        &self,
+        function: F,
+        items: I,
+    ) -> Results<F::Return, A, I::IntoIter>
+    where
+        F: Entry<(A,), Kind>,
+        F::Return: Send,
+        A: Message,
+        I: IntoIterator<Item: Encode<A>>,
+    {
+        let routine = routine::of_one::<F, A, Kind>(function);
+        let feeder = Feeder::new(routine, items.into_iter(), self.again);
+        Results::new(&self.owner, feeder, false)
+    }
+
+    /// Runs `function` once, and returns at once: the result is had from the [`Task`].
+    ///
+    /// What cannot be begun, because the pool is closed for instance, is told there as well.
+    ///
+    /// # Examples
+    ///
+    /// See [`Task`].
+    #[doc(alias = "submit")]
+    pub fn apply<F, Args, Kind>(&self, function: F, arguments: Args) -> Task<F::Return>
+    where
+        F: Entry<Args, Kind>,
+        F::Return: Send,
+        Args: Message,
+    {
+        let hub = &self.owner.hub;
+        let one = Arc::new(One::new());
+        let errand = Errand {
+            sink: Arc::clone(&one) as _,
+            index: 0,
+            again: self.again,
+        };
+        let mut crew = hub.lock();
+        let taken = crew.check().and_then(|()| {
+            let routine = routine::of_many::<F, Args, Kind>(function);
+            let taken = routine.and_then(|r| crew.take(r, &arguments, errand.clone()));
+            taken.map_err(|error| TaskError::not_started(&error))
+        });
+        drop(crew);
+        match taken {
+            Ok(()) => hub.remind(),
+            Err(error) => errand.settle(Err(error)),
+        }
+        Task::new(hub, one)
+    }
+
+    /// How far the pool is: for a progress bar, and for whoever wants to know what the dead have cost.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        self.owner.hub.lock().progress
+    }
+
+    /// The pids of the workers that run now.
+    #[must_use]
+    pub fn pids(&self) -> Vec<i32> {
+        let crew = self.owner.hub.lock();
+        let processes = crew.members().iter().filter_map(|m| m.process());
+        processes.map(crate::Process::pid).collect()
+    }
+
+    /// Takes no more tasks: they fail with [`TaskError::Closed`]. Those that were taken are done.
+    pub fn close(&self) {
+        self.owner.close();
+    }
+
+    /// Takes no more tasks, and waits until all that were taken are done and the workers have ended. Dropping the last handle
+    /// of a pool does the same.
+    pub fn join(self) {
+        self.owner.close();
+        self.owner.join();
+    }
+
+    /// Ends all workers at once (`SIGKILL`). Tasks that are not over fail with [`TaskError::Closed`].
+    pub fn terminate(&self) {
+        self.owner.hub.lock().terminate();
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("pids", &self.pids()).finish()
+    }
+}

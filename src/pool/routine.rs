@@ -1,0 +1,139 @@
+//! The functions that workers run: how one is named across processes, and what running it does there.
+
+use std::any::type_name;
+use std::ptr::NonNull;
+
+use super::desk::Desk;
+use crate::message::Message;
+use crate::process::{Entry, caught};
+use crate::sys::image::Image;
+use crate::{Error, ErrorKind, Result};
+
+/// Runs one particular function with the arguments in these bytes, and answers.
+pub(super) type Routine = fn(&Desk<'_>, &[u8]);
+
+/// The name of a function of one argument for the workers.
+pub(super) fn of_one<F, A, Kind>(_entry: F) -> Result<u64>
+where
+    F: Entry<(A,), Kind>,
+    A: Message,
+{
+    check::<F>();
+    name::<F>(run_with_one::<F, A, Kind> as Routine as usize)
+}
+
+/// The name of a function of which the arguments come as a tuple.
+pub(super) fn of_many<F, Args, Kind>(_entry: F) -> Result<u64>
+where
+    F: Entry<Args, Kind>,
+    Args: Message,
+{
+    check::<F>();
+    name::<F>(run_with_many::<F, Args, Kind> as Routine as usize)
+}
+
+const fn check<F>() {
+    const {
+        assert!(
+            size_of::<F>() == 0,
+            "a closure that captures something, or a function pointer, cannot run in a worker: name the function itself \
+             and pass what it needs as an argument"
+        );
+    }
+}
+
+fn image() -> Result<&'static Image> {
+    Image::own().map_err(|cause| Error::os("cannot examine the own image", cause))
+}
+
+fn name<F>(address: usize) -> Result<u64> {
+    image()?.offset_of(address).ok_or_else(|| {
+        let text = format!(
+            "{} lies in a dynamic library; only functions of the executable itself can run in workers",
+            type_name::<F>()
+        );
+        Error::new(ErrorKind::Unsupported, text)
+    })
+}
+
+/// The routine of that name; `None` for what is no code of this program.
+pub(super) fn find(name: u64) -> Option<Routine> {
+    let image = Image::own().ok()?;
+    // SAFETY: worker and parent are of one build, which starting a child checks, and there `name` made the offset from a
+    // `Routine`.
+    unsafe { image.function_at(name) }
+}
+
+/// A routine's name, and how often the task may be begun again, in one word.
+pub(super) fn pack(name: u64, again: u32) -> u64 {
+    name | u64::from(again.min(MOST_AGAIN)) << AGAIN_SHIFT
+}
+
+/// The two parts of the word.
+pub(super) fn unpack(word: u64) -> (u64, u32) {
+    let name = word & ((1 << AGAIN_SHIFT) - 1);
+    (name, (word >> AGAIN_SHIFT) as u32)
+}
+
+/// No program has that much code.
+const AGAIN_SHIFT: u32 = 56;
+/// The most that a task can be begun again.
+pub(super) const MOST_AGAIN: u32 = 100;
+
+/// Runs what every worker begins with.
+pub(super) type Initializer = fn() -> Result<()>;
+
+/// The name of a function without arguments, to be run by each worker before anything else.
+pub(super) fn of_initializer<F, Kind>(_entry: F) -> Result<u64>
+where
+    F: Entry<(), Kind>,
+{
+    check::<F>();
+    name::<F>(initialize::<F, Kind> as Initializer as usize)
+}
+
+/// The initializer of that name; `None` for what is no code of this program.
+pub(super) fn find_initializer(name: u64) -> Option<Initializer> {
+    let image = Image::own().ok()?;
+    // SAFETY: as in `find`; there `of_initializer` made the offset from an `Initializer`.
+    unsafe { image.function_at(name) }
+}
+
+fn initialize<F: Entry<(), Kind>, Kind>() -> Result<()> {
+    // SAFETY: as in `run`.
+    let entry = unsafe { NonNull::<F>::dangling().read() };
+    entry.call(()).map(drop)
+}
+
+fn run_with_one<F, A, Kind>(desk: &Desk<'_>, bytes: &[u8])
+where
+    F: Entry<(A,), Kind>,
+    A: Message,
+{
+    match desk.arguments::<A>(bytes) {
+        Ok(argument) => run::<F, _, Kind>(desk, (argument,)),
+        Err(error) => desk.fail(&error),
+    }
+}
+
+fn run_with_many<F, Args, Kind>(desk: &Desk<'_>, bytes: &[u8])
+where
+    F: Entry<Args, Kind>,
+    Args: Message,
+{
+    match desk.arguments::<Args>(bytes) {
+        Ok(arguments) => run::<F, _, Kind>(desk, arguments),
+        Err(error) => desk.fail(&error),
+    }
+}
+
+fn run<F: Entry<Args, Kind>, Args, Kind>(desk: &Desk<'_>, arguments: Args) {
+    // SAFETY: F is zero-sized (`check`, in the only places that name this function), so nothing is read; it is Copy and was
+    // passed by value in the parent, so that making another one is allowed.
+    let entry = unsafe { NonNull::<F>::dangling().read() };
+    match caught(|| entry.call(arguments)) {
+        Ok(Ok(value)) => desk.give(&value),
+        Ok(Err(error)) => desk.fail(&error),
+        Err(panic) => desk.panicked(panic),
+    }
+}

@@ -1,0 +1,103 @@
+//! Results as they come, of tasks that are given out as they are wanted.
+
+use std::fmt;
+use std::iter::FusedIterator;
+use std::sync::Arc;
+
+use super::error::TaskError;
+use super::feeder::Feeder;
+use super::owner::Owner;
+use super::sink::{Sink, Stream};
+use crate::message::{Encode, Message};
+
+/// The results of [`Pool::imap`](super::Pool::imap) or [`Pool::imap_unordered`](super::Pool::imap_unordered): an iterator.
+///
+/// It takes items as there is room for them, so that an endless input does not fill memory. Dropping it leaves out all items
+/// that no worker has yet; what comes of the others is thrown away.
+pub struct Results<R: Message, A, I: Iterator> {
+    owner: Arc<Owner>,
+    sink: Arc<Stream<R>>,
+    feeder: Feeder<A, I>,
+    taken: u64,
+}
+
+/// The most results that wait for being taken, for each worker.
+const AHEAD: usize = 1024;
+
+impl<R, A, I> Results<R, A, I>
+where
+    R: Message + Send,
+    A: Message,
+    I: Iterator<Item: Encode<A>>,
+{
+    pub(super) fn new(owner: &Arc<Owner>, feeder: Feeder<A, I>, ordered: bool) -> Self {
+        Results {
+            owner: Arc::clone(owner),
+            sink: Arc::new(Stream::new(ordered)),
+            feeder,
+            taken: 0,
+        }
+    }
+
+    /// Gives out as many items as there is room for, here and with the workers.
+    fn feed(&mut self) {
+        let sink: Arc<dyn Sink> = Arc::clone(&self.sink) as _;
+        let ahead = self.ahead();
+        self.feeder.feed(&self.owner.hub, &sink, ahead, |_| {});
+    }
+
+    /// How many more results may wait for being taken.
+    fn ahead(&self) -> usize {
+        let most = AHEAD * self.owner.hub.lock().members().len();
+        most.saturating_sub((self.feeder.given() - self.taken) as usize)
+    }
+}
+
+impl<R, A, I> Iterator for Results<R, A, I>
+where
+    R: Message + Send,
+    A: Message,
+    I: Iterator<Item: Encode<A>>,
+{
+    type Item = std::result::Result<R, TaskError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(result) = self.sink.next() {
+                self.taken += 1;
+                return Some(result.map_err(|error| *error));
+            }
+            self.feed();
+            if self.feeder.is_empty() && self.feeder.given() == self.taken {
+                return None;
+            }
+            let (sink, more) = (&self.sink, !self.feeder.is_empty() && self.ahead() > 0);
+            self.owner
+                .hub
+                .wait(None, |crew| sink.has_next() || more && crew.has_room());
+            self.feed(); // what was answered made room
+        }
+    }
+}
+
+impl<R, A, I> FusedIterator for Results<R, A, I>
+where
+    R: Message + Send,
+    A: Message,
+    I: Iterator<Item: Encode<A>>,
+{
+}
+
+impl<R: Message, A, I: Iterator> Drop for Results<R, A, I> {
+    fn drop(&mut self) {
+        self.sink.abandon();
+    }
+}
+
+impl<R: Message, A, I: Iterator> fmt::Debug for Results<R, A, I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Results")
+            .field("taken", &self.taken)
+            .finish_non_exhaustive()
+    }
+}
