@@ -1,13 +1,19 @@
 //! The processors: which ones are used, and what they are.
 
 use std::fs;
+use std::sync::OnceLock;
 
-/// The two processors that all measurements use.
+/// The two processors that all measurements use: also in a worker, who may run on one of them only.
 ///
 /// # Panics
 ///
 /// When fewer than two processors are allowed.
 pub fn cpus() -> [usize; 2] {
+    static FOUND: OnceLock<[usize; 2]> = OnceLock::new();
+    *FOUND.get_or_init(allowed)
+}
+
+fn allowed() -> [usize; 2] {
     // SAFETY: an all-zero set is a valid (empty) set.
     let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
     // SAFETY: `set` is writable and of the size passed.
@@ -21,14 +27,19 @@ pub fn cpus() -> [usize; 2] {
     }
 }
 
-/// Ties the calling process to one processor.
+/// Ties the calling thread, and those that it starts, to one processor.
 pub fn pin(cpu: usize) {
+    pin_other(0, cpu);
+}
+
+/// The same for the first thread of another process, or for the caller if `pid` is 0.
+pub fn pin_other(pid: libc::pid_t, cpu: usize) {
     // SAFETY: an all-zero set is a valid (empty) set.
     let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
     // SAFETY: `cpu` came from a set of the same size.
     unsafe { libc::CPU_SET(cpu, &mut set) };
     // SAFETY: `set` is readable and of the size passed.
-    let rc = unsafe { libc::sched_setaffinity(0, size_of_val(&set), &set) };
+    let rc = unsafe { libc::sched_setaffinity(pid, size_of_val(&set), &set) };
     assert_eq!(rc, 0, "pinning to processor {cpu}");
 }
 

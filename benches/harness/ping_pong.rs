@@ -171,3 +171,22 @@ fn ask<E: Endpoint>(pace: Pace, end: &mut E) -> Report {
         ..Report::default()
     }
 }
+
+/// Plays so many rounds that they last several times `span`, and at least as many as a p99 needs: new memory takes some
+/// 20 ms until the processors' last cache holds as much of it as it will.
+pub fn paced<'a>(
+    span: Duration,
+    mut run: impl FnMut(u64) -> Percentiles + 'a,
+) -> impl FnMut() -> Percentiles + 'a {
+    const SPANS: f64 = 5.0;
+    let wanted = move |found: Percentiles| {
+        (SPANS * span.as_nanos() as f64 / found.p50).clamp(200.0, 20_000.0)
+    };
+    let mut known = None;
+    move || {
+        let rounds = known.unwrap_or_else(|| wanted(run(200)));
+        let found = run(rounds as u64);
+        known = Some(wanted(found));
+        found
+    }
+}

@@ -25,7 +25,7 @@ use raw_sync::events::{BusyEvent, Event};
 
 use crate::harness::baseline::Words;
 use crate::harness::{
-    Bench, Contender, Goal, Meeting, Pace, Percentiles, Shape, Unit, contender, cpus, pin,
+    Bench, Contender, Goal, Meeting, Pace, Percentiles, Shape, Unit, contender, cpus, paced, pin,
     ping_pong, sized, stream,
 };
 use crate::python;
@@ -261,24 +261,4 @@ fn open<'a, L: Link<N>, const N: usize>(
         pin(processor);
     }
     link.open(worker, meeting)
-}
-
-const SPANS: f64 = 5.0;
-
-/// Plays so many rounds that they last several times `span`, and at least as many as a p99 needs: new memory takes some
-/// 20 ms until the processors' last cache holds as much of it as it will.
-fn paced<'a>(
-    span: Duration,
-    mut run: impl FnMut(u64) -> Percentiles + 'a,
-) -> impl FnMut() -> Percentiles + 'a {
-    let wanted = move |found: Percentiles| {
-        (SPANS * span.as_nanos() as f64 / found.p50).clamp(200.0, 20_000.0)
-    };
-    let mut known = None;
-    move || {
-        let rounds = known.unwrap_or_else(|| wanted(run(200)));
-        let found = run(rounds as u64);
-        known = Some(wanted(found));
-        found
-    }
 }
