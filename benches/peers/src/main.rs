@@ -10,6 +10,7 @@ mod harness;
 mod ipc;
 mod links;
 mod locks;
+mod pools;
 mod python;
 mod starts;
 mod streams;
@@ -26,4 +27,5 @@ fn main() {
     streams::rows(&mut bench);
     locks::rows(&mut bench);
     starts::rows(&mut bench);
+    pools::rows(&mut bench);
 }

@@ -8,9 +8,12 @@ use crate::harness::{Percentiles, Shape};
 
 /// The name of its pipe in the tables.
 pub const PIPE: &str = "CPython Pipe";
+/// The name of its pool in the tables.
+pub const POOL: &str = "CPython Pool";
 
 const QUEUE_SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cpython_queue.py");
 const PIPE_SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cpython_pipe.py");
+const POOL_SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cpython_pool.py");
 
 /// Whether Python can be run; says so once if it cannot.
 pub fn is_there() -> bool {
@@ -45,13 +48,8 @@ pub fn queue(bytes: usize, shape: Shape) -> f64 {
 /// When the script fails.
 pub fn pipe_stream(bytes: usize) -> f64 {
     let messages = (64 << 20) / bytes;
-    let arguments = [
-        "stream".to_owned(),
-        bytes.to_string(),
-        messages.clamp(200, 10_000).to_string(),
-    ];
-    let [rate] = run(PIPE_SCRIPT, &arguments);
-    rate
+    let numbers = [bytes as u64, messages.clamp(200, 10_000) as u64];
+    rate(PIPE_SCRIPT, "stream", &numbers)
 }
 
 /// A round trip of `bytes` bytes by the same, the other side having slept for `gap`.
@@ -60,15 +58,53 @@ pub fn pipe_stream(bytes: usize) -> f64 {
 ///
 /// When the script fails.
 pub fn pipe_trip(bytes: usize, gap: Duration) -> Percentiles {
-    let numbers = [bytes as u128, 200, gap.as_nanos()];
-    let mut arguments = vec!["trip".to_owned()];
-    arguments.extend(numbers.map(|number| number.to_string()));
-    let [p50, p99] = run(PIPE_SCRIPT, &arguments);
+    trip(PIPE_SCRIPT, "trip", &[bytes as u128, 200, gap.as_nanos()])
+}
+
+/// Squares per second of `tasks`, by `multiprocessing.Pool.map` with two workers, `chunk` of them in a message.
+///
+/// # Panics
+///
+/// When the script fails.
+pub fn pool_map(tasks: u64, chunk: Option<u64>) -> f64 {
+    rate(POOL_SCRIPT, "map", &[tasks, chunk.unwrap_or(0)])
+}
+
+/// A round trip of one task by `Pool.apply`, the workers having slept for `gap`.
+///
+/// # Panics
+///
+/// When the script fails.
+pub fn pool_apply(gap: Duration) -> Percentiles {
+    trip(POOL_SCRIPT, "apply", &[500, gap.as_nanos()])
+}
+
+/// Arguments of `bytes` bytes per second, by `Pool.map` of eight at a time.
+///
+/// # Panics
+///
+/// When the script fails.
+pub fn pool_sums(bytes: u64, tasks: u64) -> f64 {
+    rate(POOL_SCRIPT, "sums", &[bytes, tasks])
+}
+
+fn rate(script: &str, what: &str, numbers: &[u64]) -> f64 {
+    let [rate] = run(script, &words(what, numbers));
+    rate
+}
+
+fn trip(script: &str, what: &str, numbers: &[u128]) -> Percentiles {
+    let [p50, p99] = run(script, &words(what, numbers));
     Percentiles {
         p50,
         p99,
         ..Percentiles::default()
     }
+}
+
+fn words(what: &str, numbers: &[impl ToString]) -> Vec<String> {
+    let numbers = numbers.iter().map(ToString::to_string);
+    std::iter::once(what.to_owned()).chain(numbers).collect()
 }
 
 /// The numbers that a script prints.

@@ -12,6 +12,7 @@ const PACKAGES: &[&str] = &[
     "parking_lot",
     "procspawn",
     "raw_sync",
+    "rayon",
     "rtrb",
     "shaq",
 ];

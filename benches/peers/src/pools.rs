@@ -1,0 +1,191 @@
+//! Work handed to two workers: many small tasks, one at a time, and large arguments.
+//!
+//! The caller and one of the workers share a processor, as nobody has a third one. A new contender is a type that is a
+//! [`Pool`], and a [`Bulk`] if it takes large arguments, in a file of its own, and a line in each of the rows here.
+
+mod pipe;
+mod plain;
+mod pool;
+mod procspawn;
+mod rayon;
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use crate::harness::{
+    Bench, Contender, Crew, Goal, Pace, Payload, Percentiles, Report, Unit, busy_wait, contender,
+    nanos, paced, rate, ticks,
+};
+use crate::python;
+use pool::{Bulk, Pool, square};
+
+/// How many squares a row asks for.
+const TASKS: u64 = 10_000;
+/// How many long arguments, and how many of them are on their way or in work.
+const ARGUMENTS: u64 = 256;
+const OUTSTANDING: u64 = 8;
+const MIB: usize = 1 << 20;
+
+/// All rows about pools.
+pub fn rows(bench: &mut Bench) {
+    bench.section("pool");
+    squares(bench);
+    chunked(bench);
+    applied(bench, "apply, awake", Duration::ZERO);
+    applied(bench, "apply, asleep", Pace::asleep(0).gap);
+    large(bench);
+}
+
+fn squares(bench: &mut Bench) {
+    let mut contenders = vec![
+        mapped::<plain::Plain>(),
+        mapped::<rayon::Rayon>(),
+        mapped::<pipe::Pipe>(),
+        mapped::<procspawn::Procspawn>(),
+    ];
+    if python::is_there() {
+        let map = || python::pool_map(TASKS, Some(1));
+        contenders.push(contender(python::POOL, map));
+    }
+    bench.row("10,000 squares", Unit::PerSecond, Goal::NONE, contenders);
+}
+
+/// As many tasks in a message as each one thinks best.
+fn chunked(bench: &mut Bench) {
+    let mut contenders = vec![contender(rayon::NAME, || {
+        run_map::<rayon::Rayon>(rayon::Rayon::chunked)
+    })];
+    if python::is_there() {
+        let map = || python::pool_map(TASKS, None);
+        contenders.push(contender(python::POOL, map));
+    }
+    let name = "10,000 squares, in chunks";
+    bench.row(name, Unit::PerSecond, Goal::NONE, contenders);
+}
+
+fn applied(bench: &mut Bench, name: &str, gap: Duration) {
+    let span = bench.options.span;
+    let mut contenders: Vec<Contender<'_>> = Vec::new();
+    add_apply::<plain::Plain>(&mut contenders, span, gap);
+    add_apply::<pipe::Pipe>(&mut contenders, span, gap);
+    add_apply::<rayon::Rayon>(&mut contenders, span, gap);
+    add_apply::<procspawn::Procspawn>(&mut contenders, span, gap);
+    if python::is_there() {
+        let apply = move || python::pool_apply(gap);
+        contenders.push(contender(python::POOL, apply));
+    }
+    bench.row(name, Unit::Nanos, Goal::NONE, contenders);
+}
+
+fn large(bench: &mut Bench) {
+    let mut contenders = vec![summed::<plain::PlainBulk>(), summed::<rayon::Rayon>()];
+    if python::is_there() {
+        let sums = || python::pool_sums(MIB as u64, ARGUMENTS);
+        contenders.push(contender(python::POOL, sums));
+    }
+    let name = "1 MiB argument, 8 outstanding";
+    bench.row(name, Unit::PerSecond, Goal::NONE, contenders);
+}
+
+fn mapped<P: Pool>() -> Contender<'static> {
+    contender(P::NAME, || run_map::<P>(P::squares))
+}
+
+/// Adds a pool, if its workers can do so much as fall asleep where they are asked to.
+fn add_apply<P: Pool>(contenders: &mut Vec<Contender<'_>>, span: Duration, gap: Duration) {
+    if P::SLEEPS || gap.is_zero() {
+        let apply = move |rounds| run_apply::<P>(rounds, gap);
+        contenders.push(contender(P::NAME, paced(span, apply)));
+    }
+}
+
+fn summed<B: Bulk + 'static>() -> Contender<'static> {
+    contender(B::NAME, run_bulk::<B>)
+}
+
+/// Runs the caller in a process of its own, where it may start threads and processes as it likes.
+fn call(work: impl FnOnce() -> Report + Send) -> Report {
+    let mut crew = Crew::new();
+    crew.hire(|_| work());
+    crew.run()[0]
+}
+
+/// Tasks per second of a pool that has started, from the first task to the last result.
+fn run_map<P: Pool>(map: fn(&mut P, u64) -> Vec<u64>) -> f64 {
+    let report = call(|| {
+        let mut pool = P::start();
+        map(&mut pool, TASKS / 10);
+        let begin = ticks();
+        let results = black_box(map(&mut pool, TASKS));
+        let end = ticks();
+        assert!(
+            results.iter().copied().eq((0..TASKS).map(square)),
+            "results are lost, damaged or out of order"
+        );
+        Report {
+            begin,
+            end,
+            count: results.len() as u64,
+            ..Report::default()
+        }
+    });
+    assert_eq!(report.count, TASKS, "results");
+    rate(&[report], TASKS)
+}
+
+const APPLY_WARM: u64 = 64;
+
+/// One task there, its result back.
+fn run_apply<P: Pool>(rounds: u64, gap: Duration) -> Percentiles {
+    let report = call(|| {
+        let mut pool = P::start();
+        let mut observed = Vec::with_capacity((APPLY_WARM + rounds) as usize);
+        for x in 0..APPLY_WARM + rounds {
+            busy_wait(gap);
+            let begin = ticks();
+            let result = pool.apply(x);
+            observed.push(nanos(ticks() - begin));
+            assert_eq!(result, square(x), "the result of another task");
+        }
+        let Percentiles { p50, p99, .. } = Percentiles::of(&mut observed[APPLY_WARM as usize..]);
+        Report {
+            values: [p50, p99, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+            ..Report::default()
+        }
+    });
+    let [p50, p99, ..] = report.values;
+    Percentiles {
+        p50,
+        p99,
+        ..Percentiles::default()
+    }
+}
+
+/// Arguments per second, each written whole by the caller and read whole by a worker, by maps of eight.
+fn run_bulk<B: Bulk>() -> f64 {
+    let report = call(|| {
+        let payload = Payload::touched(MIB);
+        let mut pool = B::start(&payload);
+        let mut results = Vec::with_capacity(ARGUMENTS as usize);
+        let mut turn = |first: u64| black_box(pool.sums(first..first + OUTSTANDING));
+        (0..4).for_each(|_| drop(turn(0)));
+        let begin = ticks();
+        for first in (0..ARGUMENTS).step_by(OUTSTANDING as usize) {
+            results.extend(turn(first));
+        }
+        let end = ticks();
+        let wanted = (0..ARGUMENTS).map(|seq| payload.check(seq));
+        assert!(
+            results.iter().copied().eq(wanted),
+            "sums are lost, damaged or out of order"
+        );
+        Report {
+            begin,
+            end,
+            count: results.len() as u64,
+            ..Report::default()
+        }
+    });
+    assert_eq!(report.count, ARGUMENTS, "sums");
+    rate(&[report], ARGUMENTS)
+}
