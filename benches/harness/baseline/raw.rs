@@ -119,6 +119,11 @@ pub fn spin_until(word: &AtomicU64, wanted: u64) {
 /// Stores `value` and wakes one who sleeps for it.
 pub fn post(word: &AtomicU32, value: u32) {
     word.store(value, Ordering::SeqCst);
+    wake_one(word);
+}
+
+/// Wakes one who sleeps on the word.
+pub fn wake_one(word: &AtomicU32) {
     // SAFETY: the word outlives the call; waking touches no memory of ours.
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, 1) };
 }
@@ -130,16 +135,21 @@ pub fn sleep_until(word: &AtomicU32, wanted: u32) {
         if seen == wanted {
             return;
         }
-        let forever = std::ptr::null::<libc::timespec>();
-        // SAFETY: the word outlives the call; the kernel only reads it.
-        unsafe {
-            libc::syscall(
-                libc::SYS_futex,
-                word.as_ptr(),
-                libc::FUTEX_WAIT,
-                seen,
-                forever,
-            )
-        };
+        wait_while(word, seen);
     }
+}
+
+/// Sleeps until it is woken, if the word is still `seen`.
+pub fn wait_while(word: &AtomicU32, seen: u32) {
+    let forever = std::ptr::null::<libc::timespec>();
+    // SAFETY: the word outlives the call; the kernel only reads it.
+    unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            word.as_ptr(),
+            libc::FUTEX_WAIT,
+            seen,
+            forever,
+        )
+    };
 }
