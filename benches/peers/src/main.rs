@@ -7,6 +7,7 @@
 #[path = "../../harness/mod.rs"]
 mod harness;
 
+mod dicts;
 mod ipc;
 mod links;
 mod locks;
@@ -28,4 +29,5 @@ fn main() {
     locks::rows(&mut bench);
     starts::rows(&mut bench);
     pools::rows(&mut bench);
+    dicts::rows(&mut bench);
 }

@@ -10,9 +10,12 @@ use crate::harness::{Percentiles, Shape};
 pub const PIPE: &str = "CPython Pipe";
 /// The name of its pool in the tables.
 pub const POOL: &str = "CPython Pool";
+/// The name of its dictionary in the tables.
+pub const DICT: &str = "CPython Manager";
 
 const QUEUE_SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cpython_queue.py");
 const PIPE_SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cpython_pipe.py");
+const DICT_SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cpython_dict.py");
 const POOL_SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cpython_pool.py");
 
 /// Whether Python can be run; says so once if it cannot.
@@ -86,6 +89,15 @@ pub fn pool_apply(gap: Duration) -> Percentiles {
 /// When the script fails.
 pub fn pool_sums(bytes: u64, tasks: u64) -> f64 {
     rate(POOL_SCRIPT, "sums", &[bytes, tasks])
+}
+
+/// What all of `workers` processes do with a `Manager().dict()`, per second; `what` is `get` or `set`.
+///
+/// # Panics
+///
+/// When the script fails.
+pub fn dict(what: &str, workers: u64) -> f64 {
+    rate(DICT_SCRIPT, what, &[workers, 2_000])
 }
 
 fn rate(script: &str, what: &str, numbers: &[u64]) -> f64 {

@@ -7,6 +7,7 @@ const PACKAGES: &[&str] = &[
     "multiproc",
     "crossbeam-channel",
     "crossbeam-queue",
+    "heed",
     "iceoryx2",
     "ipc-channel",
     "parking_lot",

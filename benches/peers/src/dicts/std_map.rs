@@ -1,0 +1,41 @@
+//! A `HashMap` under a `Mutex` of the standard library, among threads.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use super::dict::{Dict, Entries};
+
+/// The map.
+#[derive(Debug)]
+pub struct StdMap(Mutex<HashMap<String, u64>>);
+
+impl Dict for StdMap {
+    const NAME: &'static str = "std Mutex<HashMap> †";
+    const THREADS: bool = true;
+
+    type Entries<'a> = &'a Self;
+
+    fn new() -> Self {
+        Self(Mutex::default())
+    }
+
+    fn open(&self) -> &Self {
+        self
+    }
+}
+
+impl Entries for &StdMap {
+    #[inline]
+    fn get(&mut self, key: &str) -> Option<u64> {
+        self.0.lock().expect("nobody panicked").get(key).copied()
+    }
+
+    #[inline]
+    fn set(&mut self, key: &str, value: u64) {
+        let mut map = self.0.lock().expect("nobody panicked");
+        match map.get_mut(key) {
+            Some(place) => *place = value,
+            None => _ = map.insert(key.to_owned(), value),
+        }
+    }
+}
