@@ -38,7 +38,8 @@ pub fn rows(bench: &mut Bench) {
 
 fn squares(bench: &mut Bench) {
     let mut contenders = vec![
-        mapped::<plain::Plain>(),
+        mapped::<plain::Plain<1>>(),
+        mapped::<plain::Plain<2>>(),
         mapped::<rayon::Rayon>(),
         mapped::<pipe::Pipe>(),
         mapped::<procspawn::Procspawn>(),
@@ -66,7 +67,7 @@ fn chunked(bench: &mut Bench) {
 fn applied(bench: &mut Bench, name: &str, gap: Duration) {
     let span = bench.options.span;
     let mut contenders: Vec<Contender<'_>> = Vec::new();
-    add_apply::<plain::Plain>(&mut contenders, span, gap);
+    add_apply::<plain::Plain<1>>(&mut contenders, span, gap);
     add_apply::<pipe::Pipe>(&mut contenders, span, gap);
     add_apply::<rayon::Rayon>(&mut contenders, span, gap);
     add_apply::<procspawn::Procspawn>(&mut contenders, span, gap);

@@ -27,7 +27,7 @@ impl Pool for Pipe {
     fn start() -> Self {
         let ends = || std::io::pipe().expect("a pipe");
         let (tasks, results) = (ends(), ends());
-        let workers = Forked::start(|| {
+        let workers = Forked::start(|_| {
             let (task, x) = take(&tasks);
             put(&results, task, square(x));
         });

@@ -19,13 +19,13 @@ type Numbered = PlainRing<Words<2>>;
 pub struct Forked([Victim; WORKERS]);
 
 impl Forked {
-    /// Starts workers who do `work` again and again.
-    pub fn start(mut work: impl FnMut()) -> Self {
+    /// Starts workers who do `work` again and again, each with its number.
+    pub fn start(mut work: impl FnMut(usize)) -> Self {
         // The caller runs on processor 0.
-        Self([1, 2].map(|place| {
-            Victim::start(place, || {
+        Self([0, 1].map(|worker| {
+            Victim::start(worker + 1, || {
                 loop {
-                    work();
+                    work(worker);
                 }
             })
         }))
@@ -41,23 +41,28 @@ impl Drop for Forked {
     }
 }
 
-/// One ring of tasks, one of results.
+/// Tasks in one ring, results in another: one lane that both workers share, or one for each.
 #[derive(Debug)]
-pub struct Plain {
+pub struct Plain<const LANES: usize> {
     _workers: Forked,
-    tasks: Numbered,
-    results: Numbered,
+    tasks: [Numbered; LANES],
+    results: [Numbered; LANES],
 }
 
-impl Pool for Plain {
-    const NAME: &'static str = NAME;
+impl<const LANES: usize> Pool for Plain<LANES> {
+    const NAME: &'static str = match LANES {
+        1 => NAME,
+        _ => "plain rings, half to each",
+    };
     const SLEEPS: bool = false;
 
     fn start() -> Self {
-        let (tasks, results) = (Numbered::new(CAPACITY), Numbered::new(CAPACITY));
-        let workers = Forked::start(|| {
-            let [task, x] = tasks.pop(|task| *task);
-            put(&results, [task, square(x)]);
+        let rings = || std::array::from_fn(|_| Numbered::new(CAPACITY));
+        let (tasks, results): ([Numbered; LANES], [Numbered; LANES]) = (rings(), rings());
+        let workers = Forked::start(|worker| {
+            let lane = worker % LANES;
+            let [task, x] = tasks[lane].pop(|task| *task);
+            put(&results[lane], [task, square(x)]);
         });
         Self {
             _workers: workers,
@@ -67,13 +72,15 @@ impl Pool for Plain {
     }
 
     fn squares(&mut self, tasks: u64) -> Vec<u64> {
-        let give = |pool: &mut Self, x| put(&pool.tasks, [x, x]);
-        windowed(self, (tasks, CAPACITY), give, |pool| take(&pool.results))
+        let mut lanes = (0..LANES).cycle();
+        let give = |pool: &mut Self, x| put(&pool.tasks[x as usize % LANES], [x, x]);
+        let take = |pool: &mut Self| take(&pool.results[lanes.next().expect("a lane")]);
+        windowed(self, (tasks, CAPACITY), give, take)
     }
 
     fn apply(&mut self, x: u64) -> u64 {
-        put(&self.tasks, [x, x]);
-        take(&self.results).1
+        put(&self.tasks[0], [x, x]);
+        take(&self.results[0]).1
     }
 }
 
@@ -106,7 +113,7 @@ impl Bulk for PlainBulk {
             PlainRing::new(super::OUTSTANDING),
             Numbered::new(super::OUTSTANDING),
         );
-        let workers = Forked::start(|| {
+        let workers = Forked::start(|_| {
             let (seq, sum) = Records::new(&tasks, payload.clone()).receive();
             put(&results, [seq, sum]);
         });
