@@ -37,12 +37,13 @@ pub fn rows(bench: &mut Bench) {
 }
 
 fn squares(bench: &mut Bench) {
+    let span = bench.options.span;
     let mut contenders = vec![
-        mapped::<plain::Plain<1>>(),
-        mapped::<plain::Plain<2>>(),
-        mapped::<rayon::Rayon>(),
-        mapped::<pipe::Pipe>(),
-        mapped::<procspawn::Procspawn>(),
+        mapped::<plain::Plain<1>>(span),
+        mapped::<plain::Plain<2>>(span),
+        mapped::<rayon::Rayon>(span),
+        mapped::<pipe::Pipe>(span),
+        mapped::<procspawn::Procspawn>(span),
     ];
     if python::is_there() {
         let map = || python::pool_map(TASKS, Some(1));
@@ -53,9 +54,9 @@ fn squares(bench: &mut Bench) {
 
 /// As many tasks in a message as each one thinks best.
 fn chunked(bench: &mut Bench) {
-    let mut contenders = vec![contender(rayon::NAME, || {
-        run_map::<rayon::Rayon>(rayon::Rayon::chunked)
-    })];
+    let span = bench.options.span;
+    let chunked = move || run_map(span, rayon::Rayon::chunked);
+    let mut contenders = vec![contender(rayon::NAME, chunked)];
     if python::is_there() {
         let map = || python::pool_map(TASKS, None);
         contenders.push(contender(python::POOL, map));
@@ -88,8 +89,8 @@ fn large(bench: &mut Bench) {
     bench.row(name, Unit::PerSecond, Goal::NONE, contenders);
 }
 
-fn mapped<P: Pool>() -> Contender<'static> {
-    contender(P::NAME, || run_map::<P>(P::squares))
+fn mapped<P: Pool>(span: Duration) -> Contender<'static> {
+    contender(P::NAME, move || run_map(span, P::squares))
 }
 
 /// Adds a pool, if its workers can do so much as fall asleep where they are asked to.
@@ -111,27 +112,31 @@ fn call(work: impl FnOnce() -> Report + Send) -> Report {
     crew.run()[0]
 }
 
-/// Tasks per second of a pool that has started, from the first task to the last result.
-fn run_map<P: Pool>(map: fn(&mut P, u64) -> Vec<u64>) -> f64 {
+/// Tasks per second of a pool that has started, from the first task of a map to its last result; as many maps as last for
+/// `span` together.
+fn run_map<P: Pool>(span: Duration, map: fn(&mut P, u64) -> Vec<u64>) -> f64 {
     let report = call(|| {
         let mut pool = P::start();
         map(&mut pool, TASKS / 10);
-        let begin = ticks();
-        let results = black_box(map(&mut pool, TASKS));
-        let end = ticks();
-        assert!(
-            results.iter().copied().eq((0..TASKS).map(square)),
-            "results are lost, damaged or out of order"
-        );
+        let (mut spent, mut count) = (0, 0);
+        while nanos(spent) < span.as_nanos() as f64 {
+            let begin = ticks();
+            let results = black_box(map(&mut pool, TASKS));
+            spent += ticks() - begin;
+            count += results.len() as u64;
+            assert!(
+                results.into_iter().eq((0..TASKS).map(square)),
+                "results are lost, damaged or out of order"
+            );
+        }
         Report {
-            begin,
-            end,
-            count: results.len() as u64,
+            begin: 0,
+            end: spent,
+            count,
             ..Report::default()
         }
     });
-    assert_eq!(report.count, TASKS, "results");
-    rate(&[report], TASKS)
+    rate(&[report], report.count)
 }
 
 const APPLY_WARM: u64 = 64;
