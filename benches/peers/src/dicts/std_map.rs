@@ -10,7 +10,7 @@ use super::dict::{Dict, Entries};
 pub struct StdMap(Mutex<HashMap<String, u64>>);
 
 impl Dict for StdMap {
-    const NAME: &'static str = "std Mutex<HashMap> †";
+    const NAME: &'static str = "std Mutex of HashMap †";
     const THREADS: bool = true;
 
     type Entries<'a> = &'a Self;
