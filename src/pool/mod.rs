@@ -248,7 +248,7 @@ impl Pool {
     /// let pool = multiproc::Pool::new(2)?;
     /// let mut squares = pool.imap(|n: u64| n * n, 1..);                // without an end
     /// assert_eq!(squares.next(), Some(Ok(1)));
-    /// assert_eq!(squares.find(|n| *n > Ok(50)), Some(Ok(64)));
+    /// assert_eq!(squares.flatten().find(|n| *n > 50), Some(64));
     /// # Ok(())
     /// # }
     /// ```

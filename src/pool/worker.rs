@@ -6,8 +6,11 @@ use super::revoked::{Words, is_revoked};
 use super::routine;
 use crate::pipe::Sender;
 use crate::queue::{Queue, Received};
+use crate::sys::atomic::spin_loop;
+use crate::sys::backoff;
 use crate::sys::clock::now_ns;
 use crate::value::Value;
+use crate::waiting::Source;
 use crate::{Error, ErrorKind, Result};
 
 /// What either side tells the other beside queue and pipe: the number of the task that the worker began last, plus one, and
@@ -34,6 +37,7 @@ pub(super) fn serve(
     let mut manner = Manner::default();
     let mut known = Known::default();
     while left > 0 {
+        look_closely(&tasks);
         let Ok(task) = tasks.get() else {
             return Ok(()); // the pool is closed, and nothing left
         };
@@ -53,6 +57,16 @@ pub(super) fn serve(
         left -= 1;
     }
     Ok(())
+}
+
+/// Looks for a task after every pause, for as long as it takes a caller who has just been answered to come again; a queue that
+/// is waited for is looked at less and less often.
+fn look_closely(tasks: &Queue<Frame>) {
+    let mut looks = 2 * backoff::pauses_in_a_microsecond();
+    while looks > 0 && !tasks.is_ready_now() {
+        spin_loop();
+        looks -= 1;
+    }
 }
 
 /// The routine that was run last: most often it is the next one too.

@@ -3,6 +3,7 @@
 //! The caller and one of the workers share a processor, as nobody has a third one. A new contender is a type that is a
 //! [`Pool`], and a [`Bulk`] if it takes large arguments, in a file of its own, and a line in each of the rows here.
 
+mod ours;
 mod pipe;
 mod plain;
 mod pool;
@@ -39,6 +40,7 @@ pub fn rows(bench: &mut Bench) {
 fn squares(bench: &mut Bench) {
     let span = bench.options.span;
     let mut contenders = vec![
+        mapped::<ours::Ours>(span),
         mapped::<plain::Plain<1>>(span),
         mapped::<plain::Plain<2>>(span),
         mapped::<rayon::Rayon>(span),
@@ -68,6 +70,7 @@ fn chunked(bench: &mut Bench) {
 fn applied(bench: &mut Bench, name: &str, gap: Duration) {
     let span = bench.options.span;
     let mut contenders: Vec<Contender<'_>> = Vec::new();
+    add_apply::<ours::Ours>(&mut contenders, span, gap);
     add_apply::<plain::Plain<1>>(&mut contenders, span, gap);
     add_apply::<pipe::Pipe>(&mut contenders, span, gap);
     add_apply::<rayon::Rayon>(&mut contenders, span, gap);
