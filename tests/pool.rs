@@ -54,6 +54,29 @@ fn a_stream_takes_no_more_of_an_endless_input_than_it_has_use_for() {
 }
 
 #[test]
+fn a_stream_that_is_dropped_leaves_out_what_nobody_has_begun() {
+    type Item = (u64, Value<u64>, Event, Event);
+    fn count((n, runs, begun, go_on): Item) -> u64 {
+        if n == 1 {
+            begun.set();
+            go_on.wait();
+        }
+        runs.fetch_add(1)
+    }
+    let pool = Pool::new(1).unwrap();
+    let (begun, go_on) = (Event::new().unwrap(), Event::new().unwrap());
+    let runs = Value::new(0u64).unwrap();
+    let items = (0..100).map(|n| (n, runs.clone(), begun.clone(), go_on.clone()));
+    let mut stream = pool.imap(count, items);
+    assert_eq!(stream.next(), Some(Ok(0)));
+    begun.wait();
+    drop(stream);
+    go_on.set();
+    let last = pool.apply(|runs: Value<u64>| runs.load(), (runs,));
+    assert_eq!(last.get(), Ok(2));
+}
+
+#[test]
 fn streams_of_one_pool_can_feed_one_another() {
     let pool = Pool::new(2).unwrap();
     let squares = pool.imap(square, 0..3000).map(Result::unwrap);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::error::TaskError;
 use super::frame::{Body, Encoded, Frame, LEFT, Parts, Plain, RETURNED, parse};
-use super::ledger::Ledger;
+use super::ledger::{Ledger, Luggage};
 use super::member::{Errand, Member, Plan, Seat};
 use super::progress::Progress;
 use super::revoked::{self, TASKS, Words};
@@ -15,6 +15,7 @@ use super::tempo::Tempo;
 use crate::message::{Encode, Message, Packed};
 use crate::process::{Failure, Report};
 use crate::queue::{Queue, TryPutError};
+use crate::tenancy::handover;
 use crate::{Error, ErrorKind, Result};
 
 /// All workers of a pool, in places that stay: the successor of a dead one has its place.
@@ -39,6 +40,7 @@ struct Kept {
     routine: u64,
     arguments: Packed,
     errand: Errand,
+    luggage: Luggage,
 }
 
 /// The longest frame that lies in the queue's ring.
@@ -144,19 +146,33 @@ impl Crew {
         arguments: &V,
         errand: &Errand,
     ) -> Result<bool> {
-        self.put(routine, Encoded::<T, V>::new(arguments), errand)
+        self.put(routine, Encoded::<T, V>::new(arguments), errand, &mut None)
     }
 
-    fn put<B: Body>(&mut self, routine: u64, body: B, errand: &Errand) -> Result<bool> {
+    /// The luggage is that of a body which was made before.
+    fn put<B: Body>(
+        &mut self,
+        routine: u64,
+        body: B,
+        errand: &Errand,
+        luggage: &mut Luggage,
+    ) -> Result<bool> {
         let (bytes, number) = (body.guess(), self.ledger.next());
         revoked::allow(&self.revoked, number);
         let parts = Parts {
             head: [pack(routine, errand.again), number],
             body,
         };
-        match self.tasks.try_put(parts) {
+        let put = || self.tasks.try_put(parts);
+        let (put, packed) = if B::INERT {
+            (put(), None)
+        } else {
+            pack_with(put)
+        };
+        match put {
             Ok(()) => {
-                self.ledger.enter(errand.clone(), bytes);
+                let luggage = packed.or_else(|| luggage.take());
+                self.ledger.enter(errand.clone(), bytes, luggage);
                 self.progress.submitted += 1;
                 Ok(true)
             }
@@ -179,10 +195,12 @@ impl Crew {
         if self.room() > 0 && self.give::<T, T>(routine, arguments, &errand)? {
             return Ok(());
         }
+        let (arguments, luggage) = pack_with(|| Packed::new(arguments));
         self.backlog.push_back(Kept {
             routine,
-            arguments: Packed::new(arguments)?,
+            arguments: arguments?,
             errand,
+            luggage,
         });
         Ok(())
     }
@@ -190,9 +208,10 @@ impl Crew {
     /// Passes on what waits here, as far as there is room.
     #[cold]
     fn pass_on(&mut self) {
-        while let Some(kept) = self.backlog.pop_front() {
+        while let Some(mut kept) = self.backlog.pop_front() {
+            let (errand, luggage) = (&kept.errand, &mut kept.luggage);
             let given = match self.room_for_kept() {
-                true => self.put(kept.routine, Plain(kept.arguments.bytes()), &kept.errand),
+                true => self.put(kept.routine, Plain(kept.arguments.bytes()), errand, luggage),
                 false => Ok(false),
             };
             match given {
@@ -384,6 +403,23 @@ impl Crew {
         true
     }
 
+    /// Has no worker begin any of the tasks that settle `sink`, of which nobody wants to know any more.
+    pub(super) fn abandon(&mut self, sink: &Arc<dyn Sink>) {
+        for number in self
+            .ledger
+            .positions(|errand| Arc::ptr_eq(&errand.sink, sink))
+        {
+            // As in `cancel`.
+            revoked::revoke(&self.revoked, number);
+            if self.members.iter().any(|m| m.last_begun() == Some(number)) {
+                continue;
+            }
+            if let Some(errand) = self.ledger.strike(number) {
+                self.fail(&errand, TaskError::Cancelled);
+            }
+        }
+    }
+
     /// Takes no more tasks.
     pub(super) fn close(&mut self) {
         self.closed = true;
@@ -401,6 +437,12 @@ impl Crew {
         self.members.iter().for_each(Member::kill);
         self.fail_all(&TaskError::Closed);
     }
+}
+
+/// Writes arguments, and says what must be kept until a worker has them.
+fn pack_with<R>(write: impl FnOnce() -> R) -> (R, Luggage) {
+    let (written, cargo) = handover::collect(write);
+    (written, (!cargo.is_empty()).then(|| Box::new(cargo)))
 }
 
 /// What an answer says that is no result.

@@ -45,6 +45,8 @@ pub(super) struct Parts<F> {
 
 /// What can stand behind the head.
 pub(super) trait Body {
+    /// Whether it certainly has no handle of a shared object in it.
+    const INERT: bool;
     /// A guess at its bytes.
     fn guess(&self) -> usize;
     /// Writes them; how many there are.
@@ -56,6 +58,9 @@ pub(super) trait Body {
 pub(super) struct Plain<'a>(pub(super) &'a [u8]);
 
 impl Body for Plain<'_> {
+    /// What they stand for is looked at where they are made.
+    const INERT: bool = true;
+
     fn guess(&self) -> usize {
         self.0.len()
     }
@@ -81,6 +86,8 @@ impl<'a, T, V> Encoded<'a, T, V> {
 }
 
 impl<T: Message, V: Encode<T>> Body for Encoded<'_, T, V> {
+    const INERT: bool = T::ANY_BITS;
+
     #[inline]
     fn guess(&self) -> usize {
         self.value.guess()
@@ -102,6 +109,8 @@ impl<T: Message, V: Encode<T>> Body for Encoded<'_, T, V> {
 pub(super) struct Whole<'a, T>(pub(super) &'a T);
 
 impl<T: Message> Body for Whole<'_, T> {
+    const INERT: bool = T::ANY_BITS;
+
     #[inline]
     fn guess(&self) -> usize {
         inline_size::<T>() + self.0.extra()

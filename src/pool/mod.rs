@@ -61,7 +61,9 @@ use sink::{All, One, Sink};
 /// Processes that wait for work: functions run in them, on arguments that are given from here.
 ///
 /// A function is one by name, or a closure that captures nothing, as for [`Process::spawn`](crate::Process::spawn); it takes
-/// messages and returns one, or a `Result` of one. Arguments are written once, where the worker reads them.
+/// messages and returns one, or a `Result` of one. Arguments are written once, where the worker reads them. Shared objects
+/// among them (a queue, a lock) are kept until the task is over; one that a function makes and returns must be held by
+/// somebody until the result was taken.
 ///
 /// # What happens when a worker dies
 ///
@@ -177,6 +179,94 @@ impl Pool {
         I: IntoIterator<Item: Encode<A>>,
     {
         self.run_all(routine::of_one::<F, A, Kind>(function), items.into_iter())
+    }
+
+    /// As [`map`](Pool::map), but stops at the first task that has no result: no other is begun then.
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`] with the results of all items before that one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> multiproc::Result<()> {
+    /// # multiproc::init();
+    /// fn check(n: u64) -> std::io::Result<u64> {
+    ///     if n < 10 { Ok(n) } else { Err(std::io::Error::other("too large")) }
+    /// }
+    ///
+    /// let error = multiproc::Pool::new(2)?.try_map(check, 0..1_000_000_000).unwrap_err();
+    /// assert_eq!((error.results.len(), error.failures[0].0), (10, 10));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn try_map<F, A, I, Kind>(
+        &self,
+        function: F,
+        items: I,
+    ) -> std::result::Result<Vec<F::Return>, MapError<F::Return>>
+    where
+        F: Entry<(A,), Kind>,
+        F::Return: Send,
+        A: Message,
+        I: IntoIterator<Item: Encode<A>>,
+    {
+        let mut results = Vec::new();
+        for result in self.imap(function, items) {
+            match result {
+                Ok(result) => results.push(result),
+                Err(failure) => {
+                    return Err(MapError {
+                        failures: vec![(results.len(), failure)],
+                        results: results.into_iter().enumerate().collect(),
+                    });
+                }
+            }
+        }
+        Ok(results)
+    }
+
+    /// Runs `function` on every item for what it does, not for what it returns, which is thrown away.
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`], without results, if any task failed; all were run.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> multiproc::Result<()> {
+    /// # multiproc::init();
+    /// let pool = multiproc::Pool::new(2)?;
+    /// let queue = multiproc::Queue::<u64>::new(100)?;
+    /// let items = (0..50).map(|n| (n, queue.clone()));
+    /// pool.for_each(|(n, queue): (u64, multiproc::Queue<u64>)| queue.put(n).is_ok(), items)?;
+    /// assert_eq!(queue.len(), 50);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn for_each<F, A, I, Kind>(
+        &self,
+        function: F,
+        items: I,
+    ) -> std::result::Result<(), MapError<()>>
+    where
+        F: Entry<(A,), Kind>,
+        F::Return: Send,
+        A: Message,
+        I: IntoIterator<Item: Encode<A>>,
+    {
+        let numbered = self.imap(function, items).enumerate();
+        let failed = numbered.filter_map(|(index, result)| Some((index, result.err()?)));
+        let failures: Vec<_> = failed.collect();
+        match failures.is_empty() {
+            true => Ok(()),
+            false => Err(MapError {
+                results: Vec::new(),
+                failures,
+            }),
+        }
     }
 
     /// As [`map`](Pool::map), for a function of several arguments and items that are tuples of them.

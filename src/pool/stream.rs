@@ -13,8 +13,8 @@ use crate::message::{Encode, Message};
 /// The results of [`Pool::imap`](super::Pool::imap) or [`Pool::imap_unordered`](super::Pool::imap_unordered): an iterator.
 ///
 /// It takes items as there is room for them, so that an endless input does not fill memory. Dropping it leaves out all items
-/// that no worker has yet; what comes of the others is thrown away.
-pub struct Results<R: Message, A, I: Iterator> {
+/// that no worker has begun; what comes of the others is thrown away.
+pub struct Results<R: Message + Send, A, I: Iterator> {
     owner: Arc<Owner>,
     sink: Arc<Stream<R>>,
     feeder: Feeder<A, I>,
@@ -88,13 +88,15 @@ where
 {
 }
 
-impl<R: Message, A, I: Iterator> Drop for Results<R, A, I> {
+impl<R: Message + Send, A, I: Iterator> Drop for Results<R, A, I> {
     fn drop(&mut self) {
         self.sink.abandon();
+        let sink: Arc<dyn Sink> = Arc::clone(&self.sink) as _;
+        self.owner.hub.lock().abandon(&sink);
     }
 }
 
-impl<R: Message, A, I: Iterator> fmt::Debug for Results<R, A, I> {
+impl<R: Message + Send, A, I: Iterator> fmt::Debug for Results<R, A, I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Results")
             .field("taken", &self.taken)
