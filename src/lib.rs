@@ -161,6 +161,7 @@ mod sys;
 #[cfg(not(loom))]
 mod segment;
 
+mod heap;
 mod ring;
 mod sync;
 
@@ -180,6 +181,8 @@ mod event;
 mod latch;
 #[cfg(not(loom))]
 mod lock;
+#[cfg(not(loom))]
+mod manager;
 #[cfg(not(loom))]
 mod once;
 #[cfg(not(loom))]
@@ -231,6 +234,8 @@ pub use event::Event;
 pub use latch::{CountError, Latch};
 #[cfg(not(loom))]
 pub use lock::{AdoptError, Lock, LockError, LockGuard, LockTimeoutError, TryLockError};
+#[cfg(not(loom))]
+pub use manager::{Cell, CellGuard, Manager, ManagerBuilder, StoreError};
 #[cfg(not(loom))]
 pub use message::{
     ArchivedHandle, ArchivedHandlePair, Bytes, Encode, InvalidMessage, Message, Plain, Validation,

@@ -56,6 +56,7 @@ const PARTS: &[(&str, Part)] = &[
     ("barrier-", ["barrier", "barrier", "loom_barrier"]),
     ("condition-", ["condition", "condition", "loom_waiters"]),
     ("event-", ["event", "event", "loom_event"]),
+    ("heap-", ["cell", "manager", "loom_heap"]),
     ("latch-", ["latch", "latch", "loom_latch"]),
     ("lease-", ["queue", "lessees", "loom_ring"]),
     ("lock-", ["lock", "lock", "loom_lock"]),

@@ -1,8 +1,11 @@
 //! Which repair belongs to which kind of segment: the one place that the members of an object and `gc` both ask.
 
+use crate::heap::{HeapHead, repair_heap};
 use crate::ring::spsc::Duct;
 use crate::ring::{Geometry, Ring};
+use crate::segment::layout::{LINE, Offset};
 use crate::segment::{Kind, Segment};
+use crate::sync::RawLock;
 use crate::sys::identity::Participant;
 use crate::tenancy::{Repair, object};
 use std::sync::Arc;
@@ -12,6 +15,7 @@ pub(super) fn mender_for(segment: &Segment) -> Option<Arc<dyn Repair>> {
     match segment.geometry().kind {
         Kind::Queue => Some(Arc::new(QueueMender)),
         Kind::Pipe => Some(Arc::new(PipeMender)),
+        Kind::Manager => Some(Arc::new(ManagerMender)),
         _ => object::sort_in(segment).map(object::repair_of),
     }
 }
@@ -39,5 +43,30 @@ impl Repair for PipeMender {
         if let Ok(duct) = Duct::attach(segment) {
             duct.repair(dead);
         }
+    }
+}
+
+/// How many locks a manager has behind the head of its heap, each on a line of its own.
+const MANAGER_LOCKS: u64 = 64;
+
+/// The bytes of them.
+pub(crate) const MANAGER_LOCKS_LEN: u64 = MANAGER_LOCKS * LINE as u64;
+
+/// Where one of them lies, in the segment of a manager.
+pub(crate) fn manager_lock(segment: &Segment, index: u64) -> u64 {
+    segment.body().0 + size_of::<HeapHead>() as u64 + index % MANAGER_LOCKS * LINE as u64
+}
+
+/// Repairs managers for the sweep.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ManagerMender;
+
+impl Repair for ManagerMender {
+    fn repair(&self, segment: &Arc<Segment>, dead: Participant) {
+        let locks = (0..MANAGER_LOCKS).map(|index| manager_lock(segment, index));
+        locks
+            .filter_map(|place| segment.get(Offset::<RawLock>::new(place)))
+            .for_each(|lock| lock.repair(dead));
+        repair_heap(segment, dead);
     }
 }

@@ -8,6 +8,8 @@
 mod asleep;
 #[cfg(debug_assertions)]
 mod barrier;
+#[cfg(debug_assertions)]
+mod cell;
 #[path = "../common/mod.rs"]
 mod common;
 #[cfg(debug_assertions)]

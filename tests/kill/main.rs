@@ -13,6 +13,7 @@ mod event;
 mod ledger;
 mod lock;
 mod mail;
+mod manager;
 mod once;
 mod patient;
 mod pipe;
@@ -51,6 +52,9 @@ const PRIMITIVES: &[Test] = &[
     ("rwlock_creators_killed", rwlock::creators_killed),
     ("struct_holders_killed", shared::holders_killed),
     ("struct_creators_killed", shared::creators_killed),
+    ("manager_writers_killed", manager::writers_killed),
+    ("manager_readers_killed", manager::readers_killed),
+    ("manager_creators_killed", manager::creators_killed),
     ("once_initialisers_killed", once::initialisers_killed),
     ("once_creators_killed", once::creators_killed),
     ("event_waiters_killed", event::waiters_killed),

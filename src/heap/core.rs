@@ -1,0 +1,216 @@
+//! A heap as one process has it.
+
+use super::geometry::{CHUNK, Extents, MOST_CONTENT, class_for};
+use super::hazard::{clear, protect};
+use super::protocol::{self, Draft, Memory};
+use super::room::{HeapHead, Room, stray};
+use super::stock::{Effort, Stock};
+use super::threads::Readers;
+use super::word::Handle;
+use crate::error::{Error, ErrorKind, Result};
+use crate::segment::Segment;
+use crate::sys::atfork::{self, ForkMutex};
+use crate::sys::atomic::AtomicU64;
+use crate::sys::identity::Participant;
+use crate::sys::membarrier;
+use crate::sys::serial;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+/// How many stocks the threads of a process share.
+const SHARDS: usize = 4;
+
+/// A heap: blocks, the cells that lead to them, and the readers of them.
+#[derive(Debug)]
+pub(crate) struct Heap {
+    room: Arc<Room>,
+    readers: Readers,
+    stocks: [ForkMutex<Stock>; SHARDS],
+}
+
+/// A block in which a new content is written; it belongs to the participant that took it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fresh {
+    pub(super) block: Handle,
+    /// Where the content goes, at least as many bytes as were asked for, aligned to 16.
+    pub(crate) room: NonNull<[u8]>,
+}
+
+/// What a thread reads: a block that is not used again as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Reading<'a> {
+    slot: &'a AtomicU64,
+    forks: u32,
+    block: Handle,
+    /// The content.
+    pub(crate) bytes: NonNull<[u8]>,
+    /// The slot is the thread's: another one could not tell whether it is free.
+    thread: PhantomData<*mut ()>,
+}
+
+impl Drop for Reading<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // In the child of a fork the slot is the parent's, which reads on.
+        if self.forks == atfork::forks() {
+            clear(self.slot);
+        }
+    }
+}
+
+impl Heap {
+    /// Body and reserve of a segment whose heap may have up to `limit` bytes.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for more than there can be.
+    pub(crate) fn lengths(limit: u64) -> Result<(u64, u64)> {
+        Ok((size_of::<HeapHead>() as u64, Extents::reserve_for(limit)?))
+    }
+
+    /// The heap of a segment that was made for one.
+    pub(crate) fn new(segment: &Arc<Segment>) -> Self {
+        membarrier::register();
+        let room = Arc::new(Room::new(Arc::clone(segment)));
+        Heap {
+            readers: Readers::new(Arc::clone(&room)),
+            room,
+            stocks: std::array::from_fn(|_| ForkMutex::new(Stock::default(), Stock::default)),
+        }
+    }
+
+    pub(crate) fn room(&self) -> &Room {
+        &self.room
+    }
+
+    /// The bytes that have memory.
+    pub(crate) fn size(&self) -> u64 {
+        self.room.grown() * CHUNK
+    }
+
+    fn stock(&self) -> &ForkMutex<Stock> {
+        &self.stocks[serial::here() as usize % SHARDS]
+    }
+
+    /// Takes a block with room for `len` bytes.
+    ///
+    /// # Errors
+    ///
+    /// `NoSpace` when the heap has reached its limit or there is no memory, and for more than a block can have.
+    #[inline]
+    pub(crate) fn alloc(&self, me: Participant, len: usize) -> Result<Fresh> {
+        let class = class_for(len as u64).ok_or_else(|| too_long(len))?;
+        let taken = self
+            .stock()
+            .lock()
+            .take(&self.room, me, class, Effort::Little);
+        let block = match taken {
+            Ok(block) => block,
+            Err(full) => self.scrape(me, class, full)?,
+        };
+        match self.room.room_of(block) {
+            Some(room) => Ok(Fresh { block, room }),
+            None => Err(stray()),
+        }
+    }
+
+    /// Takes a block where there is no room to grow: first all are freed that this process has retired.
+    #[cold]
+    fn scrape(&self, me: Participant, class: usize, full: Error) -> Result<Handle> {
+        for stock in &self.stocks {
+            stock.lock().reclaim(&self.room, me);
+        }
+        let taken = self.stock().lock().take(&self.room, me, class, Effort::All);
+        taken.map_err(|_| full)
+    }
+
+    /// Gives back a block to which nothing was led.
+    pub(crate) fn give_back(&self, me: Participant, fresh: Fresh) {
+        if protocol::give_back(&*self.room, me, fresh.block) {
+            self.stock().lock().put_back(&self.room, fresh.block);
+        }
+    }
+
+    /// What `cell` leads to, kept as long as the result lives; `None` if it leads nowhere.
+    ///
+    /// # Errors
+    ///
+    /// `NoSpace` if so many threads read already that there is no row for this one, `Corrupt` for a cell that leads to no
+    /// block; what `me` says.
+    #[inline(always)]
+    pub(crate) fn read<'a>(
+        &'a self,
+        me: impl FnOnce() -> Result<Participant>,
+        cell: &AtomicU64,
+    ) -> Result<Option<Reading<'a>>> {
+        let slot = self.readers.slot(me)?;
+        let Some(block) = protect(slot.word, cell) else {
+            return Ok(None);
+        };
+        let Some(bytes) = self.room.bytes(block) else {
+            clear(slot.word);
+            return Err(stray());
+        };
+        Ok(Some(Reading {
+            slot: slot.word,
+            forks: slot.forks,
+            block,
+            bytes,
+            thread: PhantomData,
+        }))
+    }
+
+    /// What the cell at `home` leads to at the moment.
+    pub(crate) fn current(&self, home: u64) -> Option<Handle> {
+        protocol::current(&*self.room, home)
+    }
+
+    /// Leads the cell at `home` from `old` to what was written into `fresh`, `len` bytes. `false` if the cell leads elsewhere
+    /// by now; `fresh` is still `me`'s then.
+    #[inline]
+    pub(crate) fn replace(
+        &self,
+        me: Participant,
+        home: u64,
+        old: Option<Handle>,
+        (fresh, len): (Fresh, usize),
+    ) -> bool {
+        let draft = Draft {
+            block: fresh.block,
+            len: len as u64,
+            home,
+        };
+        let mut retired = [None; 2];
+        let mut count = 0;
+        let done = protocol::replace(&*self.room, me, old, draft, &mut |block| {
+            retired[count] = Some(block);
+            count += 1;
+        });
+        if count > 0 {
+            let mut stock = self.stock().lock();
+            let all = retired.iter().flatten();
+            all.for_each(|&block| stock.retire(&self.room, me, block));
+        }
+        done.is_ok()
+    }
+
+    /// The cell at an offset of the segment, and the number by which notes know it.
+    pub(crate) fn home_at(&self, offset: u64) -> Option<u64> {
+        let home = Room::home_of(offset);
+        self.room.cell(home).map(|_| home)
+    }
+}
+
+impl Reading<'_> {
+    /// Which block it is.
+    pub(crate) fn block(&self) -> Handle {
+        self.block
+    }
+}
+
+#[cold]
+fn too_long(len: usize) -> Error {
+    let text = format!("{len} bytes are more than one value can have ({MOST_CONTENT})");
+    Error::new(ErrorKind::NoSpace, text)
+}

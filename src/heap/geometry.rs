@@ -1,0 +1,192 @@
+//! Where everything lies in a heap: the reserve of its segment is two tables and chunks of 64 KiB.
+//!
+//! ```text
+//! body     the head; whatever the heap's user has behind it
+//! reserve  rows of hazards | rows of named objects | chunk 0 | chunk 1 | ..
+//! chunk    head: its class | a word for each block | blocks of one size, each a note and its content
+//! ```
+//!
+//! A chunk is given to one size for good. Fresh memory is zero, which is a chunk that is given to nobody, and blocks that are
+//! free: there is nothing to initialise, and so nothing to be found half initialised. A block that is too large for a chunk has
+//! several in a row, of which the first has the head.
+
+use super::hazard::HazardRow;
+use super::protocol::LONGEST;
+use crate::error::{Error, ErrorKind, Result};
+use crate::segment::layout::LINE;
+
+/// The unit in which handles count, and to which contents are aligned.
+pub(crate) const GRAIN: u64 = 16;
+
+/// What is in front of a content: its note.
+pub(super) const NOTE: u64 = 16;
+
+pub(super) const CHUNK: u64 = 64 << 10;
+pub(super) const UNITS_PER_CHUNK: u64 = CHUNK / GRAIN;
+/// The head of a chunk, with its class.
+pub(super) const CHUNK_HEAD: u64 = 16;
+/// The head and the word of the one block that is as long as its chunks.
+const ALONE: u64 = 2 * GRAIN;
+
+/// The most rows of hazards, and of named objects.
+pub(crate) const ROWS: u32 = 4096;
+pub(super) const HAZARDS_LEN: u64 = ROWS as u64 * size_of::<HazardRow>() as u64;
+pub(super) const OBJECTS_LEN: u64 = ROWS as u64 * LINE as u64;
+const TABLES_LEN: u64 = HAZARDS_LEN + OBJECTS_LEN;
+
+/// The least and the most that a heap can be limited to: handles count to 256 GiB.
+const LEAST_CHUNKS: u64 = 4;
+const MOST_CHUNKS: u64 = (240 << 30) / CHUNK;
+
+/// The sizes of blocks that share a chunk, their notes included. The last ones fill it with seven, six, .. two of them.
+const SIZES: [u32; SMALL] = [
+    32, 48, 64, 80, 96, 112, 128, 144, 160, 192, 224, 256, 288, 320, 384, 448, 512, 576, 640, 768,
+    896, 1024, 1152, 1280, 1536, 1792, 2048, 2304, 2560, 3072, 3584, 4096, 4672, 5440, 6544, 8176,
+    9344, 10880, 13072, 16352, 21808, 32720,
+];
+const SMALL: usize = 42;
+
+/// How many chunks the larger ones have.
+const SPANS: [u16; 28] = [
+    1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048,
+    3072, 4096, 6144, 8192, 12288, 16384,
+];
+
+/// How many sizes there are.
+pub(super) const CLASSES: usize = SMALL + SPANS.len();
+
+/// The longest content of a block, just under a gibibyte.
+pub(crate) const MOST_CONTENT: u64 = (SPANS[SPANS.len() - 1] as u64) * CHUNK - ALONE - NOTE;
+
+const _: () = assert!(MOST_CONTENT <= LONGEST);
+
+/// How many chunks in a row a class has.
+#[inline]
+pub(super) fn span_of(class: usize) -> u64 {
+    let large = class.checked_sub(SMALL).and_then(|large| SPANS.get(large));
+    large.map_or(1, |&span| span.into())
+}
+
+/// The size of the blocks of a class.
+#[inline]
+pub(super) fn size_of_class(class: usize) -> u64 {
+    match SIZES.get(class) {
+        Some(&size) => size.into(),
+        None => span_of(class) * CHUNK - ALONE,
+    }
+}
+
+/// The class whose blocks have room for a content of `len` bytes, if there is one.
+#[inline]
+pub(super) fn class_for(len: u64) -> Option<usize> {
+    let size = len.checked_add(NOTE)?;
+    let small = SIZES.partition_point(|&have| u64::from(have) < size);
+    if small < SMALL {
+        return Some(small);
+    }
+    let fits = |&span: &u16| u64::from(span) * CHUNK - ALONE >= size;
+    SPANS.iter().position(fits).map(|large| SMALL + large)
+}
+
+/// How many blocks one chunk of a class has, or one run of chunks.
+#[inline]
+pub(super) fn blocks_in_chunk(class: usize) -> u64 {
+    match class < SMALL {
+        true => (CHUNK - CHUNK_HEAD) / (size_of_class(class) + 8),
+        false => 1,
+    }
+}
+
+/// Where in a chunk the first block of a class begins.
+#[inline]
+pub(super) fn first_block(class: usize) -> u64 {
+    span_of(class) * CHUNK - blocks_in_chunk(class) * size_of_class(class)
+}
+
+/// A heap's share of its segment: offset and length of the reserve, and how many chunks there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Extents {
+    pub(super) hazards: u64,
+    pub(crate) objects: u64,
+    pub(super) chunks: u64,
+    pub(super) count: u64,
+}
+
+impl Extents {
+    /// The reserve of a heap that may have `limit` bytes.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if that is more than handles can count.
+    pub(crate) fn reserve_for(limit: u64) -> Result<u64> {
+        let chunks = limit.div_ceil(CHUNK).max(LEAST_CHUNKS);
+        if chunks > MOST_CHUNKS {
+            let most = (MOST_CHUNKS * CHUNK) >> 30;
+            let text =
+                format!("a limit of {limit} bytes is more than a heap can have ({most} GiB)");
+            return Err(Error::new(ErrorKind::InvalidInput, text));
+        }
+        Ok(TABLES_LEN + chunks * CHUNK)
+    }
+
+    /// The parts of a reserve at `start` of `len` bytes; without a chunk if it is too short for one.
+    pub(super) fn of((start, len): (u64, u64)) -> Self {
+        let objects = start + HAZARDS_LEN;
+        Extents {
+            hazards: start,
+            objects,
+            chunks: objects + OBJECTS_LEN,
+            count: (len.saturating_sub(TABLES_LEN) / CHUNK).min(MOST_CHUNKS),
+        }
+    }
+
+    /// Where the chunk begins.
+    pub(super) fn chunk(&self, index: u64) -> u64 {
+        self.chunks + index * CHUNK
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_content_has_the_smallest_block_that_fits() {
+        let large = SPANS.map(|span| u64::from(span) * CHUNK - ALONE - NOTE);
+        for len in (0..=100_000).chain(large).chain(large.map(|len| len - 1)) {
+            let class = class_for(len).unwrap();
+            assert!(size_of_class(class) >= len + NOTE);
+            assert!(class == 0 || size_of_class(class - 1) < len + NOTE);
+        }
+        assert_eq!(class_for(MOST_CONTENT), Some(CLASSES - 1));
+        assert_eq!(class_for(MOST_CONTENT + 1), None);
+        assert_eq!(class_for(u64::MAX), None);
+    }
+
+    #[test]
+    fn blocks_are_aligned_and_do_not_reach_the_words() {
+        for class in 0..CLASSES {
+            let words_end = CHUNK_HEAD + 8 * blocks_in_chunk(class);
+            assert!(size_of_class(class).is_multiple_of(GRAIN));
+            assert!(first_block(class).is_multiple_of(GRAIN));
+            assert!(first_block(class) >= words_end);
+            let used = blocks_in_chunk(class) * (size_of_class(class) + 8);
+            let waste = span_of(class) * CHUNK - used;
+            assert!(waste * 8 < CHUNK, "class {class} wastes {waste}");
+        }
+    }
+
+    #[test]
+    fn a_limit_becomes_chunks() {
+        let extents = |limit| {
+            let len = Extents::reserve_for(limit).unwrap();
+            Extents::of((4096, len))
+        };
+        assert_eq!(extents(0).count, LEAST_CHUNKS);
+        assert_eq!(extents(10 * CHUNK + 1).count, 11);
+        assert_eq!(extents(0).chunk(1) - extents(0).chunk(0), CHUNK);
+        assert_eq!(Extents::of((4096, 100)).count, 0);
+        let error = Extents::reserve_for(u64::MAX).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    }
+}

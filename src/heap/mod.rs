@@ -1,0 +1,39 @@
+//! Floor 3: memory that many processes change and read without a lock: blocks, and cells that lead to them.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `word` | the word of a block, and handles |
+//! | `hazard` | what a thread reads at the moment |
+//! | `protocol` | how a cell comes to lead to another block: what the models run |
+//! | `geometry`, `room` | where everything lies; the words of a heap in a segment, which grows |
+//! | `stock`, `threads` | what a process knows: free blocks, retired ones; which rows its threads have |
+//! | `core`, `repair` | a heap as one process has it; what is done about the dead |
+
+#[cfg(not(loom))]
+mod core;
+#[cfg(not(loom))]
+mod geometry;
+mod hazard;
+#[cfg(all(test, loom))]
+mod model;
+mod protocol;
+#[cfg(not(loom))]
+mod repair;
+#[cfg(not(loom))]
+mod room;
+#[cfg(not(loom))]
+mod stock;
+#[cfg(all(test, not(loom)))]
+mod tests;
+#[cfg(not(loom))]
+mod threads;
+mod word;
+
+#[cfg(not(loom))]
+pub(crate) use self::core::{Fresh, Heap, Reading};
+#[cfg(not(loom))]
+pub(crate) use self::repair::repair as repair_heap;
+#[cfg(not(loom))]
+pub(crate) use self::room::{HeapHead, ROW};
+#[cfg(not(loom))]
+pub(crate) use self::word::Handle;

@@ -1,0 +1,279 @@
+//! Models of a heap: the real protocol on the model checker's atomics and threads.
+//!
+//! A block's content is a cell of the checker's, so that it reports whoever reads what is being written.
+
+use super::hazard::{HazardRow, Keeper, clear, protect};
+use super::protocol::{Draft, Memory, Note, free, reclaim, replace, settle, take};
+use super::word::{Handle, State, Word};
+use crate::sys::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, Relaxed},
+};
+use crate::sys::identity::Participant;
+use crate::sys::step::model::until_step;
+use loom::cell::UnsafeCell;
+use loom::sync::Arc;
+use loom::thread;
+
+/// One cell, some blocks, and a row for each of two readers.
+struct Model {
+    cell: AtomicU64,
+    words: Vec<AtomicU64>,
+    notes: Vec<Note>,
+    contents: Vec<UnsafeCell<u64>>,
+    rows: Vec<HazardRow>,
+}
+
+/// The place of the cell.
+const HOME: u64 = 3;
+
+const FIRST: Participant = Participant::FIRST;
+const LAST: Participant = Participant::LAST;
+
+impl Memory for Model {
+    fn word(&self, unit: u64) -> Option<&AtomicU64> {
+        self.words.get(unit.checked_sub(1)? as usize)
+    }
+    fn note(&self, unit: u64) -> Option<&Note> {
+        self.notes.get(unit.checked_sub(1)? as usize)
+    }
+    fn cell(&self, home: u64) -> Option<&AtomicU64> {
+        (home == HOME).then_some(&self.cell)
+    }
+    fn rows(&self) -> impl Iterator<Item = &HazardRow> {
+        self.rows.iter()
+    }
+}
+
+impl Model {
+    /// The cell leads to a block that says 0.
+    fn new(blocks: usize) -> Arc<Self> {
+        let model = Model {
+            cell: AtomicU64::new(0),
+            words: (0..blocks).map(|_| AtomicU64::new(0)).collect(),
+            notes: (0..blocks).map(|_| Note::new()).collect(),
+            contents: (0..blocks).map(|_| UnsafeCell::new(0)).collect(),
+            rows: (0..2).map(|_| HazardRow::new()).collect(),
+        };
+        let done = model.put(FIRST, None, 0, &mut Vec::new());
+        assert_eq!(done, Some(Ok(())));
+        Arc::new(model)
+    }
+
+    fn units(&self) -> std::ops::RangeInclusive<u64> {
+        1..=self.words.len() as u64
+    }
+
+    /// Leads the cell from `old` to a block that says `value`; `None` if none is free.
+    fn put(
+        &self,
+        me: Participant,
+        old: Option<Handle>,
+        value: u64,
+        retired: &mut Vec<Handle>,
+    ) -> Option<Result<(), Option<Handle>>> {
+        let block = self.units().find_map(|unit| take(self, me, unit))?;
+        let content = &self.contents[block.unit() as usize - 1];
+        // SAFETY: the block is this writer's; the model checker reports any concurrent access.
+        content.with_mut(|content| unsafe { *content = value });
+        let draft = Draft {
+            block,
+            len: 1,
+            home: HOME,
+        };
+        let done = replace(self, me, old, draft, &mut |block| retired.push(block));
+        if done.is_err() {
+            assert!(super::protocol::give_back(self, me, block));
+        }
+        Some(done)
+    }
+
+    fn value(&self, block: Handle) -> u64 {
+        let content = &self.contents[block.unit() as usize - 1];
+        // SAFETY: a cell led here and a slot keeps it, or nobody else acts; the model checker reports who writes.
+        content.with(|content| unsafe { *content })
+    }
+
+    fn current(&self) -> Option<Handle> {
+        Handle::from_bits(self.cell.load(Acquire))
+    }
+
+    /// Reads the cell by the row of this participant.
+    fn read(&self, who: Participant, row: usize) -> u64 {
+        let row = &self.rows[row];
+        let keeper = Keeper::new(who, 1);
+        assert!(row.claim(keeper));
+        let slot = row.free_slot().unwrap();
+        let block = protect(slot, &self.cell).unwrap();
+        let value = self.value(block);
+        clear(slot);
+        value
+    }
+
+    /// Adds one to what the cell's block says, by a new block.
+    fn add_one(&self, me: Participant, row: usize, retired: &mut Vec<Handle>) {
+        let row = &self.rows[row];
+        assert!(row.claim(Keeper::new(me, 1)));
+        let slot = row.free_slot().unwrap();
+        loop {
+            let old = protect(slot, &self.cell);
+            let value = self.value(old.unwrap()) + 1;
+            let done = self.put(me, old, value, retired);
+            clear(slot);
+            if done == Some(Ok(())) {
+                return;
+            }
+            reclaim(self, Some(me), retired, &mut |_| {});
+            thread::yield_now();
+        }
+    }
+
+    /// Settles what is left of `dead`, as the sweep does.
+    fn bury(&self, dead: Participant) {
+        self.rows.iter().for_each(|row| row.bury(dead));
+        let mut orphans = Vec::new();
+        for unit in self.units() {
+            settle(self, dead, unit, &mut |block| orphans.push(block));
+        }
+        reclaim(self, None, &mut orphans, &mut |_| {});
+    }
+
+    /// How many blocks are not free.
+    fn used(&self) -> usize {
+        let states = self
+            .words
+            .iter()
+            .map(|word| Word(word.load(Relaxed)).state());
+        states.filter(|&state| state != State::Free).count()
+    }
+}
+
+/// Explores with up to two preemptions, or as many as the environment says.
+fn check(model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(2));
+    builder.check(model);
+}
+
+#[test]
+fn loom_heap_nobody_writes_what_somebody_reads() {
+    check(|| {
+        let model = Model::new(2);
+        let theirs = Arc::clone(&model);
+        let reading = thread::spawn(move || theirs.read(LAST, 0));
+        let mut retired = Vec::new();
+        for value in 1..3 {
+            if model
+                .put(FIRST, model.current(), value, &mut retired)
+                .is_none()
+            {
+                break; // the reader has the other block
+            }
+            reclaim(&*model, Some(FIRST), &mut retired, &mut |_| {});
+        }
+        assert!(reading.join().unwrap() <= 2);
+        reclaim(&*model, Some(FIRST), &mut retired, &mut |_| {});
+        assert_eq!((retired.len(), model.used()), (0, 1));
+    });
+}
+
+#[test]
+fn loom_heap_two_writers_lose_no_change() {
+    check(|| {
+        let model = Model::new(3);
+        let theirs = Arc::clone(&model);
+        let adding = thread::spawn(move || {
+            let mut retired = Vec::new();
+            theirs.add_one(LAST, 1, &mut retired);
+            reclaim(&*theirs, Some(LAST), &mut retired, &mut |_| {});
+            retired.len()
+        });
+        let mut retired = Vec::new();
+        model.add_one(FIRST, 0, &mut retired);
+        let left = adding.join().unwrap();
+        reclaim(&*model, Some(FIRST), &mut retired, &mut |_| {});
+        assert_eq!(model.value(model.current().unwrap()), 2);
+        assert_eq!(model.used(), 1 + left);
+    });
+}
+
+/// A writer dies before its step `n`, while another replaces what it may have written: no block is lost, none is free twice,
+/// and each change has happened wholly or not at all.
+#[test]
+fn loom_heap_whoever_dies_writing_leaves_nothing() {
+    for n in 0..9 {
+        check(move || {
+            let model = Model::new(4);
+            let theirs = Arc::clone(&model);
+            let dying = thread::spawn(move || {
+                let put = || theirs.put(LAST, theirs.current(), 1, &mut Vec::new());
+                until_step(n, put).flatten() == Some(Ok(()))
+            });
+            let mut retired = Vec::new();
+            let (mut tries, mut before) = (0, None);
+            while tries < 3 && before.is_none() {
+                let old = model.current();
+                if model.put(FIRST, old, 2, &mut retired) == Some(Ok(())) {
+                    before = old;
+                }
+                tries += 1;
+            }
+            let done = dying.join().unwrap();
+            model.bury(LAST);
+            let value = model.value(model.current().unwrap());
+            assert!(value == 2 || value == 1);
+            assert!(!done || value == 1 || before.is_some());
+            reclaim(&*model, Some(FIRST), &mut retired, &mut |_| {});
+            assert_eq!(
+                model.put(FIRST, model.current(), 3, &mut retired),
+                Some(Ok(()))
+            );
+            reclaim(&*model, Some(FIRST), &mut retired, &mut |_| {});
+            assert_eq!((retired.len(), model.used()), (0, 1));
+            model.bury(LAST);
+            assert_eq!(model.used(), 1);
+        });
+    }
+}
+
+/// Two sweepers clean up after the same death while a writer goes on.
+#[test]
+fn loom_heap_two_sweepers_are_one() {
+    for n in 4..8 {
+        check(move || {
+            let model = Model::new(3);
+            until_step(n, || model.put(LAST, model.current(), 1, &mut Vec::new()));
+            let theirs = Arc::clone(&model);
+            let sweeping = thread::spawn(move || theirs.bury(LAST));
+            let mut retired = Vec::new();
+            model.put(FIRST, model.current(), 2, &mut retired);
+            model.bury(LAST);
+            sweeping.join().unwrap();
+            reclaim(&*model, Some(FIRST), &mut retired, &mut |_| {});
+            model.bury(LAST);
+            assert_eq!(model.used(), 1);
+        });
+    }
+}
+
+#[test]
+fn loom_heap_the_dead_read_nothing() {
+    for n in 0..5 {
+        check(move || {
+            let model = Model::new(2);
+            let theirs = Arc::clone(&model);
+            let dying = thread::spawn(move || {
+                until_step(n, || theirs.read(LAST, 0));
+            });
+            let mut retired = Vec::new();
+            let done = model.put(FIRST, model.current(), 1, &mut retired);
+            assert_eq!(done, Some(Ok(())));
+            dying.join().unwrap();
+            model.bury(LAST);
+            reclaim(&*model, Some(FIRST), &mut retired, &mut |_| {});
+            assert_eq!((retired.len(), model.used()), (0, 1));
+            assert!(model.rows[0].claim(Keeper::new(FIRST, 1)));
+            assert!(!free(&*model, Some(FIRST), model.current().unwrap()));
+        });
+    }
+}

@@ -1,0 +1,299 @@
+//! A heap's words where they lie: in a segment whose reserve gets memory as it is needed, and never moves.
+//!
+//! | dies after | state left | who repairs |
+//! |---|---|---|
+//! | memory given | memory that nobody counts | the next to grow |
+//! | the chunk behind the last given to a size | the same | the next to grow counts it, whatever it came for |
+//! | chunk counted | blocks that are free | nothing to repair |
+
+use super::geometry::{
+    CHUNK, CHUNK_HEAD, CLASSES, Extents, GRAIN, NOTE, ROWS, UNITS_PER_CHUNK, blocks_in_chunk,
+    first_block, size_of_class, span_of,
+};
+use super::hazard::HazardRow;
+use super::protocol::{Memory, Note};
+use super::word::Handle;
+use crate::error::{Error, ErrorKind, Result};
+use crate::segment::Segment;
+use crate::segment::layout::{Layout, Offset, PAGE, assert_offsets};
+use crate::sys::atomic::{
+    AtomicU32, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
+use crate::sys::step::step;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+/// The beginning of the body.
+#[derive(Debug)]
+#[repr(C, align(128))]
+pub(crate) struct HeapHead {
+    /// Chunks that have memory; only grows.
+    chunks: AtomicU32,
+    /// Rows of hazards that have memory; only grows.
+    hazards: AtomicU32,
+    /// Rows of named objects that have memory; only grows.
+    objects: AtomicU32,
+    pad: [AtomicU32; 29],
+}
+
+const _: () = assert!(size_of::<HeapHead>() == 128);
+assert_offsets!(HeapHead {
+    chunks: 0,
+    hazards: 4,
+    objects: 8,
+});
+
+// SAFETY: repr(C), nothing but atomics.
+unsafe impl Layout for HeapHead {}
+
+/// The words of one heap.
+#[derive(Clone, Debug)]
+pub(crate) struct Room {
+    segment: Arc<Segment>,
+    extents: Extents,
+}
+
+impl Room {
+    /// The heap in a segment that was made for one.
+    pub(crate) fn new(segment: Arc<Segment>) -> Self {
+        Room {
+            extents: Extents::of(segment.reserve()),
+            segment,
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn segment(&self) -> &Arc<Segment> {
+        &self.segment
+    }
+
+    fn head(&self) -> &HeapHead {
+        self.segment.at(Offset::new(self.segment.body().0))
+    }
+
+    /// Chunks that have memory; bounded, whatever shared memory says.
+    pub(super) fn grown(&self) -> u64 {
+        // Acquire: pairs with the Release of `grow`; the memory was given before.
+        u64::from(self.head().chunks.load(Acquire)).min(self.extents.count)
+    }
+
+    /// Gives memory to one more chunk, or as many in a row as a block of `class` needs; or counts what somebody else has
+    /// begun to add.
+    ///
+    /// # Errors
+    ///
+    /// `NoSpace` at the limit, and when there is no memory.
+    pub(super) fn grow(&self, class: usize) -> Result<()> {
+        let grown = self.grown();
+        if grown + span_of(class) > self.extents.count {
+            return Err(self.at_the_limit());
+        }
+        // All of it, before the head says so: whoever finds the head finds the memory.
+        let start = self.extents.chunk(grown);
+        self.segment
+            .ensure_allocated(start, span_of(class) * CHUNK)?;
+        step("heap.class.cas");
+        let word = self.class_word(grown);
+        let _ = word.compare_exchange(0, class as u32 + 1, Relaxed, Relaxed); // see `class_of`
+        let Some(given) = self.class_of(grown) else {
+            return Err(stray());
+        };
+        step("heap.grown");
+        // Release: pairs with `grown`. From exactly what was seen: others may have counted it, and more.
+        let (before, after) = (grown as u32, (grown + span_of(given)) as u32);
+        let count = &self.head().chunks;
+        let _ = count.compare_exchange(before, after, Release, Relaxed);
+        Ok(())
+    }
+
+    #[cold]
+    fn at_the_limit(&self) -> Error {
+        let limit = self.extents.count * CHUNK;
+        let text = format!(
+            "the limit of {} KiB of shared memory is reached; make it larger when the manager is made, or store less",
+            limit >> 10
+        );
+        Error::new(ErrorKind::NoSpace, text)
+    }
+
+    fn class_word(&self, chunk: u64) -> &AtomicU32 {
+        self.segment.at(Offset::new(self.extents.chunk(chunk)))
+    }
+
+    /// The class of a chunk that has memory, if it has one that exists.
+    #[inline]
+    pub(super) fn class_of(&self, chunk: u64) -> Option<usize> {
+        // Relaxed: the word never changes again and guards nothing; the words of the blocks do.
+        let number = self.class_word(chunk).load(Relaxed) as usize;
+        number.checked_sub(1).filter(|&class| class < CLASSES)
+    }
+
+    /// The first unit of each block in a chunk.
+    pub(super) fn units_of(&self, chunk: u64, class: usize) -> impl Iterator<Item = u64> + use<> {
+        let first = chunk * UNITS_PER_CHUNK + first_block(class) / GRAIN;
+        let step = size_of_class(class) / GRAIN;
+        (0..blocks_in_chunk(class)).map(move |index| first + index * step)
+    }
+
+    /// The chunks from this one on, and the class of each; of several in a row the first.
+    pub(super) fn chunks_from(&self, first: u64) -> impl Iterator<Item = (u64, usize)> {
+        let (grown, mut next) = (self.grown(), first);
+        std::iter::from_fn(move || {
+            let chunk = next;
+            let class = (chunk < grown).then(|| self.class_of(chunk)).flatten()?;
+            next += span_of(class);
+            Some((chunk, class))
+        })
+    }
+
+    /// The first unit of each block of the heap.
+    pub(super) fn units(&self) -> impl Iterator<Item = u64> {
+        let chunks = self.chunks_from(0);
+        chunks.flat_map(|(chunk, class)| self.units_of(chunk, class))
+    }
+
+    /// Where in the chunk a block begins, if one does there: the chunk, its class and which one of it.
+    #[inline]
+    fn find(&self, unit: u64) -> Option<(u64, usize, u64)> {
+        let chunk = unit / UNITS_PER_CHUNK;
+        if chunk >= self.grown() {
+            return None;
+        }
+        let class = self.class_of(chunk)?;
+        let at = (unit % UNITS_PER_CHUNK * GRAIN).checked_sub(first_block(class))?;
+        let size = size_of_class(class);
+        (at % size == 0).then_some((chunk, class, at / size))
+    }
+
+    /// The class of the block at `unit`, if one begins there.
+    pub(super) fn class_at(&self, unit: u64) -> Option<usize> {
+        self.find(unit).map(|(_, class, _)| class)
+    }
+
+    /// The bytes that a block takes.
+    pub(super) fn size_at(&self, block: Handle) -> u64 {
+        self.class_at(block.unit()).map_or(0, size_of_class)
+    }
+
+    /// The room for the content of a block.
+    pub(super) fn room_of(&self, block: Handle) -> Option<NonNull<[u8]>> {
+        let (_, class, _) = self.find(block.unit())?;
+        self.segment
+            .bytes(self.content(block.unit()), size_of_class(class) - NOTE)
+    }
+
+    /// The content of a block, for who came here by a cell; `None` if what the block says cannot be.
+    #[inline(always)]
+    pub(super) fn bytes(&self, block: Handle) -> Option<NonNull<[u8]>> {
+        let unit = block.unit();
+        let note = Offset::<Note>::new(self.extents.chunks + unit * GRAIN);
+        let len = self.segment.get(note)?.len();
+        self.segment.bytes(self.content(unit), len)
+    }
+
+    #[inline(always)]
+    fn content(&self, unit: u64) -> u64 {
+        self.extents.chunks + unit * GRAIN + NOTE
+    }
+
+    /// The number under which notes know the cell at an offset of the segment, which is a multiple of 16.
+    #[inline]
+    pub(crate) fn home_of(offset: u64) -> u64 {
+        offset / GRAIN
+    }
+
+    /// The row of hazards with this number, which gets memory if it has none.
+    ///
+    /// # Errors
+    ///
+    /// `NoSpace` if there is none, or no memory for it.
+    pub(super) fn hazard_row(&self, index: u32) -> Result<&HazardRow> {
+        let exists = self.grown_rows(&self.head().hazards, self.extents.hazards, index)?;
+        let row = exists.then(|| self.hazard_row_at(index)).flatten();
+        row.ok_or_else(too_many)
+    }
+
+    /// The row of hazards with this number, which had memory before.
+    #[inline(always)]
+    pub(super) fn hazard_row_at(&self, index: u32) -> Option<&HazardRow> {
+        let first = Offset::<HazardRow>::new(self.extents.hazards);
+        self.segment.get(first.nth(index.into()))
+    }
+
+    /// Where the row of the named object with this number begins, which gets memory if it has none.
+    pub(crate) fn object_row(&self, index: u32) -> Result<u64> {
+        let start = self.extents.objects;
+        let exists = self.grown_rows(&self.head().objects, start, index)?;
+        let place = start + u64::from(index) * ROW;
+        exists.then_some(place).ok_or_else(too_many)
+    }
+
+    /// How many rows of named objects have memory.
+    pub(crate) fn object_rows(&self) -> u32 {
+        self.head().objects.load(Acquire).min(ROWS) // pairs with `grown_rows`
+    }
+
+    /// Whether there can be a row with this number; then it has memory.
+    fn grown_rows(&self, count: &AtomicU32, start: u64, index: u32) -> Result<bool> {
+        const PER_PAGE: u32 = (PAGE / ROW) as u32;
+        if index < count.load(Acquire) {
+            return Ok(index < ROWS); // Acquire: pairs with the Release below
+        }
+        if index >= ROWS {
+            return Ok(false);
+        }
+        let end = (index + 1).next_multiple_of(PER_PAGE);
+        let first = u64::from(end - PER_PAGE) * ROW;
+        self.segment.ensure_allocated(start + first, PAGE)?;
+        step("heap.rows.grown");
+        // Rows are asked for in their order, so all before them have memory.
+        count.fetch_max(end, Release);
+        Ok(true)
+    }
+}
+
+/// The length of a row in either table.
+pub(crate) const ROW: u64 = size_of::<HazardRow>() as u64;
+
+#[cold]
+pub(super) fn stray() -> Error {
+    let text = "a word of a manager leads to no block of its heap";
+    Error::new(ErrorKind::Corrupt, text)
+}
+
+#[cold]
+fn too_many() -> Error {
+    let text = format!("all {ROWS} rows of a table of the manager are taken");
+    Error::new(ErrorKind::NoSpace, text)
+}
+
+impl Memory for Room {
+    #[inline]
+    fn word(&self, unit: u64) -> Option<&AtomicU64> {
+        let (chunk, _, index) = self.find(unit)?;
+        let words = Offset::<AtomicU64>::new(self.extents.chunk(chunk) + CHUNK_HEAD);
+        self.segment.get(words.nth(index))
+    }
+
+    #[inline]
+    fn note(&self, unit: u64) -> Option<&Note> {
+        self.find(unit)?;
+        let place = self.extents.chunks + unit * GRAIN;
+        self.segment.get(Offset::new(place))
+    }
+
+    #[inline]
+    fn cell(&self, home: u64) -> Option<&AtomicU64> {
+        let place = home * GRAIN;
+        // Cells lie in rows of named objects, all of which have memory up to the count.
+        let rows = u64::from(self.object_rows()) * ROW;
+        let at = place.checked_sub(self.extents.objects)?;
+        (at < rows).then(|| self.segment.get(Offset::new(place)))?
+    }
+
+    fn rows(&self) -> impl Iterator<Item = &HazardRow> {
+        let count = self.head().hazards.load(Acquire).min(ROWS); // pairs with `grown_rows`
+        (0..count).filter_map(|index| self.hazard_row_at(index))
+    }
+}

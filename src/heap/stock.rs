@@ -1,0 +1,171 @@
+//! What a process knows of its heap, in memory of its own: where free blocks are, and which blocks it has retired.
+//!
+//! All of it is hints. What a block is, its word alone says; a process that dies, or a child of a fork that starts anew, loses
+//! nothing but time.
+
+use super::geometry::{CLASSES, span_of};
+use super::protocol::{is_free, orphan, reclaim, take};
+use super::room::Room;
+use super::word::Handle;
+use crate::error::Result;
+use crate::sys::identity::Participant;
+
+/// How many chunks are looked through for free blocks before the heap grows.
+const WALK: usize = 4;
+
+/// Retired blocks are freed when there are so many of them, or of their bytes, beside those that somebody reads: a barrier
+/// on all processors is paid for by as many. Where processes die at every step, fewer make no other steps.
+const BATCH: usize = if cfg!(debug_assertions) { 8 } else { 256 };
+const BATCH_BYTES: u64 = 1 << 20;
+
+/// One size of blocks.
+#[derive(Debug, Default)]
+struct Pool {
+    /// Blocks that were free when they were looked at.
+    free: Vec<u64>,
+    chunks: Vec<u64>,
+    /// Where the next look at the chunks begins.
+    next: usize,
+}
+
+/// What one shard of a process's threads knows.
+#[derive(Debug)]
+pub(super) struct Stock {
+    pools: [Pool; CLASSES],
+    /// The chunks before this one were looked at.
+    seen: u64,
+    retired: Vec<Handle>,
+    retired_bytes: u64,
+    /// How many of them somebody read when they were last looked at.
+    read: usize,
+}
+
+impl Default for Stock {
+    fn default() -> Self {
+        Stock {
+            pools: std::array::from_fn(|_| Pool::default()),
+            seen: 0,
+            retired: Vec::new(),
+            retired_bytes: 0,
+            read: 0,
+        }
+    }
+}
+
+/// How hard to look for a free block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effort {
+    /// Rather let the heap grow.
+    Little,
+    /// At every chunk of the size.
+    All,
+}
+
+impl Stock {
+    /// Takes a free block of a class for `me`, letting the heap grow where none is found.
+    ///
+    /// # Errors
+    ///
+    /// `NoSpace` at the limit, and when there is no memory.
+    #[inline]
+    pub(super) fn take(
+        &mut self,
+        room: &Room,
+        me: Participant,
+        class: usize,
+        effort: Effort,
+    ) -> Result<Handle> {
+        loop {
+            while let Some(unit) = self.pools[class].free.pop() {
+                if let Some(block) = take(room, me, unit) {
+                    return Ok(block);
+                }
+            }
+            self.refill(room, class, effort)?;
+        }
+    }
+
+    /// Finds at least one block that is free now.
+    #[cold]
+    fn refill(&mut self, room: &Room, class: usize, effort: Effort) -> Result<()> {
+        let chunks = match effort {
+            Effort::Little => WALK,
+            Effort::All => usize::MAX,
+        };
+        loop {
+            self.walk(room, class, chunks);
+            if !self.pools[class].free.is_empty() {
+                return Ok(());
+            }
+            if !self.look(room, class) {
+                room.grow(class)?;
+                self.look(room, class);
+            }
+        }
+    }
+
+    /// Notes the chunks that have come since the last look, and says whether any is of this class. Those are looked through
+    /// next.
+    fn look(&mut self, room: &Room, wanted: usize) -> bool {
+        let mut found = false;
+        for (chunk, class) in room.chunks_from(self.seen) {
+            let pool = &mut self.pools[class];
+            if class == wanted && !found {
+                found = true;
+                pool.next = pool.chunks.len();
+            }
+            pool.chunks.push(chunk);
+            self.seen = chunk + span_of(class);
+        }
+        found
+    }
+
+    /// Looks through so many chunks of a class, and frees what the dead had retired there.
+    fn walk(&mut self, room: &Room, class: usize, most: usize) {
+        let pool = &mut self.pools[class];
+        let mut orphans = Vec::new();
+        for _ in 0..pool.chunks.len().min(most) {
+            let chunk = pool.chunks[pool.next % pool.chunks.len()];
+            pool.next = (pool.next + 1) % pool.chunks.len();
+            let units = || room.units_of(chunk, class);
+            orphans.extend(units().filter_map(|unit| orphan(room, unit)));
+            // The first is the next to be taken.
+            pool.free
+                .extend(units().filter(|&unit| is_free(room, unit)));
+        }
+        pool.free.reverse();
+        reclaim(room, None, &mut orphans, &mut |block| {
+            pool.free.push(block.unit())
+        });
+    }
+
+    /// Notes a block that nobody has taken after all.
+    pub(super) fn put_back(&mut self, room: &Room, block: Handle) {
+        if let Some(class) = room.class_at(block.unit()) {
+            self.pools[class].free.push(block.unit());
+        }
+    }
+
+    /// Notes a block that `me` has retired, and frees what nobody reads of many.
+    #[inline]
+    pub(super) fn retire(&mut self, room: &Room, me: Participant, block: Handle) {
+        self.retired.push(block);
+        self.retired_bytes += room.size_at(block);
+        if self.retired.len() >= self.read + BATCH || self.retired_bytes >= BATCH_BYTES {
+            self.reclaim(room, me);
+        }
+    }
+
+    /// Frees what `me` has retired and nobody reads.
+    #[cold]
+    pub(super) fn reclaim(&mut self, room: &Room, me: Participant) {
+        let pools = &mut self.pools;
+        reclaim(room, Some(me), &mut self.retired, &mut |block| {
+            if let Some(class) = room.class_at(block.unit()) {
+                pools[class].free.push(block.unit());
+            }
+        });
+        self.read = self.retired.len();
+        self.retired_bytes = 0;
+    }
+}

@@ -1,0 +1,82 @@
+//! A manager as one process has it.
+
+use super::error::StoreError;
+use crate::heap::{Fresh, Heap};
+use crate::message::{Encode, Message, WriteError, room_at};
+use crate::sys::atfork::ForkMutex;
+use crate::sys::identity::Participant;
+use crate::tenancy::Tenant;
+use crate::{ErrorKind, Result};
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+/// What all handles of a process on one manager share.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) heap: Heap,
+    pub(super) tenant: Arc<Tenant>,
+}
+
+/// By segment: one for each manager, so that its threads have one row each, and know of the same free blocks.
+static CORES: ForkMutex<Option<HashMap<u64, Weak<Core>>>> = ForkMutex::new(None, || None);
+
+impl Core {
+    /// The manager in a tenant's segment.
+    pub(super) fn of(tenant: Arc<Tenant>) -> Arc<Self> {
+        let id = tenant.segment().id();
+        let mut cores = CORES.lock();
+        let cores = cores.get_or_insert_default();
+        cores.retain(|_, core| core.strong_count() > 0);
+        if let Some(core) = cores.get(&id).and_then(Weak::upgrade) {
+            return core;
+        }
+        let core = Arc::new(Core {
+            heap: Heap::new(tenant.segment()),
+            tenant,
+        });
+        cores.insert(id, Arc::downgrade(&core));
+        core
+    }
+
+    #[inline(always)]
+    pub(super) fn me(&self) -> Result<Participant> {
+        self.tenant.seat()
+    }
+
+    /// Takes a block, after cleaning up after the dead where there is none.
+    #[inline]
+    fn alloc(&self, me: Participant, len: usize) -> Result<Fresh, StoreError> {
+        match self.heap.alloc(me, len) {
+            Ok(fresh) => Ok(fresh),
+            Err(full) if full.kind() == ErrorKind::NoSpace && self.tenant.sweep() > 0 => {
+                self.heap.alloc(me, len).map_err(StoreError::from_heap)
+            }
+            Err(error) => Err(StoreError::from_heap(error)),
+        }
+    }
+
+    /// Writes a value into a block of its own.
+    #[inline]
+    pub(super) fn write<T: Message>(
+        &self,
+        me: Participant,
+        value: &impl Encode<T>,
+    ) -> Result<(Fresh, usize), StoreError> {
+        const { assert!(T::ALIGN <= 16, "a manager aligns values to 16 bytes") };
+        let mut len = T::FIXED.unwrap_or_else(|| value.guess());
+        loop {
+            let fresh = self.alloc(me, len)?;
+            // SAFETY: the block is ours alone until a cell leads to it, and stays mapped.
+            let room = unsafe { room_at(fresh.room) };
+            match value.encode(room) {
+                Ok(written) => return Ok((fresh, written)),
+                Err(WriteError::Overflow(needed)) if needed > room.len() => len = needed,
+                Err(refused) => {
+                    self.heap.give_back(me, fresh);
+                    return Err(StoreError::Unwritable(refused));
+                }
+            }
+            self.heap.give_back(me, fresh);
+        }
+    }
+}

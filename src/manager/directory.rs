@@ -1,0 +1,241 @@
+//! The named objects of one manager: rows of 128 bytes, each with a name, what it is, and a cell.
+//!
+//! A row is found without a lock; who makes one holds the manager's first lock, which the kernel takes from the dead. Rows are
+//! never given back: an object lasts as long as its manager.
+//!
+//! | dies after | state left | who repairs |
+//! |---|---|---|
+//! | the name, the first value | a row of no kind | the next to make an object writes it over |
+//! | the kind | the object | nothing to repair |
+
+use super::core::Core;
+use crate::heap::ROW;
+use crate::segment::Kind;
+use crate::segment::layout::{Layout, Offset, assert_offsets};
+use crate::sync::RawLock;
+use crate::sys::atomic::{
+    AtomicU32, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
+use crate::sys::clock::Deadline;
+use crate::sys::step::step;
+use crate::tenancy::manager_lock;
+use crate::{Error, ErrorKind, Result};
+
+/// One object.
+#[derive(Debug)]
+#[repr(C, align(128))]
+pub(super) struct ObjectRow {
+    /// Its cell, or whatever else its sort has there; multiples of 16 can be cells.
+    words: [AtomicU64; 6],
+    /// A [`Sort`]; 0 as long as there is no object. Written last.
+    sort: AtomicU32,
+    name_len: AtomicU32,
+    fingerprint: AtomicU64,
+    /// Zeros behind its end.
+    name: [AtomicU64; 8],
+}
+
+const _: () = assert!(size_of::<ObjectRow>() == 128 && size_of::<ObjectRow>() as u64 == ROW);
+assert_offsets!(ObjectRow {
+    words: 0,
+    sort: 48,
+    name_len: 52,
+    fingerprint: 56,
+    name: 64,
+});
+
+// SAFETY: repr(C), nothing but atomics.
+unsafe impl Layout for ObjectRow {}
+
+/// The longest name, in bytes.
+const NAME: usize = 64;
+
+/// What a row stands for; its number is part of the format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(super) enum Sort {
+    /// One value.
+    Cell = 1,
+}
+
+/// What an object shall be, or must be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Form {
+    pub(super) sort: Sort,
+    pub(super) fingerprint: u64,
+}
+
+type Words = [u64; NAME / 8];
+
+impl Core {
+    /// The row of the object called `name`.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`, `WrongType`, `InvalidInput` for a name that cannot be one.
+    pub(super) fn find(&self, name: &str, form: Form) -> Result<u32> {
+        let found = self.search(&words(name)?)?;
+        let index = found.ok_or_else(|| {
+            let text = format!("the manager has no object called `{name}`");
+            Error::new(ErrorKind::NotFound, text)
+        })?;
+        self.check(index, form)?;
+        Ok(index)
+    }
+
+    /// The row of the object called `name`; made if there is none, for which `init` fills in the row at the place it is
+    /// given.
+    ///
+    /// # Errors
+    ///
+    /// `WrongType`, `InvalidInput` as above, `NoSpace`; what `init` says.
+    pub(super) fn find_or_make(
+        &self,
+        name: &str,
+        form: Form,
+        init: impl FnOnce(u64) -> Result<()>,
+    ) -> Result<u32> {
+        let words = words(name)?;
+        if let Some(index) = self.search(&words)? {
+            self.check(index, form)?;
+            return Ok(index);
+        }
+        let lock = self.lock(0);
+        // Marked or not: whoever died in here has made an object, or nothing.
+        let taken = lock.recover(self.me()?, &*self.tenant, Deadline::NEVER);
+        taken.map_err(|refused| {
+            let text = format!("the directory of a manager cannot be locked: {refused:?}");
+            Error::new(ErrorKind::Os, text)
+        })?;
+        let made = self.make(&words, name.len(), form, init);
+        lock.unlock();
+        made
+    }
+
+    /// With the lock: the row of that name, or a new one.
+    fn make(
+        &self,
+        words: &Words,
+        len: usize,
+        form: Form,
+        init: impl FnOnce(u64) -> Result<()>,
+    ) -> Result<u32> {
+        if let Some(index) = self.search(words)? {
+            self.check(index, form)?;
+            return Ok(index);
+        }
+        let mut index = 0;
+        while self.is_made(index)? {
+            index += 1;
+        }
+        let place = self.heap.room().object_row(index)?;
+        init(place)?;
+        let row = self.row(place);
+        step("manager.object.name");
+        for (word, &part) in row.name.iter().zip(words) {
+            word.store(part, Relaxed); // no step: one for all of them. Published by the sort
+        }
+        step("manager.object.form");
+        row.name_len.store(len as u32, Relaxed); // as above
+        row.fingerprint.store(form.fingerprint, Relaxed); // no step: as above
+        step("manager.object.sort");
+        // Release: pairs with `sort`; the row is complete.
+        row.sort.store(form.sort as u32, Release);
+        Ok(index)
+    }
+
+    fn is_made(&self, index: u32) -> Result<bool> {
+        if index >= self.heap.room().object_rows() {
+            return Ok(false);
+        }
+        let place = self.heap.room().object_row(index)?;
+        Ok(self.row(place).sort() != 0)
+    }
+
+    fn search(&self, words: &Words) -> Result<Option<u32>> {
+        for index in 0..self.heap.room().object_rows() {
+            let place = self.heap.room().object_row(index)?;
+            let row = self.row(place);
+            if row.sort() != 0 && row.is(words) {
+                return Ok(Some(index));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Refuses an object of another sort or type.
+    ///
+    /// # Errors
+    ///
+    /// `WrongType`.
+    pub(super) fn check(&self, index: u32, form: Form) -> Result<()> {
+        let known = index < self.heap.room().object_rows();
+        let row = self.row(self.heap.room().object_row(if known { index } else { 0 })?);
+        let same = known
+            && row.sort() == form.sort as u32
+            && row.fingerprint.load(Relaxed) == form.fingerprint; // ordered by the sort
+        if same {
+            return Ok(());
+        }
+        let text = format!(
+            "the object in the manager is not a {:?} of this type",
+            form.sort
+        );
+        Err(Error::new(ErrorKind::WrongType, text))
+    }
+
+    fn row(&self, place: u64) -> &ObjectRow {
+        self.tenant.segment().at(Offset::new(place))
+    }
+
+    fn lock(&self, index: u64) -> &RawLock {
+        let segment = self.tenant.segment();
+        segment.at(Offset::new(manager_lock(segment, index)))
+    }
+
+    /// The names of all objects.
+    pub(super) fn names(&self) -> Result<Vec<String>> {
+        let rows = 0..self.heap.room().object_rows();
+        let places = rows.map(|index| self.heap.room().object_row(index));
+        let made = |place: &Result<u64>| place.as_ref().is_ok_and(|&at| self.row(at).sort() != 0);
+        let names = places.filter(made);
+        names.map(|place| Ok(self.row(place?).name())).collect()
+    }
+}
+
+impl ObjectRow {
+    fn sort(&self) -> u32 {
+        self.sort.load(Acquire) // pairs with `make`
+    }
+
+    fn is(&self, words: &Words) -> bool {
+        let mut both = self.name.iter().zip(words);
+        both.all(|(word, &wanted)| word.load(Relaxed) == wanted) // ordered by the sort
+    }
+
+    fn name(&self) -> String {
+        let words = self.name.iter().map(|word| word.load(Relaxed)); // ordered by the sort
+        let mut bytes: Vec<u8> = words.flat_map(u64::to_ne_bytes).collect();
+        bytes.truncate(self.name_len.load(Relaxed) as usize); // likewise
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+/// The name as words, if it can be one.
+fn words(name: &str) -> Result<Words> {
+    if name.is_empty() || name.len() > NAME || name.contains('\0') {
+        let text = format!("`{name}` is no name: it has 1 to {NAME} bytes, none of them zero");
+        return Err(Error::new(ErrorKind::InvalidInput, text));
+    }
+    let mut words = Words::default();
+    for (word, chunk) in words.iter_mut().zip(name.as_bytes().chunks(8)) {
+        let mut padded = [0; 8];
+        padded[..chunk.len()].copy_from_slice(chunk);
+        *word = u64::from_ne_bytes(padded);
+    }
+    Ok(words)
+}
+
+/// The kind of segment that a manager is.
+pub(super) const KIND: Kind = Kind::Manager;

@@ -1,0 +1,53 @@
+//! What storing in a manager may answer.
+
+use crate::message::WriteError;
+use crate::{Error, ErrorKind};
+use std::fmt;
+
+/// Why a value was not stored; what was there before is there still.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The manager has reached its limit, or there is no shared memory left.
+    NoSpace(Error),
+    /// The value's own serialisation failed.
+    Unwritable(WriteError),
+    /// The process cannot take part: a forked child found no place among the members, or so many threads read already
+    /// that there is no row for this one.
+    Refused(Error),
+}
+
+impl StoreError {
+    #[cold]
+    pub(super) fn from_heap(error: Error) -> Self {
+        match error.kind() {
+            ErrorKind::NoSpace => StoreError::NoSpace(error),
+            _ => StoreError::Refused(error),
+        }
+    }
+
+    #[cold]
+    pub(super) fn refused(error: Error) -> Self {
+        StoreError::Refused(error)
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StoreError::NoSpace(error) | StoreError::Refused(error) => error.fmt(f),
+            StoreError::Unwritable(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NoSpace(error) | StoreError::Refused(error) => error,
+            StoreError::Unwritable(error) => error.into(),
+        }
+    }
+}

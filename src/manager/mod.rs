@@ -1,0 +1,213 @@
+//! [`Manager`]: memory in which many processes keep values under names, without a server.
+
+mod builder;
+mod cell;
+mod core;
+mod directory;
+mod error;
+
+pub use self::builder::ManagerBuilder;
+pub use self::cell::{Cell, CellGuard};
+use self::core::Core;
+use self::directory::KIND;
+pub use self::error::StoreError;
+use crate::Result;
+use crate::message::{Encode, Handle, Message, handle_message};
+use crate::segment::layout::fingerprint;
+use crate::segment::name::Name;
+use crate::segment::{Expect, Kind};
+use crate::tenancy::{ManagerMender, RawHandle, Tenant};
+use std::fmt;
+use std::sync::Arc;
+
+/// Shared memory in which many processes keep values under names.
+///
+/// There is no server: every process reads and writes the memory itself, and what is stored lasts as long as any process has
+/// the manager, whoever made it. Its memory grows as it is needed, up to a [limit](ManagerBuilder::limit), and is used again
+/// when values are replaced.
+///
+/// A `Manager` is a handle. Cloning it, sending it in a message or passing it to a process gives another handle on the same
+/// memory.
+///
+/// # When a process dies
+///
+/// Killed at any instruction, a process loses what it had not finished storing, and nobody else loses or waits for anything;
+/// the memory that it held is used again.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> multiproc::Result<()> {
+/// # multiproc::init();
+/// use multiproc::{Manager, Process};
+///
+/// fn work(manager: Manager) -> multiproc::Result<()> {
+///     let title = manager.cell("title", String::new())?;
+///     title.set("written by the child")?;
+///     Ok(())
+/// }
+///
+/// let manager = Manager::new()?;
+/// Process::spawn(work, (manager.clone(),))?.join()?;
+/// assert_eq!(*manager.open_cell::<String>("title")?.get()?, *"written by the child");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Manager {
+    core: Arc<Core>,
+}
+
+/// What a segment must be to be a manager.
+fn manager_expect() -> Expect {
+    Expect {
+        kind: Kind::Manager,
+        fingerprint: Some(fingerprint(
+            b"multiproc manager 1: head128 locks64x128 | hazards4096x128 objects4096x128 chunks65536",
+        )),
+        type_name: KIND.to_string(),
+    }
+}
+
+impl Manager {
+    fn on(tenant: Arc<Tenant>) -> Self {
+        Manager {
+            core: Core::of(tenant),
+        }
+    }
+
+    /// A new manager without a name, for this process and those to which it is given.
+    ///
+    /// # Errors
+    ///
+    /// [`NoSpace`](crate::ErrorKind::NoSpace) when there is no memory for it, [`Os`](crate::ErrorKind::Os) when the system
+    /// refuses (no descriptor is free, for instance).
+    pub fn new() -> Result<Self> {
+        Manager::builder().anonymous()
+    }
+
+    /// A new manager called `name`, which other programs of the same user can [`open`](Manager::open).
+    ///
+    /// It exists until its last user is gone, or until it is [removed](Manager::remove).
+    ///
+    /// # Errors
+    ///
+    /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists), [`InvalidInput`](crate::ErrorKind::InvalidInput) for a name that
+    /// cannot be one, [`NoSpace`](crate::ErrorKind::NoSpace).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> multiproc::Result<()> {
+    /// use multiproc::Manager;
+    ///
+    /// let name = format!("settings-{}", std::process::id());
+    /// let ours = Manager::create(&name)?;
+    /// ours.cell("level", 3_u32)?;
+    /// let theirs = Manager::open(&name)?;
+    /// assert_eq!(*theirs.open_cell::<u32>("level")?.get()?, 3);
+    /// Manager::remove(&name)
+    /// # }
+    /// ```
+    pub fn create(name: &str) -> Result<Self> {
+        Manager::builder().name(name).create()
+    }
+
+    /// The manager called `name`. See [`create`](Manager::create).
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::ErrorKind::NotFound), [`WrongType`](crate::ErrorKind::WrongType),
+    /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied).
+    pub fn open(name: &str) -> Result<Self> {
+        Manager::builder().name(name).open()
+    }
+
+    /// The manager called `name`; if there is none, a new one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`](Manager::open) but `NotFound`, and those of [`create`](Manager::create) but `AlreadyExists`.
+    pub fn open_or_create(name: &str) -> Result<Self> {
+        Manager::builder().name(name).open_or_create()
+    }
+
+    /// Removes the name. Those who have the manager open keep it; the name is free for a new one.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::ErrorKind::NotFound), [`PermissionDenied`](crate::ErrorKind::PermissionDenied).
+    pub fn remove(name: &str) -> Result<()> {
+        Tenant::remove(&Name::parse(name)?)
+    }
+
+    /// A manager with other knobs than the usual ones.
+    pub fn builder() -> ManagerBuilder {
+        ManagerBuilder::new()
+    }
+
+    /// The cell called `name`; if there is none, a new one with the value `first`.
+    ///
+    /// A name has 1 to 64 bytes, and there can be 4,096 of them. What it names lasts as long as the manager.
+    ///
+    /// # Errors
+    ///
+    /// [`WrongType`](crate::ErrorKind::WrongType) if something else has that name,
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a name that cannot be one,
+    /// [`NoSpace`](crate::ErrorKind::NoSpace), and what keeps `first` from being written.
+    pub fn cell<T: Message>(&self, name: &str, first: impl Encode<T>) -> Result<Cell<T>> {
+        let init = |place| Cell::<T>::init(&self.core, place, &first);
+        let index = self.core.find_or_make(name, cell::form::<T>(), init)?;
+        Cell::at(Arc::clone(&self.core), index)
+    }
+
+    /// The cell called `name`.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::ErrorKind::NotFound), and those of [`cell`](Manager::cell).
+    pub fn open_cell<T: Message>(&self, name: &str) -> Result<Cell<T>> {
+        let index = self.core.find(name, cell::form::<T>())?;
+        Cell::at(Arc::clone(&self.core), index)
+    }
+
+    /// The names of all objects in the manager, in the order in which they were made.
+    ///
+    /// # Errors
+    ///
+    /// [`Corrupt`](crate::ErrorKind::Corrupt) if the directory is damaged.
+    pub fn names(&self) -> Result<Vec<String>> {
+        self.core.names()
+    }
+
+    /// The bytes of shared memory that its values take at the moment, with the room that replaced ones have left.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.core.heap.size()
+    }
+
+    /// The most bytes that its values may take.
+    #[must_use]
+    pub fn limit(&self) -> u64 {
+        self.core.tenant.segment().params()[0]
+    }
+}
+
+impl fmt::Debug for Manager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Manager({:?})", self.core.tenant.segment())
+    }
+}
+
+impl Handle for Manager {
+    fn to_raw(&self) -> RawHandle {
+        self.core.tenant.handle(0, 0)
+    }
+
+    fn attach(raw: &RawHandle) -> Result<Self> {
+        let tenant = Tenant::attach(raw, &manager_expect(), Arc::new(ManagerMender))?;
+        Ok(Manager::on(tenant))
+    }
+}
+
+handle_message!([] Manager, "Manager", []);
