@@ -4,7 +4,6 @@ use super::protocol::{Memory, reclaim, settle};
 use super::room::Room;
 use crate::segment::Segment;
 use crate::sys::identity::Participant;
-use crate::sys::seeded::seeded;
 use std::sync::Arc;
 
 /// Settles every block of `dead`'s, in the heap of a segment, and frees its hazards; see [`super::protocol`].
@@ -12,9 +11,7 @@ use std::sync::Arc;
 /// Looks at the words of all blocks, 8 bytes for each.
 pub(crate) fn repair(segment: &Arc<Segment>, dead: Participant) {
     let room = Room::new(Arc::clone(segment));
-    if !seeded("heap-keeps-hazards") {
-        room.rows().for_each(|row| row.bury(dead));
-    }
+    room.rows().for_each(|row| row.bury(dead));
     let mut orphans = Vec::new();
     for unit in room.units() {
         settle(&room, dead, unit, &mut |block| orphans.push(block));
