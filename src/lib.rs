@@ -235,7 +235,7 @@ pub use latch::{CountError, Latch};
 #[cfg(not(loom))]
 pub use lock::{AdoptError, Lock, LockError, LockGuard, LockTimeoutError, TryLockError};
 #[cfg(not(loom))]
-pub use manager::{Cell, CellGuard, Manager, ManagerBuilder, StoreError};
+pub use manager::{Cell, CellGuard, Dict, DictGuard, Key, Manager, ManagerBuilder, StoreError};
 #[cfg(not(loom))]
 pub use message::{
     ArchivedHandle, ArchivedHandlePair, Bytes, Encode, InvalidMessage, Message, Plain, Validation,

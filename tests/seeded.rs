@@ -55,6 +55,7 @@ const WITHOUT_FAULTS: Part = ["", "", "loom_event"];
 const PARTS: &[(&str, Part)] = &[
     ("barrier-", ["barrier", "barrier", "loom_barrier"]),
     ("condition-", ["condition", "condition", "loom_waiters"]),
+    ("dict-", ["dict", "dict", "loom_heap"]),
     ("event-", ["event", "event", "loom_event"]),
     ("heap-", ["cell", "manager", "loom_heap"]),
     ("latch-", ["latch", "latch", "loom_latch"]),

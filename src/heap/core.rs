@@ -37,6 +37,13 @@ pub(crate) struct Fresh {
     pub(crate) room: NonNull<[u8]>,
 }
 
+impl Fresh {
+    /// Which block it is.
+    pub(crate) fn handle(self) -> Handle {
+        self.block
+    }
+}
+
 /// What a thread reads: a block that is not used again as long as this lives.
 #[derive(Debug)]
 pub(crate) struct Reading<'a> {
@@ -47,6 +54,16 @@ pub(crate) struct Reading<'a> {
     pub(crate) bytes: NonNull<[u8]>,
     /// The slot is the thread's: another one could not tell whether it is free.
     thread: PhantomData<*mut ()>,
+}
+
+/// What one step retires: what it replaces, and what that had replaced.
+struct Retired([Option<Handle>; 2]);
+
+impl Retired {
+    fn note(&mut self, block: Handle) {
+        let place = usize::from(self.0[0].is_some());
+        self.0[place] = Some(block);
+    }
 }
 
 impl Drop for Reading<'_> {
@@ -174,6 +191,18 @@ impl Heap {
         me: Participant,
         home: u64,
         old: Option<Handle>,
+        fresh: (Fresh, usize),
+    ) -> bool {
+        self.lead(me, home, old.map_or(0, Handle::to_bits), fresh)
+    }
+
+    /// [`replace`](Heap::replace) where the cell says `old`, which may be [`VACATED`](super::word::VACATED).
+    #[inline]
+    pub(crate) fn lead(
+        &self,
+        me: Participant,
+        home: u64,
+        old: u64,
         (fresh, len): (Fresh, usize),
     ) -> bool {
         let draft = Draft {
@@ -181,18 +210,61 @@ impl Heap {
             len: len as u64,
             home,
         };
-        let mut retired = [None; 2];
-        let mut count = 0;
-        let done = protocol::replace(&*self.room, me, old, draft, &mut |block| {
-            retired[count] = Some(block);
-            count += 1;
+        self.retiring(me, |retired| {
+            protocol::replace(&*self.room, me, old, draft, &mut |block| {
+                retired.note(block)
+            })
+        })
+        .is_ok()
+    }
+
+    /// Takes the block away to which the cell at `home` leads; see [`protocol::vacate`] for what the caller must do.
+    pub(crate) fn vacate(&self, me: Participant, home: u64, old: Handle) {
+        self.retiring(me, |retired| {
+            protocol::vacate(&*self.room, me, home, old, &mut |block| retired.note(block));
         });
-        if count > 0 {
+    }
+
+    /// Finishes what somebody began who died in [`vacate`](Heap::vacate).
+    pub(crate) fn finish_vacating(&self, me: Participant, home: u64, old: Handle) {
+        self.retiring(me, |retired| {
+            let mut note = |block| retired.note(block);
+            protocol::finish_vacating(&*self.room, me, home, old, &mut note);
+        });
+    }
+
+    /// Makes sure that `block`, to which the caller has seen a cell lead, says that it is linked: it may be led to from
+    /// elsewhere then.
+    pub(crate) fn complete(&self, me: Participant, block: Handle) {
+        self.retiring(me, |retired| {
+            protocol::complete(&*self.room, Some(me), block, &mut |block| {
+                retired.note(block)
+            });
+        });
+    }
+
+    /// Frees, some time, what `act` retires.
+    #[inline]
+    fn retiring<R>(&self, me: Participant, act: impl FnOnce(&mut Retired) -> R) -> R {
+        let mut retired = Retired([None; 2]);
+        let done = act(&mut retired);
+        if retired.0[0].is_some() {
             let mut stock = self.stock().lock();
-            let all = retired.iter().flatten();
+            let all = retired.0.iter().flatten();
             all.for_each(|&block| stock.retire(&self.room, me, block));
         }
-        done.is_ok()
+        done
+    }
+
+    /// Where the content of a block begins in the segment.
+    #[inline(always)]
+    pub(crate) fn place_of(&self, block: Handle) -> u64 {
+        self.room.content(block.unit())
+    }
+
+    /// The content of a block that nobody takes from its cell as long as the caller looks at it.
+    pub(crate) fn bytes(&self, block: Handle) -> Option<NonNull<[u8]>> {
+        self.room.bytes(block)
     }
 
     /// The cell at an offset of the segment, and the number by which notes know it.

@@ -46,10 +46,10 @@ const SIZES: [u32; SMALL] = [
 ];
 const SMALL: usize = 42;
 
-/// How many chunks the larger ones have.
-const SPANS: [u16; 28] = [
-    1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048,
-    3072, 4096, 6144, 8192, 12288, 16384,
+/// How many chunks the larger ones have. A length that is a power of two, and its note, take one more.
+const SPANS: [u16; 40] = [
+    1, 2, 3, 4, 5, 6, 8, 9, 12, 16, 17, 24, 32, 33, 48, 64, 65, 96, 128, 129, 192, 256, 257, 384,
+    512, 513, 768, 1024, 1025, 1536, 2048, 2049, 3072, 4096, 4097, 6144, 8192, 8193, 12288, 16384,
 ];
 
 /// How many sizes there are.

@@ -151,7 +151,7 @@ pub(crate) fn protect(slot: &AtomicU64, cell: &AtomicU64) -> Option<Handle> {
             return Some(block);
         }
         seen = now;
-        if now == 0 {
+        if Handle::from_bits(now).is_none() {
             clear(slot);
         }
     }

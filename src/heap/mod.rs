@@ -36,4 +36,4 @@ pub(crate) use self::repair::repair as repair_heap;
 #[cfg(not(loom))]
 pub(crate) use self::room::{HeapHead, ROW};
 #[cfg(not(loom))]
-pub(crate) use self::word::Handle;
+pub(crate) use self::word::{Handle, VACATED};

@@ -81,6 +81,7 @@ impl Model {
             len: 1,
             home: HOME,
         };
+        let old = old.map_or(0, Handle::to_bits);
         let done = replace(self, me, old, draft, &mut |block| retired.push(block));
         if done.is_err() {
             assert!(super::protocol::give_back(self, me, block));

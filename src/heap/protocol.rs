@@ -25,6 +25,8 @@
 //! | reading | a row of hazards | it is freed |
 
 use super::hazard::{HazardRow, hazards};
+#[cfg(not(loom))]
+use super::word::VACATED;
 use super::word::{Handle, State, UNIT_BITS, Word};
 use crate::sys::atomic::{
     AtomicU64,
@@ -136,20 +138,21 @@ pub(super) fn current(memory: &impl Memory, home: u64) -> Option<Handle> {
         .and_then(|cell| Handle::from_bits(cell.load(Acquire)))
 }
 
-/// Leads the cell from `old` to the draft, whose content is written. `retired` is told of every block that is `me`'s to free
+/// Leads the cell from what it says, `old_bits`, to the draft, whose content is written. `retired` is told of every block that is `me`'s to free
 /// now, which may be more than the one replaced.
 ///
 /// # Errors
 ///
-/// What the cell says if that is something else than `old`; nothing has happened then, and the draft is still `me`'s.
+/// What the cell leads to if that is something else; nothing has happened then, and the draft is still `me`'s.
 #[inline]
 pub(super) fn replace(
     memory: &impl Memory,
     me: Participant,
-    old: Option<Handle>,
+    old_bits: u64,
     draft: Draft,
     retired: &mut impl FnMut(Handle),
 ) -> Result<(), Option<Handle>> {
+    let old = Handle::from_bits(old_bits);
     let (Some(cell), Some(note)) = (memory.cell(draft.home), memory.note(draft.block.unit()))
     else {
         return Err(None);
@@ -159,10 +162,9 @@ pub(super) fn replace(
     {
         complete(memory, Some(me), old, retired);
     }
-    let old_bits = old.map_or(0, Handle::to_bits);
     step("heap.note.replaces");
     // Relaxed: both are published by the exchange below.
-    note.replaces.store(old_bits, Relaxed);
+    note.replaces.store(old.map_or(0, Handle::to_bits), Relaxed);
     let place = draft.len << UNIT_BITS | draft.home;
     step("heap.note.place");
     note.place.store(place, Relaxed);
@@ -184,9 +186,45 @@ pub(super) fn replace(
     Ok(())
 }
 
+/// Takes a block away from its cell, which says `VACATED` then. There is no new block to tell of this: the caller has noted it
+/// where [`finish_vacating`] is called from, and keeps everybody else from changing the cell.
+#[cfg(not(loom))]
+pub(super) fn vacate(
+    memory: &impl Memory,
+    me: Participant,
+    home: u64,
+    old: Handle,
+    retired: &mut impl FnMut(Handle),
+) {
+    complete(memory, Some(me), old, retired);
+    if let Some(cell) = memory.cell(home) {
+        step("heap.vacate.cas");
+        // As in `replace`.
+        let _ = cell.compare_exchange(old.to_bits(), VACATED, SeqCst, Acquire);
+    }
+    finish_vacating(memory, me, home, old, retired);
+}
+
+/// Retires a block that somebody took away from its cell, if he got as far.
+#[cfg(not(loom))]
+pub(super) fn finish_vacating(
+    memory: &impl Memory,
+    me: Participant,
+    home: u64,
+    old: Handle,
+    retired: &mut impl FnMut(Handle),
+) {
+    let cell = memory.cell(home);
+    // Acquire: pairs with the exchange of the dead.
+    let is_gone = cell.is_some_and(|cell| cell.load(Acquire) != old.to_bits());
+    if is_gone && retire(memory, Some(me), old) {
+        retired(old);
+    }
+}
+
 /// Takes the last two steps for whoever led a cell to `block`, if they were not taken yet. The caller has seen the cell lead
 /// there.
-fn complete(
+pub(super) fn complete(
     memory: &impl Memory,
     by: Option<Participant>,
     block: Handle,

@@ -192,8 +192,9 @@ impl Room {
         self.segment.bytes(self.content(unit), len)
     }
 
+    /// Where the content of a block begins.
     #[inline(always)]
-    fn content(&self, unit: u64) -> u64 {
+    pub(super) fn content(&self, unit: u64) -> u64 {
         self.extents.chunks + unit * GRAIN + NOTE
     }
 
@@ -286,10 +287,12 @@ impl Memory for Room {
     #[inline]
     fn cell(&self, home: u64) -> Option<&AtomicU64> {
         let place = home * GRAIN;
-        // Cells lie in rows of named objects, all of which have memory up to the count.
+        // Cells lie in blocks, and in rows of named objects; both have memory up to their counts.
+        let blocks = self.extents.chunks..self.extents.chunk(self.grown());
         let rows = u64::from(self.object_rows()) * ROW;
-        let at = place.checked_sub(self.extents.objects)?;
-        (at < rows).then(|| self.segment.get(Offset::new(place)))?
+        let rows = self.extents.objects..self.extents.objects + rows;
+        let exists = blocks.contains(&place) || rows.contains(&place);
+        exists.then(|| self.segment.get(Offset::new(place)))?
     }
 
     fn rows(&self) -> impl Iterator<Item = &HazardRow> {

@@ -14,6 +14,9 @@ const UNIT_MASK: u64 = (1 << UNIT_BITS) - 1;
 /// The bit of a cell that no handle has.
 const TOP: u64 = 1 << 63;
 
+/// What a cell says from which a block was taken away, where that differs from one that never led anywhere.
+pub(crate) const VACATED: u64 = TOP;
+
 impl Handle {
     fn new(unit: u64, generation: u64) -> Self {
         Handle((unit & UNIT_MASK | generation << UNIT_BITS) & !TOP)
@@ -22,7 +25,7 @@ impl Handle {
     /// The handle that a word of shared memory says, if it says one.
     #[inline(always)]
     pub(crate) fn from_bits(bits: u64) -> Option<Self> {
-        (bits != 0).then_some(Handle(bits))
+        (bits != 0 && bits & TOP == 0).then_some(Handle(bits))
     }
 
     /// As a cell says it.

@@ -8,6 +8,7 @@ use crate::sys::identity::Participant;
 use crate::tenancy::Tenant;
 use crate::{ErrorKind, Result};
 use std::collections::HashMap;
+use std::mem::MaybeUninit;
 use std::sync::{Arc, Weak};
 
 /// What all handles of a process on one manager share.
@@ -45,7 +46,7 @@ impl Core {
 
     /// Takes a block, after cleaning up after the dead where there is none.
     #[inline]
-    fn alloc(&self, me: Participant, len: usize) -> Result<Fresh, StoreError> {
+    pub(super) fn alloc(&self, me: Participant, len: usize) -> Result<Fresh, StoreError> {
         match self.heap.alloc(me, len) {
             Ok(fresh) => Ok(fresh),
             Err(full) if full.kind() == ErrorKind::NoSpace && self.tenant.sweep() > 0 => {
@@ -63,12 +64,23 @@ impl Core {
         value: &impl Encode<T>,
     ) -> Result<(Fresh, usize), StoreError> {
         const { assert!(T::ALIGN <= 16, "a manager aligns values to 16 bytes") };
-        let mut len = T::FIXED.unwrap_or_else(|| value.guess());
+        let guess = T::FIXED.unwrap_or_else(|| value.guess());
+        self.write_with(me, guess, |room| value.encode(room))
+    }
+
+    /// Has `fill` write a block of its own, of `len` bytes or as many as it says that it needs.
+    #[inline]
+    pub(super) fn write_with(
+        &self,
+        me: Participant,
+        mut len: usize,
+        fill: impl Fn(&mut [MaybeUninit<u8>]) -> Result<usize, WriteError>,
+    ) -> Result<(Fresh, usize), StoreError> {
         loop {
             let fresh = self.alloc(me, len)?;
             // SAFETY: the block is ours alone until a cell leads to it, and stays mapped.
             let room = unsafe { room_at(fresh.room) };
-            match value.encode(room) {
+            match fill(room) {
                 Ok(written) => return Ok((fresh, written)),
                 Err(WriteError::Overflow(needed)) if needed > room.len() => len = needed,
                 Err(refused) => {

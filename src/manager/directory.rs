@@ -57,6 +57,8 @@ const NAME: usize = 64;
 pub(super) enum Sort {
     /// One value.
     Cell = 1,
+    /// A dictionary.
+    Dict = 2,
 }
 
 /// What an object shall be, or must be.
@@ -189,9 +191,22 @@ impl Core {
         self.tenant.segment().at(Offset::new(place))
     }
 
-    fn lock(&self, index: u64) -> &RawLock {
+    /// One of the manager's locks.
+    pub(super) fn lock(&self, index: u64) -> &RawLock {
         let segment = self.tenant.segment();
         segment.at(Offset::new(manager_lock(segment, index)))
+    }
+
+    /// The rows of all objects of a sort.
+    pub(super) fn rows_of(&self, sort: Sort) -> Result<Vec<u32>> {
+        let mut found = Vec::new();
+        for index in 0..self.heap.room().object_rows() {
+            let place = self.heap.room().object_row(index)?;
+            if self.row(place).sort() == sort as u32 {
+                found.push(index);
+            }
+        }
+        Ok(found)
     }
 
     /// The names of all objects.

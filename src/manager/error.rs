@@ -12,10 +12,15 @@ pub enum StoreError {
     NoSpace(Error),
     /// The value's own serialisation failed.
     Unwritable(WriteError),
+    /// The calling thread is changing an entry of the same shard, or of one that shares its lock.
+    Deadlock,
     /// The process cannot take part: a forked child found no place among the members, or so many threads read already
     /// that there is no row for this one.
     Refused(Error),
 }
+
+const DEADLOCK: &str =
+    "the thread is changing an entry of the dictionary already; finish that first";
 
 impl StoreError {
     #[cold]
@@ -37,6 +42,7 @@ impl fmt::Display for StoreError {
         match self {
             StoreError::NoSpace(error) | StoreError::Refused(error) => error.fmt(f),
             StoreError::Unwritable(error) => error.fmt(f),
+            StoreError::Deadlock => f.write_str(DEADLOCK),
         }
     }
 }
@@ -48,6 +54,7 @@ impl From<StoreError> for Error {
         match error {
             StoreError::NoSpace(error) | StoreError::Refused(error) => error,
             StoreError::Unwritable(error) => error.into(),
+            StoreError::Deadlock => Error::new(ErrorKind::InvalidInput, DEADLOCK),
         }
     }
 }

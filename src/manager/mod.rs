@@ -3,14 +3,21 @@
 mod builder;
 mod cell;
 mod core;
+mod dict;
 mod directory;
 mod error;
+mod key;
+mod siphash;
+mod table;
 
 pub use self::builder::ManagerBuilder;
 pub use self::cell::{Cell, CellGuard};
 use self::core::Core;
+pub use self::dict::{Dict, DictGuard};
 use self::directory::KIND;
 pub use self::error::StoreError;
+pub use self::key::Key;
+use self::table::Table;
 use crate::Result;
 use crate::message::{Encode, Handle, Message, handle_message};
 use crate::segment::layout::fingerprint;
@@ -169,6 +176,27 @@ impl Manager {
     pub fn open_cell<T: Message>(&self, name: &str) -> Result<Cell<T>> {
         let index = self.core.find(name, cell::form::<T>())?;
         Cell::at(Arc::clone(&self.core), index)
+    }
+
+    /// The dictionary called `name`; if there is none, a new one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`cell`](Manager::cell).
+    pub fn dict<K: Key, V: Message>(&self, name: &str) -> Result<Dict<K, V>> {
+        let init = |place| Table::init(&self.core, place);
+        let index = self.core.find_or_make(name, dict::form::<K, V>(), init)?;
+        Dict::at(Arc::clone(&self.core), index)
+    }
+
+    /// The dictionary called `name`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open_cell`](Manager::open_cell).
+    pub fn open_dict<K: Key, V: Message>(&self, name: &str) -> Result<Dict<K, V>> {
+        let index = self.core.find(name, dict::form::<K, V>())?;
+        Dict::at(Arc::clone(&self.core), index)
     }
 
     /// The names of all objects in the manager, in the order in which they were made.

@@ -9,8 +9,8 @@ use crate::common::numbers::size;
 use crate::common::runner::fail_fast;
 use crate::engine::{Engine, Plan, Scenario};
 use crate::{
-    asleep, barrier, cell, condition, endings, event, lock, names, once, pipe, queue, reentrant,
-    rwlock, semaphore, shared, watch,
+    asleep, barrier, cell, condition, dict, endings, event, lock, names, once, pipe, queue,
+    reentrant, rwlock, semaphore, shared, watch,
 };
 
 /// The scenarios still to do, and what was found so far; every worker adds to it.
@@ -37,6 +37,7 @@ fn scenarios() -> Vec<&'static Scenario> {
         reentrant::SCENARIOS,
         rwlock::SCENARIOS,
         cell::SCENARIOS,
+        dict::SCENARIOS,
         shared::SCENARIOS,
         event::SCENARIOS,
         asleep::SCENARIOS,

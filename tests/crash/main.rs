@@ -15,6 +15,8 @@ mod common;
 #[cfg(debug_assertions)]
 mod condition;
 #[cfg(debug_assertions)]
+mod dict;
+#[cfg(debug_assertions)]
 mod driver;
 #[cfg(debug_assertions)]
 mod endings;

@@ -9,6 +9,7 @@ mod cell;
 #[path = "../common/mod.rs"]
 mod common;
 mod condition;
+mod dict;
 mod event;
 mod ledger;
 mod lock;
@@ -52,6 +53,8 @@ const PRIMITIVES: &[Test] = &[
     ("rwlock_creators_killed", rwlock::creators_killed),
     ("struct_holders_killed", shared::holders_killed),
     ("struct_creators_killed", shared::creators_killed),
+    ("dict_writers_killed", dict::writers_killed),
+    ("dict_readers_killed", dict::readers_killed),
     ("manager_writers_killed", manager::writers_killed),
     ("manager_readers_killed", manager::readers_killed),
     ("manager_creators_killed", manager::creators_killed),

@@ -1,0 +1,578 @@
+//! A dictionary without types: shards of open addressing, with keys and values as bytes.
+//!
+//! A shard is a cell that leads to a table, in which each slot is a cell that leads to an entry, and the hash of its key. Readers
+//! take no lock: a hazard keeps the table, another the entry, and the shard's cell must still lead to the table when the second
+//! stands, because from there on its entries may be replaced by way of another table. Who changes a shard holds its lock, which
+//! the kernel takes from the dead; each change is one exchange of one cell, so whoever takes the lock over finds the shard
+//! whole.
+//!
+//! | dies | left | the next with the lock |
+//! |---|---|---|
+//! | before an entry is led to, or another table | a block of the dead | nothing: the sweep frees it |
+//! | after it | the change, and a count that is wrong | counts again, as the lock is marked |
+//! | taking an entry away | what was noted in the shard before | finishes it |
+
+use super::core::Core;
+use super::directory::Sort;
+use super::error::StoreError;
+use super::siphash;
+use crate::heap::{Fresh, Handle, Reading, VACATED};
+use crate::message::bytes_at;
+use crate::segment::layout::{Layout, Offset, assert_offsets};
+use crate::segment::{Place, Places};
+use crate::sync::{Claimant, RawLock, Refused};
+use crate::sys::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, Relaxed, Release, SeqCst},
+};
+use crate::sys::clock::Deadline;
+use crate::sys::identity::{self, Participant};
+use crate::sys::seeded::seeded;
+use crate::sys::step::step;
+use crate::{Error, ErrorKind, Result};
+use std::sync::Arc;
+
+/// One place of a table.
+#[derive(Debug)]
+#[repr(C)]
+pub(super) struct Slot {
+    cell: AtomicU64,
+    /// Of the key; as it was where the entry was taken away.
+    hash: AtomicU64,
+}
+
+const _: () = assert!(size_of::<Slot>() == 16);
+assert_offsets!(Slot { cell: 0, hash: 8 });
+
+// SAFETY: repr(C), nothing but atomics.
+unsafe impl Layout for Slot {}
+
+/// The beginning of a dictionary.
+#[derive(Debug)]
+#[repr(C)]
+struct DictHead {
+    secret: [AtomicU64; 2],
+}
+
+const _: () = assert!(size_of::<DictHead>() == 16);
+assert_offsets!(DictHead { secret: 0 });
+
+// SAFETY: repr(C), nothing but atomics.
+unsafe impl Layout for DictHead {}
+
+/// One shard; all but the cell is its lock's.
+#[derive(Debug)]
+#[repr(C)]
+pub(super) struct Shard {
+    table: AtomicU64,
+    /// Entries.
+    len: AtomicU64,
+    /// Slots that are not as they were at first.
+    used: AtomicU64,
+    /// The entry that is being taken away, or 0, and the number of its cell.
+    vacating: AtomicU64,
+    vacating_at: AtomicU64,
+    pad: [AtomicU64; 3],
+}
+
+const _: () = assert!(size_of::<Shard>() == 64);
+assert_offsets!(Shard {
+    table: 0,
+    len: 8,
+    used: 16,
+    vacating: 24,
+    vacating_at: 32,
+});
+
+// SAFETY: repr(C), nothing but atomics.
+unsafe impl Layout for Shard {}
+
+const SHARDS: u32 = 32;
+const HEAD_LEN: usize = size_of::<DictHead>() + SHARDS as usize * size_of::<Shard>();
+
+/// The locks of a manager but the directory's, which all its dictionaries share.
+const LOCKS: u64 = 63;
+
+/// The smallest table.
+const LEAST_SLOTS: u64 = 8;
+
+/// A dictionary as one process has it.
+pub(super) struct Table {
+    pub(super) core: Arc<Core>,
+    pub(super) index: u32,
+    secret: [u64; 2],
+    claimant: Claimant,
+    /// Where the first shard lies.
+    first: u64,
+    shards: Places<Shard>,
+}
+
+/// A key as bytes, and its hash.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Name<'a> {
+    pub(super) bytes: &'a [u8],
+    hash: u64,
+}
+
+/// A shard whose lock is held, until this is dropped.
+pub(super) struct Held<'a> {
+    table: &'a Table,
+    shard: &'a Shard,
+    /// Where the shard lies.
+    place: u64,
+    lock: &'a RawLock,
+    pub(super) me: Participant,
+}
+
+/// Where a key is, or may come to lie.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Spot {
+    /// The number of the cell, and the entry.
+    Taken(u64, Handle),
+    /// Offset of the slot, and what its cell says; none where the table is too small.
+    Vacant(Option<(u64, u64)>),
+}
+
+/// The bytes of an entry: the value, the key, and the key's length.
+pub(super) fn split(entry: &[u8]) -> (&[u8], &[u8]) {
+    let Some((rest, len)) = entry.split_last_chunk::<4>() else {
+        return (&[], &[]);
+    };
+    let key = (u32::from_le_bytes(*len) as usize).min(rest.len());
+    rest.split_at(rest.len() - key)
+}
+
+impl Table {
+    /// Makes the head of a new dictionary, to which the cell in its row leads then.
+    pub(super) fn init(core: &Core, place: u64) -> Result<()> {
+        let me = core.me()?;
+        let home = core.heap.home_at(place).ok_or_else(damaged)?;
+        let fresh = core.alloc(me, HEAD_LEN)?;
+        let head = core.heap.place_of(fresh.handle());
+        let words = core
+            .tenant
+            .segment()
+            .slice(Offset::<AtomicU64>::new(head), HEAD_LEN as u64 / 8);
+        let words = words.ok_or_else(damaged)?;
+        step("dict.head");
+        for (at, word) in words.iter().enumerate() {
+            let value = if at < 2 { identity::random_u64() } else { 0 };
+            word.store(value, Relaxed); // no step: one for all of them, the block is nobody else's
+        }
+        let old = core.heap.current(home); // of somebody who died here
+        match core.heap.replace(me, home, old, (fresh, HEAD_LEN)) {
+            true => Ok(()),
+            false => Err(damaged()),
+        }
+    }
+
+    /// The dictionary in that row of the directory.
+    pub(super) fn at(core: Arc<Core>, index: u32) -> Result<Self> {
+        let place = core.heap.room().object_row(index)?;
+        let home = core.heap.home_at(place).ok_or_else(damaged)?;
+        let head = core.heap.current(home).ok_or_else(damaged)?;
+        let head = core.heap.place_of(head);
+        let segment = core.tenant.segment();
+        let secret = Place::<DictHead>::new(segment, head);
+        let secret = secret
+            .get()
+            .secret
+            .each_ref()
+            .map(|word| word.load(Relaxed)); // never changes
+        let first = head + size_of::<DictHead>() as u64;
+        let shards = Places::new(segment, first, SHARDS).ok_or_else(damaged)?;
+        Ok(Table {
+            claimant: Claimant::new(core.me()?, &*core.tenant),
+            core,
+            index,
+            secret,
+            first,
+            shards,
+        })
+    }
+
+    /// Whether it is the same dictionary by another handle.
+    pub(super) fn is_same(&self, other: &Table) -> bool {
+        Arc::ptr_eq(&self.core, &other.core) && self.index == other.index
+    }
+
+    #[inline]
+    pub(super) fn name<'a>(&self, bytes: &'a [u8]) -> Name<'a> {
+        let hash = siphash::hash(self.secret, bytes);
+        Name { bytes, hash }
+    }
+
+    fn slots(&self, table: Handle) -> Option<(u64, &[Slot])> {
+        let len = self.core.heap.bytes(table)?.len() as u64;
+        let place = self.core.heap.place_of(table);
+        let slots = self
+            .core
+            .tenant
+            .segment()
+            .slice(Offset::<Slot>::new(place), len / 16)?;
+        slots.len().is_power_of_two().then_some((place, slots))
+    }
+
+    /// The entry of a key, kept as long as the result lives.
+    #[inline]
+    pub(super) fn find(&self, name: Name<'_>) -> Result<Option<Reading<'_>>> {
+        let shard = &self.shards.get()[(name.hash >> 59) as usize];
+        loop {
+            let Some(table) = self.core.heap.read(|| self.core.me(), &shard.table)? else {
+                return Ok(None);
+            };
+            let (_, slots) = self.slots(table.block()).ok_or_else(damaged)?;
+            if let Some(found) = self.find_in(shard, table.block(), slots, name)? {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// The same in one table; `None` if another has come in its place.
+    #[inline]
+    fn find_in(
+        &self,
+        shard: &Shard,
+        table: Handle,
+        slots: &[Slot],
+        name: Name<'_>,
+    ) -> Result<Option<Option<Reading<'_>>>> {
+        for slot in probe(slots, name.hash).map(|at| &slots[at]) {
+            // Acquire: pairs with the exchange that led the cell to its entry; the hash was stored before.
+            if slot.cell.load(Acquire) == 0 {
+                return Ok(Some(None));
+            }
+            if slot.hash.load(Relaxed) != name.hash {
+                continue;
+            }
+            let Some(entry) = self.core.heap.read(|| self.core.me(), &slot.cell)? else {
+                continue;
+            };
+            // SeqCst: behind the store of the hazard, as the look at the cell in `protect`. From another table on, the entry
+            // may have been replaced before the hazard stood.
+            if shard.table.load(SeqCst) != table.to_bits() && !seeded("dict-trusts-old-tables") {
+                return Ok(None);
+            }
+            // SAFETY: a cell led to the entry, and the hazard keeps it as it is.
+            if split(unsafe { bytes_at(entry.bytes) }).1 == name.bytes {
+                return Ok(Some(Some(entry)));
+            }
+        }
+        Ok(Some(None))
+    }
+
+    fn lock_of(&self, shard: u32) -> u64 {
+        1 + (u64::from(self.index) * 31 + u64::from(shard)) % LOCKS
+    }
+
+    /// Takes the lock of a key's shard.
+    #[inline]
+    pub(super) fn hold(&self, name: Name<'_>) -> Result<Held<'_>, StoreError> {
+        self.hold_shard((name.hash >> 59) as u32)
+    }
+
+    fn hold_shard(&self, number: u32) -> Result<Held<'_>, StoreError> {
+        let me = self.core.me().map_err(StoreError::refused)?;
+        let lock = self.core.lock(self.lock_of(number));
+        let is_marked = match lock.claim(&self.claimant) {
+            true => false,
+            false => self.wait_for(me, lock)?,
+        };
+        let held = Held {
+            table: self,
+            shard: &self.shards.get()[number as usize],
+            place: self.shard_place(number),
+            lock,
+            me,
+        };
+        if is_marked && !seeded("dict-keeps-counts") {
+            let all = recount_all(&self.core, self.lock_of(number));
+            all.map_err(StoreError::refused)?;
+        }
+        held.finish();
+        Ok(held)
+    }
+
+    /// Takes a lock that somebody has, or had when he died; says whether it is marked.
+    #[cold]
+    fn wait_for(&self, me: Participant, lock: &RawLock) -> Result<bool, StoreError> {
+        self.claimant.renew(me, &*self.core.tenant);
+        let taken = lock.recover(me, &*self.core.tenant, Deadline::NEVER);
+        taken
+            .map(|last| last.is_some())
+            .map_err(|refused| match refused {
+                Refused::Deadlock => StoreError::Deadlock,
+                other => StoreError::refused(cannot_lock(other)),
+            })
+    }
+
+    fn shard_place(&self, number: u32) -> u64 {
+        self.first + u64::from(number) * size_of::<Shard>() as u64
+    }
+
+    /// Takes the locks of all shards: nobody changes anything until they are dropped.
+    pub(super) fn hold_all(&self) -> Result<Vec<Held<'_>>, StoreError> {
+        let mut numbers: Vec<u32> = (0..SHARDS).collect();
+        // In the order of the locks, as everybody takes them who takes more than one.
+        numbers.sort_by_key(|&number| self.lock_of(number));
+        numbers
+            .into_iter()
+            .map(|number| self.hold_shard(number))
+            .collect()
+    }
+}
+
+/// The places at which a key may lie, in their order.
+#[inline(always)]
+fn probe(slots: &[Slot], hash: u64) -> impl Iterator<Item = usize> + use<> {
+    let mask = slots.len() - 1;
+    (0..=mask).map(move |step| (hash as usize).wrapping_add(step) & mask)
+}
+
+impl Held<'_> {
+    /// Finishes what somebody had begun who died with the lock.
+    #[inline]
+    fn finish(&self) {
+        let vacating = self.shard.vacating.load(Acquire); // pairs with `vacate`
+        if let Some(entry) = Handle::from_bits(vacating) {
+            let home = self.shard.vacating_at.load(Relaxed); // ordered by the above
+            self.table.core.heap.finish_vacating(self.me, home, entry);
+            self.clear_note();
+        }
+    }
+
+    fn clear_note(&self) {
+        step("dict.vacated");
+        self.shard.vacating.store(0, Release); // behind what it stands for
+    }
+
+    fn slots(&self) -> Option<(u64, &[Slot])> {
+        // Acquire: pairs with the exchange that led there.
+        let table = Handle::from_bits(self.shard.table.load(Acquire))?;
+        self.table.slots(table)
+    }
+
+    /// The entries of the shard, and the cell of each.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (u64, Handle)> {
+        let (place, slots) = self.slots().unwrap_or_default();
+        slots.iter().enumerate().filter_map(move |(at, slot)| {
+            let entry = Handle::from_bits(slot.cell.load(Acquire))?; // pairs with `replace`
+            Some((place / 16 + at as u64, entry))
+        })
+    }
+
+    /// The bytes of an entry, which stays as it is while the lock is held.
+    pub(super) fn entry(&self, entry: Handle) -> &[u8] {
+        let bytes = self.table.core.heap.bytes(entry);
+        // SAFETY: a cell leads to the entry, and nobody leads it away without the lock.
+        bytes.map_or(&[], |bytes| unsafe { bytes_at(bytes) })
+    }
+
+    /// Where the key is, or may come to lie.
+    pub(super) fn spot(&self, name: Name<'_>) -> Spot {
+        let Some((place, slots)) = self.slots() else {
+            return Spot::Vacant(None);
+        };
+        let mut vacant = None;
+        for at in probe(slots, name.hash) {
+            let slot = &slots[at];
+            let offset = place + at as u64 * 16;
+            let bits = slot.cell.load(Acquire); // pairs with `replace`
+            match Handle::from_bits(bits) {
+                None if bits == 0 => {
+                    let fits = (self.shard.used.load(Relaxed) + 1) * 8 <= slots.len() as u64 * 7;
+                    let fresh = fits.then_some((offset, 0));
+                    return Spot::Vacant(vacant.or(fresh));
+                }
+                None => vacant = vacant.or(Some((offset, bits))),
+                Some(entry) => {
+                    let same = slot.hash.load(Relaxed) == name.hash;
+                    if same && split(self.entry(entry)).1 == name.bytes {
+                        return Spot::Taken(offset / 16, entry);
+                    }
+                }
+            }
+        }
+        Spot::Vacant(vacant)
+    }
+
+    /// Leads the key's cell to a new entry, at the spot that was found for it.
+    pub(super) fn put(
+        &self,
+        name: Name<'_>,
+        spot: Spot,
+        fresh: (Fresh, usize),
+    ) -> Result<(), StoreError> {
+        let done = match spot {
+            Spot::Taken(home, old) => self
+                .table
+                .core
+                .heap
+                .replace(self.me, home, Some(old), fresh),
+            Spot::Vacant(Some((offset, bits))) => self.fill(name, offset, bits, fresh),
+            Spot::Vacant(None) => {
+                if let Err(full) = self.rebuild(0) {
+                    self.table.core.heap.give_back(self.me, fresh.0);
+                    return Err(full);
+                }
+                match self.spot(name) {
+                    Spot::Vacant(Some((offset, bits))) => self.fill(name, offset, bits, fresh),
+                    _ => false,
+                }
+            }
+        };
+        match done {
+            true => Ok(()),
+            false => Err(StoreError::refused(damaged())),
+        }
+    }
+
+    fn fill(&self, name: Name<'_>, offset: u64, bits: u64, fresh: (Fresh, usize)) -> bool {
+        let Some(slot) = self
+            .table
+            .core
+            .tenant
+            .segment()
+            .get(Offset::<Slot>::new(offset))
+        else {
+            return false;
+        };
+        step("dict.slot.hash");
+        slot.hash.store(name.hash, Relaxed); // published by the exchange that leads the cell to the entry
+        if !self.table.core.heap.lead(self.me, offset / 16, bits, fresh) {
+            return false;
+        }
+        self.count(1, u64::from(bits == 0));
+        true
+    }
+
+    /// Counts entries and slots; after a death in here all are counted again.
+    fn count(&self, len: i64, used: u64) {
+        let now = self.shard.len.load(Relaxed).wrapping_add_signed(len); // the lock's, as all of this
+        step("dict.count");
+        self.shard.len.store(now, Relaxed);
+        let used = self.shard.used.load(Relaxed) + used;
+        self.shard.used.store(used, Relaxed); // no step: as good as the one before
+    }
+
+    /// Takes an entry away.
+    pub(super) fn vacate(&self, home: u64, entry: Handle) {
+        step("dict.vacating.at");
+        self.shard.vacating_at.store(home, Relaxed); // published by the next
+        step("dict.vacating");
+        self.shard.vacating.store(entry.to_bits(), Release); // pairs with `finish`; before the entry goes
+        self.table.core.heap.vacate(self.me, home, entry);
+        self.clear_note();
+        self.count(-1, 0);
+    }
+
+    /// Makes room for so many entries more, unless there is.
+    pub(super) fn reserve(&self, more: u64) -> Result<(), StoreError> {
+        let slots = self.slots().map_or(0, |(_, slots)| slots.len() as u64);
+        match (self.shard.used.load(Relaxed) + more) * 8 > slots * 7 {
+            true => self.rebuild(more),
+            false => Ok(()),
+        }
+    }
+
+    /// Leads the shard to a table with room for `more` entries, or for as many as there are, without the places of what was
+    /// taken away.
+    #[cold]
+    fn rebuild(&self, more: u64) -> Result<(), StoreError> {
+        let core = &self.table.core;
+        let len = self.entries().count() as u64;
+        let least = ((len + more) * 8).div_ceil(7).max(len * 3 / 2);
+        let slots = (least + 1).next_power_of_two().max(LEAST_SLOTS);
+        let bytes = slots as usize * size_of::<Slot>();
+        let fresh = core.alloc(self.me, bytes)?;
+        let place = core.heap.place_of(fresh.handle());
+        let new = core
+            .tenant
+            .segment()
+            .slice(Offset::<Slot>::new(place), slots);
+        let new = new.ok_or_else(|| StoreError::refused(damaged()))?;
+        step("dict.table.clear");
+        for slot in new {
+            slot.cell.store(0, Relaxed); // no step: one for all of them, the block is nobody else's
+        }
+        let (_, old) = self.slots().unwrap_or_default();
+        for slot in old {
+            self.carry(slot, new);
+        }
+        let home = self.place / 16;
+        let before = Handle::from_bits(self.shard.table.load(Acquire)); // as in `slots`
+        if !core.heap.replace(self.me, home, before, (fresh, bytes)) {
+            return Err(StoreError::refused(damaged()));
+        }
+        step("dict.recount");
+        self.shard.used.store(len, Relaxed);
+        Ok(())
+    }
+
+    /// Has a slot of the new table lead to the same entry, which says by then that it is linked: what it notes of its cell is
+    /// of no use any more.
+    fn carry(&self, slot: &Slot, new: &[Slot]) {
+        let Some(entry) = Handle::from_bits(slot.cell.load(Acquire)) else {
+            return; // pairs with `replace`
+        };
+        self.table.core.heap.complete(self.me, entry);
+        let hash = slot.hash.load(Relaxed);
+        let free = probe(new, hash).find(|&at| new[at].cell.load(Relaxed) == 0);
+        if let Some(slot) = free.map(|at| &new[at]) {
+            slot.hash.store(hash, Relaxed); // no step: the new table is nobody else's yet, as above
+            slot.cell.store(entry.to_bits(), Relaxed); // no step: as above
+        }
+    }
+
+    /// How many entries the shard has.
+    pub(super) fn len(&self) -> u64 {
+        self.shard.len.load(Relaxed) // the lock's
+    }
+}
+
+/// Counts the entries of all shards again whose lock this is, which the caller holds and somebody has died with.
+#[cold]
+fn recount_all(core: &Arc<Core>, lock: u64) -> Result<()> {
+    for index in core.rows_of(Sort::Dict)? {
+        let table = Table::at(Arc::clone(core), index)?;
+        for number in (0..SHARDS).filter(|&number| table.lock_of(number) == lock) {
+            table.recount(&table.shards.get()[number as usize]);
+        }
+    }
+    Ok(())
+}
+
+impl Table {
+    fn recount(&self, shard: &Shard) {
+        // Acquire: pairs with the exchange that led there. All of this is the lock's.
+        let table = Handle::from_bits(shard.table.load(Acquire));
+        let slots = table.and_then(|table| self.slots(table));
+        let (_, slots) = slots.unwrap_or_default();
+        let cells = || slots.iter().map(|slot| slot.cell.load(Relaxed));
+        let used = cells().filter(|&bits| bits != 0).count();
+        let vacated = cells().filter(|&bits| bits == VACATED).count();
+        step("dict.recount.len");
+        shard.len.store((used - vacated) as u64, Relaxed);
+        step("dict.recount.used");
+        shard.used.store(used as u64, Relaxed);
+    }
+}
+
+#[cold]
+pub(super) fn damaged() -> Error {
+    let text = "a dictionary leads nowhere: the manager is damaged";
+    Error::new(ErrorKind::Corrupt, text)
+}
+
+#[cold]
+fn cannot_lock(refused: Refused) -> Error {
+    let text = format!("a shard of a dictionary cannot be locked: {refused:?}");
+    Error::new(ErrorKind::Os, text)
+}
+
+impl Drop for Held<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.lock.unlock();
+    }
+}
