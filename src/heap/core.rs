@@ -1,11 +1,11 @@
 //! A heap as one process has it.
 
 use super::geometry::{CHUNK, Extents, MOST_CONTENT, class_for};
-use super::hazard::{clear, protect};
+use super::hazard::{Moved, clear, protect, protect_under};
 use super::protocol::{self, Draft, Memory};
 use super::room::{HeapHead, Room, stray};
 use super::stock::{Effort, Stock};
-use super::threads::Readers;
+use super::threads::{Readers, Slot};
 use super::word::Handle;
 use crate::error::{Error, ErrorKind, Result};
 use crate::segment::Segment;
@@ -162,20 +162,47 @@ impl Heap {
         cell: &AtomicU64,
     ) -> Result<Option<Reading<'a>>> {
         let slot = self.readers.slot(me)?;
-        let Some(block) = protect(slot.word, cell) else {
-            return Ok(None);
-        };
+        match protect(slot.word, cell) {
+            Some(block) => self.reading(slot, block).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// [`read`](Heap::read) of a cell that lies in `table`, to which `root` has led; `Err(Moved)` within if it leads to another
+    /// one by now.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`read`](Heap::read).
+    #[inline(always)]
+    pub(crate) fn read_under<'a>(
+        &'a self,
+        me: impl FnOnce() -> Result<Participant>,
+        cell: &AtomicU64,
+        under: (&AtomicU64, Handle),
+    ) -> Result<std::result::Result<Option<Reading<'a>>, Moved>> {
+        let slot = self.readers.slot(me)?;
+        match protect_under(slot.word, cell, under) {
+            Ok(Some(block)) => self.reading(slot, block).map(|reading| Ok(Some(reading))),
+            Ok(None) => Ok(Ok(None)),
+            Err(moved) => Ok(Err(moved)),
+        }
+    }
+
+    /// What the slot keeps.
+    #[inline(always)]
+    fn reading<'a>(&'a self, slot: Slot<'a>, block: Handle) -> Result<Reading<'a>> {
         let Some(bytes) = self.room.bytes(block) else {
             clear(slot.word);
             return Err(stray());
         };
-        Ok(Some(Reading {
+        Ok(Reading {
             slot: slot.word,
             forks: slot.forks,
             block,
             bytes,
             thread: PhantomData,
-        }))
+        })
     }
 
     /// What the cell at `home` leads to at the moment.

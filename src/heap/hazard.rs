@@ -157,6 +157,28 @@ pub(crate) fn protect(slot: &AtomicU64, cell: &AtomicU64) -> Option<Handle> {
     }
 }
 
+/// [`protect`] for a cell that lies in what `root` leads to, `table`: `Err` if `root` leads elsewhere by the time that the slot
+/// says what is read. From elsewhere on, the block may have been retired before.
+#[inline(always)]
+pub(crate) fn protect_under(
+    slot: &AtomicU64,
+    cell: &AtomicU64,
+    (root, table): (&AtomicU64, Handle),
+) -> Result<Option<Handle>, Moved> {
+    let found = protect(slot, cell);
+    // SeqCst: as the second look in `protect`, behind the store to the slot.
+    let is_there = root.load(SeqCst) == table.to_bits();
+    if found.is_some() && !is_there && !seeded("dict-trusts-old-tables") {
+        clear(slot);
+        return Err(Moved);
+    }
+    Ok(found)
+}
+
+/// Another table has come in the place of the one that was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moved;
+
 /// The slot says what is read before the cell is looked at again.
 #[inline(always)]
 fn say(slot: &AtomicU64, bits: u64) {

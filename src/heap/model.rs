@@ -2,12 +2,12 @@
 //!
 //! A block's content is a cell of the checker's, so that it reports whoever reads what is being written.
 
-use super::hazard::{HazardRow, Keeper, clear, protect};
+use super::hazard::{HazardRow, Keeper, clear, protect, protect_under};
 use super::protocol::{Draft, Memory, Note, free, reclaim, replace, settle, take};
 use super::word::{Handle, State, Word};
 use crate::sys::atomic::{
     AtomicU64,
-    Ordering::{Acquire, Relaxed},
+    Ordering::{AcqRel, Acquire, Relaxed},
 };
 use crate::sys::identity::Participant;
 use crate::sys::step::model::until_step;
@@ -18,14 +18,21 @@ use loom::thread;
 /// One cell, some blocks, and a row for each of two readers.
 struct Model {
     cell: AtomicU64,
+    /// A cell in the table that comes in the place of that of the first, and what leads to either.
+    moved: AtomicU64,
+    root: AtomicU64,
     words: Vec<AtomicU64>,
     notes: Vec<Note>,
     contents: Vec<UnsafeCell<u64>>,
     rows: Vec<HazardRow>,
 }
 
-/// The place of the cell.
+/// The places of the cells.
 const HOME: u64 = 3;
+const MOVED: u64 = 4;
+
+/// What stands for the handles of the two tables.
+const TABLES: [u64; 2] = [1000, 2000];
 
 const FIRST: Participant = Participant::FIRST;
 const LAST: Participant = Participant::LAST;
@@ -38,7 +45,11 @@ impl Memory for Model {
         self.notes.get(unit.checked_sub(1)? as usize)
     }
     fn cell(&self, home: u64) -> Option<&AtomicU64> {
-        (home == HOME).then_some(&self.cell)
+        match home {
+            HOME => Some(&self.cell),
+            MOVED => Some(&self.moved),
+            _ => None,
+        }
     }
     fn rows(&self) -> impl Iterator<Item = &HazardRow> {
         self.rows.iter()
@@ -50,6 +61,8 @@ impl Model {
     fn new(blocks: usize) -> Arc<Self> {
         let model = Model {
             cell: AtomicU64::new(0),
+            moved: AtomicU64::new(0),
+            root: AtomicU64::new(TABLES[0]),
             words: (0..blocks).map(|_| AtomicU64::new(0)).collect(),
             notes: (0..blocks).map(|_| Note::new()).collect(),
             contents: (0..blocks).map(|_| UnsafeCell::new(0)).collect(),
@@ -72,6 +85,17 @@ impl Model {
         value: u64,
         retired: &mut Vec<Handle>,
     ) -> Option<Result<(), Option<Handle>>> {
+        self.put_at(HOME, me, old, value, retired)
+    }
+
+    fn put_at(
+        &self,
+        home: u64,
+        me: Participant,
+        old: Option<Handle>,
+        value: u64,
+        retired: &mut Vec<Handle>,
+    ) -> Option<Result<(), Option<Handle>>> {
         let block = self.units().find_map(|unit| take(self, me, unit))?;
         let content = &self.contents[block.unit() as usize - 1];
         // SAFETY: the block is this writer's; the model checker reports any concurrent access.
@@ -79,7 +103,7 @@ impl Model {
         let draft = Draft {
             block,
             len: 1,
-            home: HOME,
+            home,
         };
         let old = old.map_or(0, Handle::to_bits);
         let done = replace(self, me, old, draft, &mut |block| retired.push(block));
@@ -277,4 +301,46 @@ fn loom_heap_the_dead_read_nothing() {
             assert!(!free(&*model, Some(FIRST), model.current().unwrap()));
         });
     }
+}
+
+/// A table grows, and an entry is replaced by way of the new one, while a reader is at the old one.
+#[test]
+fn loom_heap_who_reads_by_an_old_table_finds_the_new_one() {
+    check(|| {
+        let model = Model::new(2);
+        let theirs = Arc::clone(&model);
+        let reading = thread::spawn(move || {
+            let row = &theirs.rows[0];
+            assert!(row.claim(Keeper::new(LAST, 1)));
+            let slot = row.free_slot().unwrap();
+            loop {
+                let table = Handle::from_bits(theirs.root.load(Acquire)).unwrap();
+                let cell = match table.to_bits() == TABLES[0] {
+                    true => &theirs.cell,
+                    false => &theirs.moved,
+                };
+                if let Ok(found) = protect_under(slot, cell, (&theirs.root, table)) {
+                    let value = theirs.value(found.unwrap());
+                    clear(slot);
+                    return value;
+                }
+            }
+        });
+        let entry = model.current().unwrap();
+        // no step: the model's own
+        model.moved.store(entry.to_bits(), Relaxed);
+        model.root.swap(TABLES[1], AcqRel);
+        let (mut old, mut retired) = (Some(entry), Vec::new());
+        for value in 1..3 {
+            if model
+                .put_at(MOVED, FIRST, old, value, &mut retired)
+                .is_none()
+            {
+                break; // the reader has the other block
+            }
+            reclaim(&*model, Some(FIRST), &mut retired, &mut |_| {});
+            old = Handle::from_bits(model.moved.load(Acquire));
+        }
+        assert!(reading.join().unwrap() <= 2);
+    });
 }

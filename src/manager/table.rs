@@ -23,7 +23,7 @@ use crate::segment::{Place, Places};
 use crate::sync::{Claimant, RawLock, Refused};
 use crate::sys::atomic::{
     AtomicU64,
-    Ordering::{Acquire, Relaxed, Release, SeqCst},
+    Ordering::{Acquire, Relaxed, Release},
 };
 use crate::sys::clock::Deadline;
 use crate::sys::identity::{self, Participant};
@@ -245,14 +245,16 @@ impl Table {
             if slot.hash.load(Relaxed) != name.hash {
                 continue;
             }
-            let Some(entry) = self.core.heap.read(|| self.core.me(), &slot.cell)? else {
-                continue;
+            let under = (&shard.table, table);
+            let entry = match self
+                .core
+                .heap
+                .read_under(|| self.core.me(), &slot.cell, under)?
+            {
+                Ok(Some(entry)) => entry,
+                Ok(None) => continue,
+                Err(_moved) => return Ok(None),
             };
-            // SeqCst: behind the store of the hazard, as the look at the cell in `protect`. From another table on, the entry
-            // may have been replaced before the hazard stood.
-            if shard.table.load(SeqCst) != table.to_bits() && !seeded("dict-trusts-old-tables") {
-                return Ok(None);
-            }
             // SAFETY: a cell led to the entry, and the hazard keeps it as it is.
             if split(unsafe { bytes_at(entry.bytes) }).1 == name.bytes {
                 return Ok(Some(Some(entry)));
