@@ -25,7 +25,7 @@ pub const SCENARIOS: &[Scenario] = scenarios! {
     "dict: remove, swept": keep remove sweep;
     "dict: update": keep update update;
     "dict: get": keep get sweep;
-    "dict: clear": keep_few clear insert;
+    "dict: clear": keep_few clear nobody;
     "dict: make": keep_none make make;
 };
 
@@ -178,6 +178,11 @@ fn clear(stage: &Stage) {
     let dict = open();
     stage.armed();
     dict.clear().expect("clear");
+}
+
+/// Leaves all to the keeper: `clear` has so many steps that pairs of them would take minutes.
+fn nobody(stage: &Stage) {
+    stage.armed();
 }
 
 fn make(stage: &Stage) {
