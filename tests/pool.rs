@@ -417,6 +417,42 @@ fn is_zombie(pid: i32) -> bool {
         .is_none_or(|rest| rest.trim_start().starts_with(['Z', 'X']))
 }
 
+/// Uses and drops its copy of its parent's pool in a forked child; the parent goes on.
+fn fork_with_a_pool() -> multiproc::Result<bool> {
+    let pool = Pool::new(1)?;
+    let task = pool.apply(square, (3,));
+    // SAFETY: the child does nothing but what the pool leaves to it, which waits for no other thread.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let refused = |result| {
+            matches!(
+                result,
+                Err(TaskError::NotStarted {
+                    kind: ErrorKind::Gone,
+                    ..
+                })
+            )
+        };
+        let refuses = refused(pool.apply(square, (3,)).get())
+            && pool.map(square, 0..5000).unwrap_err().failures.len() == 5000
+            && refused(pool.imap(square, 0..3).next().unwrap())
+            && task.get() == Err(TaskError::Closed);
+        drop(pool);
+        // SAFETY: ends the child.
+        unsafe { libc::_exit(i32::from(!refuses)) };
+    }
+    let mut status = 0;
+    // SAFETY: the child is ours, and `status` is writable.
+    unsafe { libc::waitpid(child, &raw mut status, 0) };
+    Ok(status == 0 && task.get() == Ok(9) && pool.map(square, [4u64])? == [16])
+}
+
+#[test]
+fn a_forked_child_has_no_part_in_its_parents_pool() {
+    let forks = Process::spawn(fork_with_a_pool, ()).unwrap();
+    assert!(forks.join().unwrap());
+}
+
 #[test]
 fn a_pool_has_workers_and_says_so() {
     let error = Pool::new(0).unwrap_err();

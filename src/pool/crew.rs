@@ -32,6 +32,8 @@ pub(super) struct Crew {
     /// No more tasks are taken.
     closed: bool,
     tempo: Tempo,
+    /// How the last worker that died did.
+    last_death: TaskError,
     pub(super) progress: Progress,
 }
 
@@ -77,6 +79,7 @@ impl Crew {
             backlog: VecDeque::new(),
             closed: false,
             tempo: Tempo::default(),
+            last_death: TaskError::Closed,
             progress: Progress::default(),
         })
     }
@@ -286,7 +289,7 @@ impl Crew {
         }
     }
 
-    /// A worker had this task in hand when it died, and has not been buried yet.
+    /// A worker had this task in hand when it died, and has not been buried yet, or had not said that it begins the task.
     #[cold]
     fn left(&mut self, number: u64) {
         let mut dead = self
@@ -296,10 +299,7 @@ impl Crew {
         let of_it = dead.find(|member| member.last_begun() == Some(number));
         let error = match of_it {
             Some(member) => member.epitaph(),
-            None => TaskError::WorkerDied {
-                pid: 0,
-                signal: None,
-            },
+            None => self.last_death.clone(),
         };
         if let Some(errand) = self.ledger.strike(number) {
             self.fail(&errand, error);
@@ -326,6 +326,7 @@ impl Crew {
         if let Some(error) = self.members[at].refused_to_begin() {
             return self.break_off(at, &error);
         }
+        self.last_death = self.members[at].epitaph();
         self.settle_last(at);
         if self.closed && self.outstanding() == 0 {
             return self.members[at].leave();

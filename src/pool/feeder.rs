@@ -24,6 +24,9 @@ pub(super) struct Feeder<A, I: Iterator> {
     argument: PhantomData<fn(A)>,
 }
 
+/// So many items at a time are taken out of an input that can only fail.
+const ALL_FAIL: usize = 1024;
+
 impl<A, I> Feeder<A, I>
 where
     A: Message,
@@ -62,7 +65,10 @@ where
         if self.is_empty() {
             return;
         }
-        let room = hub.lock().room().min(most);
+        let room = match hub.ready() {
+            Ok(crew) => crew.room().min(most),
+            Err(_) => most.min(ALL_FAIL),
+        };
         // Without the lock: the input may be a stream of the same pool.
         while self.kept.len() < room
             && let Some(items) = &mut self.items
@@ -73,12 +79,18 @@ where
             }
         }
         expect(self.given as usize + self.kept.len());
-        let mut crew = hub.lock();
-        while self.give_one(&mut crew, sink) {}
+        match hub.ready() {
+            Ok(mut crew) => while self.give_one(Ok(&mut crew), sink) {},
+            Err(error) => while self.give_one(Err(&error), sink) {},
+        }
     }
 
     /// Gives an item, or settles why that cannot be; false if there is none, or no room.
-    fn give_one(&mut self, crew: &mut Crew, sink: &Arc<dyn Sink>) -> bool {
+    fn give_one(
+        &mut self,
+        crew: std::result::Result<&mut Crew, &TaskError>,
+        sink: &Arc<dyn Sink>,
+    ) -> bool {
         let Some(item) = self.kept.front() else {
             return false;
         };
@@ -87,9 +99,8 @@ where
             index: self.given,
             again: self.again,
         };
-        let routine = crew.check().and_then(|()| self.routine.clone());
-        let given = routine.and_then(|routine| {
-            let given = crew.give::<A, _>(routine, item, &errand);
+        let given = crew.map_err(Clone::clone).and_then(|crew| {
+            let given = crew.give::<A, _>(self.routine.clone()?, item, &errand);
             given.map_err(|error| TaskError::not_started(&error))
         });
         match given {

@@ -9,12 +9,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::crew::Crew;
+use super::error::TaskError;
 use super::member::Seat;
 use crate::event::Event;
 use crate::process::{Child, Process};
+use crate::sys::atfork;
 use crate::sys::atomic::{AtomicBool, Ordering};
 use crate::waiting::{Waitable, wait_any_timeout};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// See the module.
 pub(super) struct Hub {
@@ -29,8 +31,8 @@ pub(super) struct Hub {
     asleep: AtomicBool,
     /// A worker has ended.
     death: AtomicBool,
-    /// The process that has the pool; a forked child has a copy.
-    pid: u32,
+    /// The count of forks under which the pool was made: a forked child has a copy.
+    forks: u32,
 }
 
 /// What somebody waits for.
@@ -63,7 +65,7 @@ impl Hub {
             alarm: Event::new()?,
             asleep: AtomicBool::new(false),
             death: AtomicBool::new(false),
-            pid: std::process::id(),
+            forks: atfork::forks(),
         })
     }
 
@@ -73,7 +75,21 @@ impl Hub {
 
     /// Whether the pool is this process's, and not that of a parent which was forked.
     pub(super) fn is_mine(&self) -> bool {
-        self.pid == std::process::id()
+        self.forks == atfork::forks()
+    }
+
+    /// The crew, where tasks can be given to it.
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    pub(super) fn ready(&self) -> std::result::Result<MutexGuard<'_, Crew>, TaskError> {
+        if !self.is_mine() {
+            return Err(not_here());
+        }
+        let crew = self.lock();
+        crew.check()?;
+        Ok(crew)
     }
 
     /// Has the pool's own thread look after tasks for which nobody waits yet.
@@ -84,7 +100,7 @@ impl Hub {
         }
     }
 
-    /// Waits until `done`, taking answers meanwhile; false at the deadline.
+    /// Waits until `done`, taking answers meanwhile; false at the deadline, and in a forked child.
     pub(super) fn wait(&self, deadline: Option<Instant>, done: impl Fn(&Crew) -> bool) -> bool {
         self.wait_as(Hurry::Each, deadline, done)
     }
@@ -100,6 +116,9 @@ impl Hub {
         deadline: Option<Instant>,
         done: impl Fn(&Crew) -> bool,
     ) -> bool {
+        if !self.is_mine() {
+            return false; // nobody will answer here, and whoever had the lock at the fork may not be there
+        }
         let mut crew = self.lock();
         loop {
             if done(&crew) {
@@ -200,6 +219,12 @@ impl Hub {
             }
         }
     }
+}
+
+#[cold]
+fn not_here() -> TaskError {
+    let text = "the pool belongs to the process that was forked; make another one here";
+    TaskError::not_started(&Error::new(ErrorKind::Gone, text))
 }
 
 /// The pool's own thread.

@@ -405,13 +405,11 @@ impl Pool {
             index: 0,
             again: self.again,
         };
-        let mut crew = hub.lock();
-        let taken = crew.check().and_then(|()| {
+        let taken = hub.ready().and_then(|mut crew| {
             let routine = routine::of_many::<F, Args, Kind>(function);
             let taken = routine.and_then(|r| crew.take(r, &arguments, errand.clone()));
             taken.map_err(|error| TaskError::not_started(&error))
         });
-        drop(crew);
         match taken {
             Ok(()) => hub.remind(),
             Err(error) => errand.settle(Err(error)),

@@ -92,7 +92,9 @@ impl<R: Message + Send, A, I: Iterator> Drop for Results<R, A, I> {
     fn drop(&mut self) {
         self.sink.abandon();
         let sink: Arc<dyn Sink> = Arc::clone(&self.sink) as _;
-        self.owner.hub.lock().abandon(&sink);
+        if self.owner.hub.is_mine() {
+            self.owner.hub.lock().abandon(&sink);
+        }
     }
 }
 

@@ -89,7 +89,7 @@ impl<R: Message + Send> Task<R> {
     /// replaced; nothing else that the worker was to do is lost.
     pub fn cancel(&self) -> bool {
         let sink: Arc<dyn Sink> = Arc::clone(&self.sink) as _;
-        !self.ready() && self.hub.lock().cancel(&sink)
+        self.hub.is_mine() && !self.ready() && self.hub.lock().cancel(&sink)
     }
 
     fn settled(&self) -> Result<R, TaskError> {
