@@ -250,7 +250,7 @@ pub use pipe::{
     TryRecvError, TrySendError,
 };
 #[cfg(not(loom))]
-pub use pool::{MapError, Pool, PoolBuilder, Progress, Results, Task, TaskError};
+pub use pool::{In, Job, MapError, Pool, PoolBuilder, Progress, Results, Task, TaskError};
 #[cfg(not(loom))]
 pub use process::{
     ExitStatus, Process, Stdio, active_children, current_process, init, parent_process,

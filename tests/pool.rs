@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
-use multiproc::{Bytes, ErrorKind, Event, Pool, Process, Queue, TaskError, Value};
+use multiproc::{Bytes, ErrorKind, Event, In, Pool, Process, Queue, TaskError, Value};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -371,6 +371,17 @@ fn arguments_and_results_may_be_long() {
     for (bytes, reversed) in long.iter().zip(reversed) {
         assert!(bytes.iter().rev().eq(reversed.iter()));
     }
+    fn sum(bytes: In<'_, Bytes>) -> u64 {
+        bytes.iter().map(|&byte| u64::from(byte)).sum()
+    }
+    let sums = pool.map(sum, long.iter().map(|bytes| &bytes[..])).unwrap();
+    let expected = long
+        .iter()
+        .map(|bytes| bytes.iter().map(|&b| u64::from(b)).sum::<u64>());
+    assert!(sums.into_iter().eq(expected));
+    let first = |words: In<'_, Vec<String>>| words.first().map(|word| word.to_string());
+    let words = [vec!["a".into(), "b".into()], Vec::<String>::new()];
+    assert_eq!(pool.map(first, words).unwrap(), [Some("a".into()), None]);
     let many = (0..100).map(|_| &long[4][..]);
     let lengths = pool.map(|bytes: Bytes| bytes.len() as u64, many).unwrap();
     assert_eq!(lengths, [1 << 20; 100]);

@@ -7,16 +7,24 @@ use crate::process::{Panic, Report};
 use crate::{Error, Result};
 
 /// One task, as the routine that runs it sees it.
-pub(super) struct Desk<'a> {
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Desk<'a> {
     pub(super) answers: &'a Sender<Frame>,
     pub(super) number: u64,
 }
 
 impl Desk<'_> {
+    /// The arguments of the task where they lie.
+    pub(super) fn view<'b, A: Message>(&self, bytes: &'b [u8]) -> &'b A::View {
+        // SAFETY: a parent of the same build wrote them for the routine that it named, of which the arguments are these; the
+        // task is in hand as long as it is run.
+        unsafe { A::view(bytes) }
+    }
+
     /// The arguments of the task; handles among them are attached.
     pub(super) fn arguments<A: Message>(&self, bytes: &[u8]) -> Result<A> {
-        // SAFETY: a parent of the same build wrote them for the routine that it named, of which the arguments are these.
-        A::to_owned(unsafe { A::view(bytes) })
+        A::to_owned(self.view::<A>(bytes))
     }
 
     /// Answers with the result.

@@ -17,7 +17,7 @@
 //! | `ledger`, `revoked`, `tempo` | the tasks that are not answered; those that are not to be run; how fast answers come |
 //! | `feeder`, `stream`, `task` | an input on its way; [`Results`]; [`Task`] |
 //! | `sink` | where results go |
-//! | `frame`, `routine` | what goes through queue and pipes; functions by name |
+//! | `frame`, `routine`, `job` | what goes through queue and pipes; functions by name; [`Job`], [`In`] |
 //! | `worker`, `desk` | a worker's life, and one task of it |
 //! | `error`, `progress` | [`TaskError`], [`MapError`]; [`Progress`] |
 
@@ -28,6 +28,7 @@ mod error;
 mod feeder;
 mod frame;
 mod hub;
+mod job;
 mod ledger;
 mod member;
 mod owner;
@@ -42,6 +43,7 @@ mod worker;
 
 pub use builder::PoolBuilder;
 pub use error::{MapError, TaskError};
+pub use job::{In, Job};
 pub use progress::Progress;
 pub use stream::Results;
 pub use task::Task;
@@ -61,7 +63,8 @@ use sink::{All, One, Sink};
 /// Processes that wait for work: functions run in them, on arguments that are given from here.
 ///
 /// A function is one by name, or a closure that captures nothing, as for [`Process::spawn`](crate::Process::spawn); it takes
-/// messages and returns one, or a `Result` of one. Arguments are written once, where the worker reads them. Shared objects
+/// messages and returns one, or a `Result` of one. Arguments are written once, where the worker reads them: as [`In`] in place,
+/// else as a value of the function's own. Shared objects
 /// among them (a queue, a lock) are kept until the task is over; one that a function makes and returns must be held by
 /// somebody until the result was taken.
 ///
@@ -173,7 +176,7 @@ impl Pool {
         items: I,
     ) -> std::result::Result<Vec<F::Return>, MapError<F::Return>>
     where
-        F: Entry<(A,), Kind>,
+        F: Job<A, Kind>,
         F::Return: Send,
         A: Message,
         I: IntoIterator<Item: Encode<A>>,
@@ -207,7 +210,7 @@ impl Pool {
         items: I,
     ) -> std::result::Result<Vec<F::Return>, MapError<F::Return>>
     where
-        F: Entry<(A,), Kind>,
+        F: Job<A, Kind>,
         F::Return: Send,
         A: Message,
         I: IntoIterator<Item: Encode<A>>,
@@ -252,7 +255,7 @@ impl Pool {
         items: I,
     ) -> std::result::Result<(), MapError<()>>
     where
-        F: Entry<(A,), Kind>,
+        F: Job<A, Kind>,
         F::Return: Send,
         A: Message,
         I: IntoIterator<Item: Encode<A>>,
@@ -344,7 +347,7 @@ impl Pool {
     /// ```
     pub fn imap<F, A, I, Kind>(&self, function: F, items: I) -> Results<F::Return, A, I::IntoIter>
     where
-        F: Entry<(A,), Kind>,
+        F: Job<A, Kind>,
         F::Return: Send,
         A: Message,
         I: IntoIterator<Item: Encode<A>>,
@@ -374,7 +377,7 @@ impl Pool {
         items: I,
     ) -> Results<F::Return, A, I::IntoIter>
     where
-        F: Entry<(A,), Kind>,
+        F: Job<A, Kind>,
         F::Return: Send,
         A: Message,
         I: IntoIterator<Item: Encode<A>>,

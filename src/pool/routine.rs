@@ -4,8 +4,9 @@ use std::any::type_name;
 use std::ptr::NonNull;
 
 use super::desk::Desk;
+use super::job::{Job, answer};
 use crate::message::Message;
-use crate::process::{Entry, caught};
+use crate::process::Entry;
 use crate::sys::image::Image;
 use crate::{Error, ErrorKind, Result};
 
@@ -13,10 +14,9 @@ use crate::{Error, ErrorKind, Result};
 pub(super) type Routine = fn(&Desk<'_>, &[u8]);
 
 /// The name of a function of one argument for the workers.
-pub(super) fn of_one<F, A, Kind>(_entry: F) -> Result<u64>
+pub(super) fn of_one<F, A, Kind>(_job: F) -> Result<u64>
 where
-    F: Entry<(A,), Kind>,
-    A: Message,
+    F: Job<A, Kind>,
 {
     check::<F>();
     name::<F>(run_with_one::<F, A, Kind> as Routine as usize)
@@ -100,20 +100,14 @@ pub(super) fn find_initializer(name: u64) -> Option<Initializer> {
 }
 
 fn initialize<F: Entry<(), Kind>, Kind>() -> Result<()> {
-    // SAFETY: as in `run`.
-    let entry = unsafe { NonNull::<F>::dangling().read() };
-    entry.call(()).map(drop)
+    function::<F>().call(()).map(drop)
 }
 
 fn run_with_one<F, A, Kind>(desk: &Desk<'_>, bytes: &[u8])
 where
-    F: Entry<(A,), Kind>,
-    A: Message,
+    F: Job<A, Kind>,
 {
-    match desk.arguments::<A>(bytes) {
-        Ok(argument) => run::<F, _, Kind>(desk, (argument,)),
-        Err(error) => desk.fail(&error),
-    }
+    function::<F>().run(desk, bytes);
 }
 
 fn run_with_many<F, Args, Kind>(desk: &Desk<'_>, bytes: &[u8])
@@ -122,18 +116,15 @@ where
     Args: Message,
 {
     match desk.arguments::<Args>(bytes) {
-        Ok(arguments) => run::<F, _, Kind>(desk, arguments),
+        Ok(arguments) => answer(desk, || function::<F>().call(arguments)),
         Err(error) => desk.fail(&error),
     }
 }
 
-fn run<F: Entry<Args, Kind>, Args, Kind>(desk: &Desk<'_>, arguments: Args) {
-    // SAFETY: F is zero-sized (`check`, in the only places that name this function), so nothing is read; it is Copy and was
-    // passed by value in the parent, so that making another one is allowed.
-    let entry = unsafe { NonNull::<F>::dangling().read() };
-    match caught(|| entry.call(arguments)) {
-        Ok(Ok(value)) => desk.give(&value),
-        Ok(Err(error)) => desk.fail(&error),
-        Err(panic) => desk.panicked(panic),
-    }
+/// The function itself, in the worker.
+fn function<F: Copy>() -> F {
+    const { check::<F>() };
+    // SAFETY: F is zero-sized (`check`), so nothing is read; it is Copy and was passed by value in the parent, so that making
+    // another one is allowed.
+    unsafe { NonNull::<F>::dangling().read() }
 }
