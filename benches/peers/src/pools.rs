@@ -58,7 +58,7 @@ fn squares(bench: &mut Bench) {
 fn chunked(bench: &mut Bench) {
     let span = bench.options.span;
     let chunked = move || run_map(span, rayon::Rayon::chunked);
-    let mut contenders = vec![contender(rayon::NAME, chunked)];
+    let mut contenders = vec![mapped::<ours::Ours>(span), contender(rayon::NAME, chunked)];
     if python::is_there() {
         let map = || python::pool_map(TASKS, None);
         contenders.push(contender(python::POOL, map));
@@ -83,7 +83,11 @@ fn applied(bench: &mut Bench, name: &str, gap: Duration) {
 }
 
 fn large(bench: &mut Bench) {
-    let mut contenders = vec![summed::<plain::PlainBulk>(), summed::<rayon::Rayon>()];
+    let mut contenders = vec![
+        summed::<ours::OursBulk>(),
+        summed::<plain::PlainBulk>(),
+        summed::<rayon::Rayon>(),
+    ];
     if python::is_there() {
         let sums = || python::pool_sums(MIB as u64, ARGUMENTS);
         contenders.push(contender(python::POOL, sums));
