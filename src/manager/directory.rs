@@ -110,9 +110,8 @@ impl Core {
             let text = format!("the directory of a manager cannot be locked: {refused:?}");
             Error::new(ErrorKind::Os, text)
         })?;
-        let made = self.make(&words, name.len(), form, init);
-        lock.unlock();
-        made
+        let _unlock = Unlock(lock);
+        self.make(&words, name.len(), form, init)
     }
 
     /// With the lock: the row of that name, or a new one.
@@ -216,6 +215,15 @@ impl Core {
         let made = |place: &Result<u64>| place.as_ref().is_ok_and(|&at| self.row(at).sort() != 0);
         let names = places.filter(made);
         names.map(|place| Ok(self.row(place?).name())).collect()
+    }
+}
+
+/// Gives the directory's lock back, also when the first value's own code panics.
+struct Unlock<'a>(&'a RawLock);
+
+impl Drop for Unlock<'_> {
+    fn drop(&mut self) {
+        self.0.unlock();
     }
 }
 
