@@ -125,6 +125,18 @@ fn a_death_costs_the_task_in_hand_and_nothing_else() {
 }
 
 #[test]
+fn tasks_that_all_kill_their_workers_do_not_wear_the_pool_out() {
+    fn abort(_: u64) {
+        std::process::abort()
+    }
+    let pool = Pool::new(1).unwrap();
+    let error = pool.map(abort, 0..40u64).unwrap_err();
+    let by_death = |(_, error): &(usize, TaskError)| matches!(error, TaskError::WorkerDied { .. });
+    assert!(error.failures.len() == 40 && error.failures.iter().all(by_death));
+    assert_eq!(pool.apply(square, (5,)).get(), Ok(25));
+}
+
+#[test]
 fn a_task_that_may_be_run_again_is_until_it_has_killed_enough() {
     fn die_twice(tries: Value<u64>) -> u64 {
         if tries.fetch_add(1) < 2 {

@@ -67,7 +67,7 @@ impl Crew {
         for number in 1..=count {
             let (member, receiver) = Member::hire(&plan, number, (&tasks, &revoked))?;
             members.push(member);
-            receivers.push(receiver);
+            receivers.push(Some(receiver));
         }
         Ok(Crew {
             plan,
@@ -255,11 +255,14 @@ impl Crew {
 
     fn collect(&mut self, at: usize, seat: &Seat) -> usize {
         let mut count = 0;
+        let Some(receiver) = &seat.receivers[at] else {
+            return 0;
+        };
         loop {
-            match seat.receivers[at].try_recv() {
+            match receiver.try_recv() {
                 Ok(frame) => {
                     let (tag, number, body) = parse(&frame);
-                    self.answered(at, tag, number, body);
+                    self.answered(tag, number, body);
                     count += 1;
                 }
                 Err(crate::TryRecvError::Empty) => return count,
@@ -273,8 +276,7 @@ impl Crew {
 
     /// Settles the task that was answered, unless it was before.
     #[inline]
-    fn answered(&mut self, at: usize, tag: u64, number: u64, body: &[u8]) {
-        self.members[at].barren = 0;
+    fn answered(&mut self, tag: u64, number: u64, body: &[u8]) {
         if tag == LEFT {
             return self.left(number);
         }
@@ -320,6 +322,7 @@ impl Crew {
                 self.succeed(at, seat);
             }
         }
+        self.clear_away(seat);
     }
 
     fn succeed(&mut self, at: usize, seat: &mut Seat) {
@@ -333,11 +336,18 @@ impl Crew {
         }
         match self.members[at].succeed(&self.plan, (&self.tasks, &self.revoked)) {
             Ok(receiver) => {
-                seat.receivers[at] = receiver;
+                seat.receivers[at] = Some(receiver);
                 self.progress.replaced += 1;
             }
             Err(error) => self.break_off(at, &error),
         }
+    }
+
+    /// Looks for answers no more where no worker is left.
+    fn clear_away(&self, seat: &mut Seat) {
+        let places = self.members.iter().zip(&mut seat.receivers);
+        let left = places.filter(|(member, _)| member.process().is_none());
+        left.for_each(|(_, receiver)| *receiver = None);
     }
 
     /// Settles the task that a worker had in hand when it ended, if there was one that is not to be begun again.

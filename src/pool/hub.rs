@@ -194,6 +194,7 @@ impl Hub {
         things.extend(
             seat.receivers
                 .iter()
+                .flatten()
                 .map(|receiver| receiver as &dyn Waitable),
         );
         let most = left.map_or(LONGEST, |left| left.min(LONGEST));

@@ -44,13 +44,14 @@ impl Errand {
 
 /// The receiving ends of all workers' pipes.
 pub(super) struct Seat {
-    pub(super) receivers: Vec<Receiver<Frame>>,
+    /// None in a place where no worker will be any more.
+    pub(super) receivers: Vec<Option<Receiver<Frame>>>,
 }
 
 impl Seat {
     /// Whether an answer is there, or comes within the time that a sleep would take.
     pub(super) fn has_answer_soon(&self) -> bool {
-        let is_there = || self.receivers.iter().any(Source::is_ready_now);
+        let is_there = || self.receivers.iter().flatten().any(Source::is_ready_now);
         let mut looks = backoff::usual_pauses();
         while looks > 0 && !is_there() {
             spin_loop();
@@ -68,8 +69,8 @@ pub(super) struct Member {
     begun: Value<u64>,
     /// It may have ended.
     pub(super) ended: bool,
-    /// Workers in this place that ended one after the other without an answer.
-    pub(super) barren: u32,
+    /// Workers in this place that ended one after the other without a task.
+    barren: u32,
     /// Why there is no worker in this place, and will be none.
     pub(super) broken: Option<TaskError>,
 }
@@ -132,6 +133,10 @@ impl Member {
 
     /// Why the worker did not begin to work, if that is why it ended: others would fare no better.
     pub(super) fn refused_to_begin(&mut self) -> Option<Error> {
+        if self.last_begun().is_some() {
+            self.barren = 0;
+            return None;
+        }
         self.barren += 1;
         let error = self.process.as_ref()?.try_join().err()?;
         let refused = match Failure::of(&error) {
