@@ -116,7 +116,8 @@ fn rows_come_back_when_their_threads_end() {
     put(&heap, cell, ME, b"x").unwrap();
     for _ in 0..3 {
         std::thread::scope(|scope| {
-            scope.spawn(|| assert_eq!(get(&heap, cell), Some(b"x".to_vec())));
+            let reading = scope.spawn(|| assert_eq!(get(&heap, cell), Some(b"x".to_vec())));
+            reading.join().unwrap(); // rows come back behind a thread's end, for which a scope does not wait
         });
     }
     let taken = |index| !heap.room().hazard_row(index).unwrap().claim(keeper());
