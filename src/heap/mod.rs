@@ -34,6 +34,6 @@ pub(crate) use self::core::{Fresh, Heap, Reading};
 #[cfg(not(loom))]
 pub(crate) use self::repair::repair as repair_heap;
 #[cfg(not(loom))]
-pub(crate) use self::room::{HeapHead, ROW};
+pub(crate) use self::room::{HeapHead, ROW, objects_in};
 #[cfg(not(loom))]
 pub(crate) use self::word::{Handle, VACATED};

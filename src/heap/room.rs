@@ -254,6 +254,13 @@ impl Room {
     }
 }
 
+/// Where the rows of named objects begin that have memory, in the heap of a segment.
+pub(crate) fn objects_in(segment: &Arc<Segment>) -> impl Iterator<Item = u64> + use<> {
+    let room = Room::new(Arc::clone(segment));
+    let first = room.extents.objects;
+    (0..u64::from(room.object_rows())).map(move |index| first + index * ROW)
+}
+
 /// The length of a row in either table.
 pub(crate) const ROW: u64 = size_of::<HazardRow>() as u64;
 

@@ -19,15 +19,17 @@ use crate::sys::atomic::{
 };
 use crate::sys::clock::Deadline;
 use crate::sys::step::step;
-use crate::tenancy::manager_lock;
+use crate::tenancy::{OBJECT_LOCK, manager_lock};
 use crate::{Error, ErrorKind, Result};
 
 /// One object.
 #[derive(Debug)]
 #[repr(C, align(128))]
 pub(super) struct ObjectRow {
-    /// Its cell, or whatever else its sort has there; multiples of 16 can be cells.
-    words: [AtomicU64; 6],
+    /// What it leads to.
+    cell: AtomicU64,
+    /// For whoever changes more than its cell; the sweep knows it by its place.
+    lock: RawLock,
     /// A [`Sort`]; 0 as long as there is no object. Written last.
     sort: AtomicU32,
     name_len: AtomicU32,
@@ -37,8 +39,10 @@ pub(super) struct ObjectRow {
 }
 
 const _: () = assert!(size_of::<ObjectRow>() == 128 && size_of::<ObjectRow>() as u64 == ROW);
+const _: () = assert!(std::mem::offset_of!(ObjectRow, lock) as u64 == OBJECT_LOCK);
 assert_offsets!(ObjectRow {
-    words: 0,
+    cell: 0,
+    lock: 8,
     sort: 48,
     name_len: 52,
     fingerprint: 56,
@@ -194,6 +198,12 @@ impl Core {
     pub(super) fn lock(&self, index: u64) -> &RawLock {
         let segment = self.tenant.segment();
         segment.at(Offset::new(manager_lock(segment, index)))
+    }
+
+    /// The lock of the object in that row, which has memory.
+    pub(super) fn lock_of(&self, index: u32) -> Result<&RawLock> {
+        let place = self.heap.room().object_row(index)?;
+        Ok(&self.row(place).lock)
     }
 
     /// The rows of all objects of a sort.

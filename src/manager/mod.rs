@@ -70,7 +70,7 @@ fn manager_expect() -> Expect {
     Expect {
         kind: Kind::Manager,
         fingerprint: Some(fingerprint(
-            b"multiproc manager 1: head128 locks64x128 | hazards4096x128 objects4096x128 chunks65536",
+            b"multiproc manager 2: head128 locks64x128 | hazards4096x128 objects4096x128 chunks65536",
         )),
         type_name: KIND.to_string(),
     }

@@ -1,6 +1,6 @@
 //! Which repair belongs to which kind of segment: the one place that the members of an object and `gc` both ask.
 
-use crate::heap::{HeapHead, repair_heap};
+use crate::heap::{HeapHead, objects_in, repair_heap};
 use crate::ring::spsc::Duct;
 use crate::ring::{Geometry, Ring};
 use crate::segment::layout::{LINE, Offset};
@@ -57,6 +57,9 @@ pub(crate) fn manager_lock(segment: &Segment, index: u64) -> u64 {
     segment.body().0 + size_of::<HeapHead>() as u64 + index % MANAGER_LOCKS * LINE as u64
 }
 
+/// Where in the row of a manager's object its own lock lies.
+pub(crate) const OBJECT_LOCK: u64 = 8;
+
 /// Repairs managers for the sweep.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ManagerMender;
@@ -64,7 +67,9 @@ pub(crate) struct ManagerMender;
 impl Repair for ManagerMender {
     fn repair(&self, segment: &Arc<Segment>, dead: Participant) {
         let locks = (0..MANAGER_LOCKS).map(|index| manager_lock(segment, index));
+        let own = objects_in(segment).map(|row| row + OBJECT_LOCK);
         locks
+            .chain(own)
             .filter_map(|place| segment.get(Offset::<RawLock>::new(place)))
             .for_each(|lock| lock.repair(dead));
         repair_heap(segment, dead);

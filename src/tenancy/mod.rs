@@ -22,7 +22,9 @@ pub use field::{Maker, Opener, Plan, SharedField};
 pub(crate) use handle::RawHandle;
 #[cfg(feature = "compat")]
 pub(crate) use keyed::{Keyed, adopt};
-pub(crate) use mender::{MANAGER_LOCKS_LEN, ManagerMender, PipeMender, QueueMender, manager_lock};
+pub(crate) use mender::{
+    MANAGER_LOCKS_LEN, ManagerMender, OBJECT_LOCK, PipeMender, QueueMender, manager_lock,
+};
 pub(crate) use object::Object;
 pub(crate) use parts::{PARTIES_IN_STRUCT, PERMITS_IN_STRUCT};
 pub(crate) use small::{Form, Small};

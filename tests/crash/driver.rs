@@ -84,7 +84,7 @@ pub fn every_step() {
 
 fn work(sum: &Sum) -> i32 {
     let mut engine = Engine::new();
-    let pairs = size("MULTIPROC_CRASH_PAIRS", 1) != 0;
+    let pairs = size("MULTIPROC_CRASH_PAIRS", 3);
     let scenarios = scenarios();
     while let Some(scenario) = scenarios.get(sum.next.fetch_add(1, SeqCst) as usize) {
         let begin = Instant::now();
@@ -120,7 +120,7 @@ fn one_case(case: &str) {
             .map(|n| n.parse::<u64>().expect("a step number"))
     };
     let Some(actor) = number() else {
-        let tally = Engine::new().run(scenario, true);
+        let tally = Engine::new().run(scenario, 1);
         println!("{case}: {tally:?}");
         return assert_eq!(tally.failures, 0);
     };

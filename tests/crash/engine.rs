@@ -226,8 +226,8 @@ impl Engine {
         }
     }
 
-    /// Runs one scenario for every step, and with `pairs` for every step of the recovery too.
-    pub fn run(&mut self, scenario: &Scenario, pairs: bool) -> Tally {
+    /// Runs one scenario for every step, and of the pairs with each step of the recovery one in `one_in`; none for 0.
+    pub fn run(&mut self, scenario: &Scenario, one_in: u64) -> Tally {
         let mut tally = Tally::default();
         if self.undisturbed(scenario).is_err() {
             tally.failures = enough();
@@ -247,16 +247,16 @@ impl Engine {
             tally.steps += 1;
             tally.failures += u64::from(single.is_err());
             finished = single.is_ok_and(|o| o.actor_finished);
-            if pairs && single.is_ok() {
-                self.recoveries(scenario, actor, &mut tally);
+            if one_in > 0 && single.is_ok() {
+                self.recoveries(scenario, actor, one_in, &mut tally);
             }
         }
         tally
     }
 
-    /// The same death of the actor, and the recoverer's at every step.
-    fn recoveries(&mut self, scenario: &Scenario, actor: u64, tally: &mut Tally) {
-        for step in 0.. {
+    /// The same death of the actor, and the recoverer's at one in so many steps: others for each step of the actor.
+    fn recoveries(&mut self, scenario: &Scenario, actor: u64, one_in: u64, tally: &mut Tally) {
+        for step in (actor % one_in..).step_by(one_in as usize) {
             let outcome = self.world(
                 scenario,
                 Plan {
