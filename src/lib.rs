@@ -235,7 +235,10 @@ pub use latch::{CountError, Latch};
 #[cfg(not(loom))]
 pub use lock::{AdoptError, Lock, LockError, LockGuard, LockTimeoutError, TryLockError};
 #[cfg(not(loom))]
-pub use manager::{Cell, CellGuard, Dict, DictGuard, Key, Manager, ManagerBuilder, StoreError};
+pub use manager::{
+    Cell, CellGuard, CellIn, Dict, DictGuard, DictIn, Key, Manager, ManagerBuilder, StoreError,
+    Transaction,
+};
 #[cfg(not(loom))]
 pub use message::{
     ArchivedHandle, ArchivedHandlePair, Bytes, Encode, InvalidMessage, Message, Plain, Validation,

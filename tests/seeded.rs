@@ -36,6 +36,7 @@ const RARE: &[&str] = &[
     "forgets",
     "eats",
     "arm-after-look",
+    "unseen-reader",
 ];
 
 /// The suites in the order in which to try them.
@@ -67,6 +68,7 @@ const PARTS: &[(&str, Part)] = &[
     ("queue-", ["queue", "queue", "loom_ring"]),
     ("rwlock-", ["rwlock", "rwlock", "loom_rwlock"]),
     ("watch-", ["watch", "queue", "loom_ring_a_watcher"]),
+    ("transaction-", ["transaction", "transaction", "loom_heap"]),
     ("semaphore-", ["semaphore", "semaphore", "loom_semaphore"]),
 ];
 

@@ -2,15 +2,20 @@
 
 use super::geometry::{CHUNK, Extents, MOST_CONTENT, class_for};
 use super::hazard::{Moved, clear, protect, protect_under};
+use super::ledger::{self, Meaning};
 use super::protocol::{self, Draft, Memory};
 use super::room::{HeapHead, Room, stray};
 use super::stock::{Effort, Stock};
 use super::threads::{Readers, Slot};
-use super::word::Handle;
+use super::word::{Handle, is_tied};
 use crate::error::{Error, ErrorKind, Result};
 use crate::segment::Segment;
+use crate::segment::layout::Offset;
 use crate::sys::atfork::{self, ForkMutex};
-use crate::sys::atomic::AtomicU64;
+use crate::sys::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, SeqCst},
+};
 use crate::sys::identity::Participant;
 use crate::sys::membarrier;
 use crate::sys::serial;
@@ -164,7 +169,27 @@ impl Heap {
         let slot = self.readers.slot(me)?;
         match protect(slot.word, cell) {
             Some(block) => self.reading(slot, block).map(Some),
-            None => Ok(None),
+            None => self.read_absent(slot, cell),
+        }
+    }
+
+    /// [`read`](Heap::read) of a cell that was seen to lead nowhere: it may be tied to a transaction.
+    #[cold]
+    fn read_absent<'a>(&'a self, slot: Slot<'a>, cell: &AtomicU64) -> Result<Option<Reading<'a>>> {
+        loop {
+            let bits = cell.load(Acquire); // pairs with `ledger::enter`
+            let found = match (is_tied(bits), Handle::from_bits(bits)) {
+                (true, _) => ledger::protect_tied(&*self.room, slot.word, cell, bits),
+                (false, None) => Meaning::Nothing,
+                (false, Some(_)) => {
+                    protect(slot.word, cell).map_or(Meaning::Changed, Meaning::Block)
+                }
+            };
+            match found {
+                Meaning::Block(block) => return self.reading(slot, block).map(Some),
+                Meaning::Nothing => return Ok(None),
+                Meaning::Changed => std::hint::spin_loop(),
+            }
         }
     }
 
@@ -184,8 +209,24 @@ impl Heap {
         let slot = self.readers.slot(me)?;
         match protect_under(slot.word, cell, under) {
             Ok(Some(block)) => self.reading(slot, block).map(|reading| Ok(Some(reading))),
-            Ok(None) => Ok(Ok(None)),
+            Ok(None) => self.read_absent_under(slot, cell, under),
             Err(moved) => Ok(Err(moved)),
+        }
+    }
+
+    /// [`read_under`](Heap::read_under) of a cell that was seen to lead nowhere.
+    #[cold]
+    fn read_absent_under<'a>(
+        &'a self,
+        slot: Slot<'a>,
+        cell: &AtomicU64,
+        (root, table): (&AtomicU64, Handle),
+    ) -> Result<std::result::Result<Option<Reading<'a>>, Moved>> {
+        let found = self.read_absent(slot, cell)?;
+        // SeqCst: as in `protect_under`.
+        match root.load(SeqCst) == table.to_bits() {
+            true => Ok(Ok(found)),
+            false => Ok(Err(Moved)),
         }
     }
 
@@ -208,6 +249,26 @@ impl Heap {
     /// What the cell at `home` leads to at the moment.
     pub(crate) fn current(&self, home: u64) -> Option<Handle> {
         protocol::current(&*self.room, home)
+    }
+
+    /// Whether the cell at `home` is tied to a transaction.
+    pub(crate) fn is_tied(&self, home: u64) -> bool {
+        // Acquire: pairs with `ledger::enter`.
+        let said = self.room.cell(home).map(|cell| cell.load(Acquire));
+        said.is_some_and(is_tied)
+    }
+
+    /// The home of the cell that leads to the last ledger.
+    pub(super) fn root(&self) -> u64 {
+        self.room.root()
+    }
+
+    /// The room of a block of one's own as `len` bytes of words.
+    pub(super) fn words_for(&self, fresh: Fresh, len: usize) -> Option<&[AtomicU64]> {
+        let place = Offset::new(self.place_of(fresh.block));
+        self.room
+            .segment()
+            .slice(place, (len / size_of::<u64>()) as u64)
     }
 
     /// Leads the cell at `home` from `old` to what was written into `fresh`, `len` bytes. `false` if the cell leads elsewhere
@@ -281,6 +342,16 @@ impl Heap {
             all.for_each(|&block| stock.retire(&self.room, me, block));
         }
         done
+    }
+
+    /// [`retiring`](Heap::retiring) of any number.
+    pub(super) fn retiring_all(&self, me: Participant, act: impl FnOnce(&mut Vec<Handle>)) {
+        let mut retired = Vec::new();
+        act(&mut retired);
+        let mut stock = self.stock().lock();
+        for block in retired {
+            stock.retire(&self.room, me, block);
+        }
     }
 
     /// Where the content of a block begins in the segment.

@@ -181,7 +181,7 @@ pub(crate) struct Moved;
 
 /// The slot says what is read before the cell is looked at again.
 #[inline(always)]
-fn say(slot: &AtomicU64, bits: u64) {
+pub(super) fn say(slot: &AtomicU64, bits: u64) {
     if membarrier::is_ready() {
         slot.store(bits, Relaxed); // no step: `protect` passes one
         membarrier::light(); // pairs with the barrier in `hazards`

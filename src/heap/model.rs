@@ -3,8 +3,9 @@
 //! A block's content is a cell of the checker's, so that it reports whoever reads what is being written.
 
 use super::hazard::{HazardRow, Keeper, clear, protect, protect_under};
+use super::ledger::{self, Change, Meaning, settle_for};
 use super::protocol::{Draft, Memory, Note, free, reclaim, replace, settle, take};
-use super::word::{Handle, State, Word};
+use super::word::{Handle, State, Word, is_tied};
 use crate::sys::atomic::{
     AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed},
@@ -23,6 +24,10 @@ struct Model {
     root: AtomicU64,
     words: Vec<AtomicU64>,
     notes: Vec<Note>,
+    /// The same blocks where they are ledgers.
+    ledgers: Vec<Vec<AtomicU64>>,
+    ledger: AtomicU64,
+    verdict: AtomicU64,
     contents: Vec<UnsafeCell<u64>>,
     rows: Vec<HazardRow>,
 }
@@ -30,6 +35,7 @@ struct Model {
 /// The places of the cells.
 const HOME: u64 = 3;
 const MOVED: u64 = 4;
+const ROOT: u64 = 5;
 
 /// What stands for the handles of the two tables.
 const TABLES: [u64; 2] = [1000, 2000];
@@ -48,8 +54,19 @@ impl Memory for Model {
         match home {
             HOME => Some(&self.cell),
             MOVED => Some(&self.moved),
+            ROOT => Some(&self.ledger),
             _ => None,
         }
+    }
+    fn root(&self) -> u64 {
+        ROOT
+    }
+    fn verdict(&self) -> &AtomicU64 {
+        &self.verdict
+    }
+    fn words(&self, block: Handle) -> Option<&[AtomicU64]> {
+        let words = self.ledgers.get(block.unit().checked_sub(1)? as usize);
+        words.map(Vec::as_slice)
     }
     fn rows(&self) -> impl Iterator<Item = &HazardRow> {
         self.rows.iter()
@@ -65,6 +82,9 @@ impl Model {
             root: AtomicU64::new(TABLES[0]),
             words: (0..blocks).map(|_| AtomicU64::new(0)).collect(),
             notes: (0..blocks).map(|_| Note::new()).collect(),
+            ledgers: (0..blocks).map(|_| Vec::new()).collect(),
+            ledger: AtomicU64::new(0),
+            verdict: AtomicU64::new(0),
             contents: (0..blocks).map(|_| UnsafeCell::new(0)).collect(),
             rows: (0..2).map(|_| HazardRow::new()).collect(),
         };
@@ -157,6 +177,8 @@ impl Model {
     fn bury(&self, dead: Participant) {
         self.rows.iter().for_each(|row| row.bury(dead));
         let mut orphans = Vec::new();
+        let is_dead = |writer| writer == u64::from(dead.get());
+        settle_for(self, None, is_dead, &mut |block| orphans.push(block));
         for unit in self.units() {
             settle(self, dead, unit, &mut |block| orphans.push(block));
         }
@@ -343,4 +365,201 @@ fn loom_heap_who_reads_by_an_old_table_finds_the_new_one() {
         }
         assert!(reading.join().unwrap() <= 2);
     });
+}
+
+/// The cells of a transaction.
+const BOTH: [u64; 2] = [HOME, MOVED];
+
+impl Model {
+    /// Both cells lead to blocks that say 0; four blocks more, each of which can be a ledger.
+    fn with_ledgers() -> Arc<Self> {
+        let blocks = 6;
+        let ledger = || (0..8).map(|_| AtomicU64::new(0)).collect();
+        let model = Model {
+            cell: AtomicU64::new(0),
+            moved: AtomicU64::new(0),
+            root: AtomicU64::new(0),
+            words: (0..blocks).map(|_| AtomicU64::new(0)).collect(),
+            notes: (0..blocks).map(|_| Note::new()).collect(),
+            ledgers: (0..blocks).map(|_| ledger()).collect(),
+            ledger: AtomicU64::new(0),
+            verdict: AtomicU64::new(0),
+            contents: (0..blocks).map(|_| UnsafeCell::new(0)).collect(),
+            rows: (0..2).map(|_| HazardRow::new()).collect(),
+        };
+        for home in BOTH {
+            let done = model.put_at(home, FIRST, None, 0, &mut Vec::new());
+            assert_eq!(done, Some(Ok(())));
+        }
+        Arc::new(model)
+    }
+
+    fn fresh(&self, me: Participant, value: u64) -> Handle {
+        let free = self.units().find_map(|unit| take(self, me, unit));
+        let block = free.expect("there are blocks enough");
+        let content = &self.contents[block.unit() as usize - 1];
+        // SAFETY: the block is this writer's; the model checker reports any concurrent access.
+        content.with_mut(|content| unsafe { *content = value });
+        block
+    }
+
+    /// Has both cells lead to blocks that say `value`, in place of `seen`; `false` if one says something else.
+    fn put_both(
+        &self,
+        me: Participant,
+        seen: [u64; 2],
+        value: u64,
+        retired: &mut Vec<Handle>,
+    ) -> bool {
+        let mut note = |block| retired.push(block);
+        let new = BOTH.map(|_| self.fresh(me, value));
+        let block = self.fresh(me, 0);
+        let words = self.words(block).unwrap();
+        let number = ledger::open(self, me, words);
+        let last = self.ledger.load(Acquire);
+        let draft = Draft {
+            block,
+            len: 8,
+            home: ROOT,
+        };
+        assert_eq!(replace(self, me, last, draft, &mut note), Ok(()));
+        let change = |at: usize| Change {
+            home: BOTH[at],
+            old: seen[at],
+            new: new[at].to_bits(),
+            len: 1,
+        };
+        let entered =
+            (0..2).all(|at| ledger::enter(self, me, (number, words), change(at), &mut note));
+        match entered {
+            true => assert!(ledger::happen(self, number)),
+            false => assert!(ledger::drop_out(self, number)),
+        }
+        ledger::settle(self, Some(me), &mut note);
+        if !entered {
+            new.map(|block| assert!(super::protocol::give_back(self, me, block)));
+        }
+        entered
+    }
+
+    fn both(&self) -> [u64; 2] {
+        [&self.cell, &self.moved].map(|cell| cell.load(Acquire))
+    }
+
+    /// Reads a cell, tied or not, by a slot that is free.
+    fn look(&self, slot: &AtomicU64, cell: &AtomicU64) -> u64 {
+        let block = loop {
+            let bits = cell.load(Acquire);
+            let found = match is_tied(bits) {
+                true => ledger::protect_tied(self, slot, cell, bits),
+                false => protect(slot, cell).map_or(Meaning::Changed, Meaning::Block),
+            };
+            match found {
+                Meaning::Block(block) => break block,
+                Meaning::Nothing => panic!("both cells lead somewhere"),
+                Meaning::Changed => thread::yield_now(),
+            }
+        };
+        let value = self.value(block);
+        clear(slot);
+        value
+    }
+
+    /// Reads both, one after the other.
+    fn look_at_both(&self, who: Participant) -> [u64; 2] {
+        let row = &self.rows[0];
+        assert!(row.claim(Keeper::new(who, 1)));
+        let slot = row.free_slot().unwrap();
+        [&self.cell, &self.moved].map(|cell| self.look(slot, cell))
+    }
+
+    fn value_at(&self, at: usize) -> u64 {
+        self.value(Handle::from_bits(self.both()[at]).expect("not tied any more"))
+    }
+}
+
+#[test]
+fn loom_heap_two_cells_change_at_one_instant() {
+    check(|| {
+        let model = Model::with_ledgers();
+        let theirs = Arc::clone(&model);
+        let reading = thread::spawn(move || theirs.look_at_both(LAST));
+        let mut retired = Vec::new();
+        assert!(model.put_both(FIRST, model.both(), 1, &mut retired));
+        reclaim(&*model, Some(FIRST), &mut retired, &mut |_| {});
+        let [first, second] = reading.join().unwrap();
+        assert!(first <= second, "half of it");
+        reclaim(&*model, Some(FIRST), &mut retired, &mut |_| {});
+        assert_eq!((retired.len(), model.used()), (0, 3));
+        assert_eq!([model.value_at(0), model.value_at(1)], [1, 1]);
+    });
+}
+
+/// What is replaced and freed meanwhile is not what the reader has.
+#[test]
+fn loom_heap_a_reader_keeps_what_a_transaction_replaces() {
+    check(|| {
+        let model = Model::with_ledgers();
+        let theirs = Arc::clone(&model);
+        let reading = thread::spawn(move || {
+            let row = &theirs.rows[0];
+            assert!(row.claim(Keeper::new(LAST, 1)));
+            theirs.look(row.free_slot().unwrap(), &theirs.moved)
+        });
+        let mut retired = Vec::new();
+        assert!(model.put_both(FIRST, model.both(), 1, &mut retired));
+        reclaim(&*model, Some(FIRST), &mut retired, &mut |_| {});
+        let unit = model.units().find_map(|unit| take(&*model, FIRST, unit));
+        if let Some(block) = unit {
+            let content = &model.contents[block.unit() as usize - 1];
+            // SAFETY: the block is this writer's; the model checker reports any concurrent access.
+            content.with_mut(|content| unsafe { *content = 9 });
+        }
+        assert!(reading.join().unwrap() <= 1);
+    });
+}
+
+#[test]
+fn loom_heap_a_transaction_and_a_change_lose_nothing() {
+    check(|| {
+        let model = Model::with_ledgers();
+        let theirs = Arc::clone(&model);
+        let seen = model.both();
+        let changing = thread::spawn(move || {
+            let old = Handle::from_bits(seen[1]);
+            theirs.put_at(MOVED, LAST, old, 5, &mut Vec::new()) == Some(Ok(()))
+        });
+        let won = model.put_both(FIRST, seen, 1, &mut Vec::new());
+        let changed = changing.join().unwrap();
+        assert!(
+            won != changed,
+            "one of them, and only one, found what it had seen"
+        );
+        let now = [model.value_at(0), model.value_at(1)];
+        assert_eq!(now, if won { [1, 1] } else { [0, 5] });
+    });
+}
+
+/// Its writer dies before its step `n` while somebody reads, and two clean up at once: all of it has happened or nothing.
+#[test]
+fn loom_heap_whoever_dies_in_a_transaction_leaves_all_of_it_or_nothing() {
+    for n in 3..30 {
+        check(move || {
+            let model = Model::with_ledgers();
+            let mut retired = Vec::new();
+            let put = || model.put_both(LAST, model.both(), 1, &mut Vec::new());
+            let done = until_step(n, put) == Some(true);
+            let theirs = Arc::clone(&model);
+            let sweeping = thread::spawn(move || theirs.bury(LAST));
+            let [first, second] = model.look_at_both(FIRST);
+            model.bury(LAST);
+            sweeping.join().unwrap();
+            assert!(first == second && (first == 1 || !done));
+            assert_eq!([model.value_at(0), model.value_at(1)], [first, second]);
+            assert!(model.put_both(FIRST, model.both(), 2, &mut retired));
+            reclaim(&*model, Some(FIRST), &mut retired, &mut |_| {});
+            model.bury(LAST);
+            assert_eq!((retired.len(), model.used()), (0, 3));
+        });
+    }
 }

@@ -47,6 +47,15 @@ pub(crate) trait Memory {
     /// The cell at `home`, if one can be there.
     fn cell(&self, home: u64) -> Option<&AtomicU64>;
 
+    /// The home of the cell that leads to the ledger of the last transaction.
+    fn root(&self) -> u64;
+
+    /// Its number, and what has become of it; see [`super::ledger`].
+    fn verdict(&self) -> &AtomicU64;
+
+    /// The content of a block as words.
+    fn words(&self, block: Handle) -> Option<&[AtomicU64]>;
+
     /// The rows of all readers.
     fn rows(&self) -> impl Iterator<Item = &HazardRow>;
 }
@@ -84,6 +93,16 @@ impl Note {
             replaces: AtomicU64::new(0),
             place: AtomicU64::new(0),
         }
+    }
+
+    /// What the block is to replace, how many bytes it has, and where it is to go.
+    #[inline(always)]
+    fn write(&self, old: Option<Handle>, (len, home): (u64, u64)) {
+        step("heap.note.replaces");
+        // Relaxed: both are published by the exchange that leads there, or ties the cell.
+        self.replaces.store(old.map_or(0, Handle::to_bits), Relaxed);
+        step("heap.note.place");
+        self.place.store(len << UNIT_BITS | home, Relaxed); // as above
     }
 
     fn home(&self) -> u64 {
@@ -162,12 +181,7 @@ pub(super) fn replace(
     {
         complete(memory, Some(me), old, retired);
     }
-    step("heap.note.replaces");
-    // Relaxed: both are published by the exchange below.
-    note.replaces.store(old.map_or(0, Handle::to_bits), Relaxed);
-    let place = draft.len << UNIT_BITS | draft.home;
-    step("heap.note.place");
-    note.place.store(place, Relaxed);
+    note.write(old, (draft.len, draft.home));
     step("heap.replace.cas");
     // The commit. Release: pairs with the looks at the cell; the content and the note are seen. SeqCst: before the look
     // at the hazards, see `HazardRow::hazards`.
@@ -254,8 +268,20 @@ pub(super) fn complete(
     let _ = word.compare_exchange(seen.0, seen.linked().0, AcqRel, Relaxed);
 }
 
+/// Has a block note what it is to replace, and the length of its content and its home.
+pub(super) fn note_down(
+    memory: &impl Memory,
+    block: Handle,
+    old: Option<Handle>,
+    place: (u64, u64),
+) {
+    if let Some(note) = memory.note(block.unit()) {
+        note.write(old, place);
+    }
+}
+
 /// Retires the block that another has replaced, unless somebody did so before.
-fn retire(memory: &impl Memory, by: Option<Participant>, block: Handle) -> bool {
+pub(super) fn retire(memory: &impl Memory, by: Option<Participant>, block: Handle) -> bool {
     exchange(memory, block, "heap.retire.cas", |word| {
         (word.state() == State::Linked).then(|| word.retired_by(by))
     })

@@ -1,5 +1,6 @@
 //! What is done about the dead in a heap.
 
+use super::ledger::settle_for;
 use super::protocol::{Memory, reclaim, settle};
 use super::room::Room;
 use crate::segment::Segment;
@@ -13,6 +14,9 @@ pub(crate) fn repair(segment: &Arc<Segment>, dead: Participant) {
     let room = Room::new(Arc::clone(segment));
     room.rows().for_each(|row| row.bury(dead));
     let mut orphans = Vec::new();
+    // First: what it has led to is linked then, and not free.
+    let is_dead = |writer| writer == u64::from(dead.get());
+    settle_for(&room, None, is_dead, &mut |block| orphans.push(block));
     for unit in room.units() {
         settle(&room, dead, unit, &mut |block| orphans.push(block));
     }

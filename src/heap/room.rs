@@ -34,7 +34,11 @@ pub(crate) struct HeapHead {
     hazards: AtomicU32,
     /// Rows of named objects that have memory; only grows.
     objects: AtomicU32,
-    pad: [AtomicU32; 29],
+    pad: AtomicU32,
+    /// Leads to the ledger of the last transaction.
+    ledger: AtomicU64,
+    verdict: AtomicU64,
+    spare: [AtomicU64; 12],
 }
 
 const _: () = assert!(size_of::<HeapHead>() == 128);
@@ -42,7 +46,11 @@ assert_offsets!(HeapHead {
     chunks: 0,
     hazards: 4,
     objects: 8,
+    ledger: 16,
+    verdict: 24,
 });
+
+const LEDGER: u64 = std::mem::offset_of!(HeapHead, ledger) as u64;
 
 // SAFETY: repr(C), nothing but atomics.
 unsafe impl Layout for HeapHead {}
@@ -63,7 +71,6 @@ impl Room {
         }
     }
 
-    #[cfg(test)]
     pub(super) fn segment(&self) -> &Arc<Segment> {
         &self.segment
     }
@@ -294,12 +301,28 @@ impl Memory for Room {
     #[inline]
     fn cell(&self, home: u64) -> Option<&AtomicU64> {
         let place = home * GRAIN;
-        // Cells lie in blocks, and in rows of named objects; both have memory up to their counts.
+        // Cells lie in blocks and in rows of named objects, which have memory up to their counts; one is the head's.
         let blocks = self.extents.chunks..self.extents.chunk(self.grown());
         let rows = u64::from(self.object_rows()) * ROW;
         let rows = self.extents.objects..self.extents.objects + rows;
-        let exists = blocks.contains(&place) || rows.contains(&place);
+        let is_root = || home == self.root();
+        let exists = blocks.contains(&place) || rows.contains(&place) || is_root();
         exists.then(|| self.segment.get(Offset::new(place)))?
+    }
+
+    #[inline]
+    fn root(&self) -> u64 {
+        Room::home_of(self.segment.body().0 + LEDGER)
+    }
+
+    fn verdict(&self) -> &AtomicU64 {
+        &self.head().verdict
+    }
+
+    fn words(&self, block: Handle) -> Option<&[AtomicU64]> {
+        let len = self.bytes(block)?.len() as u64;
+        let place = Offset::new(self.content(block.unit()));
+        self.segment.slice(place, len / size_of::<u64>() as u64)
     }
 
     fn rows(&self) -> impl Iterator<Item = &HazardRow> {

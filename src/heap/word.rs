@@ -11,11 +11,27 @@ pub(crate) struct Handle(u64);
 /// How many bits a unit has.
 pub(super) const UNIT_BITS: u32 = 34;
 const UNIT_MASK: u64 = (1 << UNIT_BITS) - 1;
-/// The bit of a cell that no handle has.
+/// The bit of a cell that no handle has: alone it says [`VACATED`], else which transaction the cell is tied to.
 const TOP: u64 = 1 << 63;
 
 /// What a cell says from which a block was taken away, where that differs from one that never led anywhere.
 pub(crate) const VACATED: u64 = TOP;
+
+/// What a cell says that is tied to the transaction with this number.
+pub(super) fn tied(number: u64) -> u64 {
+    TOP | number
+}
+
+/// The number of the transaction to which a cell is tied that says this.
+pub(super) fn tie_in(bits: u64) -> Option<u64> {
+    (bits & TOP != 0 && bits != VACATED).then_some(bits & !TOP)
+}
+
+/// Whether a cell that says this is tied to a transaction.
+#[inline]
+pub(crate) fn is_tied(bits: u64) -> bool {
+    tie_in(bits).is_some()
+}
 
 impl Handle {
     fn new(unit: u64, generation: u64) -> Self {
@@ -136,5 +152,12 @@ mod tests {
         assert_eq!(word.freed().0 >> 16, 0, "generations come round");
         assert_eq!(Handle::from_bits(handle.to_bits()), Some(handle));
         assert_eq!(Handle::from_bits(0), None);
+    }
+
+    #[test]
+    fn a_tie_is_no_handle() {
+        assert_eq!(tie_in(tied(7)), Some(7));
+        assert!(!is_tied(VACATED) && !is_tied(0) && !is_tied(9));
+        assert_eq!(Handle::from_bits(tied(7)), None);
     }
 }

@@ -36,8 +36,8 @@ use std::sync::Arc;
 ///
 /// # Waiting and cost
 ///
-/// Nothing here ever waits. [`update`](Cell::update) begins again where another process was faster, and one of them always
-/// gets through. Reading makes no system call and stores to no line that others look at; a store takes memory that earlier
+/// Reading never waits; storing only for a [transaction](crate::Manager::transaction) that is just being committed and changes
+/// the cell too. [`update`](Cell::update) begins again where another process was faster, and one of them always gets through. Reading makes no system call and stores to no line that others look at; a store takes memory that earlier
 /// values have left.
 ///
 /// # Examples
@@ -64,10 +64,10 @@ use std::sync::Arc;
 /// # }
 /// ```
 pub struct Cell<T: Message> {
-    core: Arc<Core>,
+    pub(super) core: Arc<Core>,
     index: u32,
-    home: u64,
-    word: Place<AtomicU64>,
+    pub(super) home: u64,
+    pub(super) word: Place<AtomicU64>,
     value: PhantomData<fn() -> T>,
 }
 
@@ -159,7 +159,9 @@ impl<T: Message> Cell<T> {
     pub fn set(&self, value: impl Encode<T>) -> Result<(), StoreError> {
         let me = self.core.me().map_err(StoreError::refused)?;
         let fresh = self.core.write::<T>(me, &value)?;
-        while !self.lead_to(me, self.core.heap.current(self.home), fresh) {}
+        while !self.lead_to(me, self.core.heap.current(self.home), fresh) {
+            self.core.outwait(me, self.home)?;
+        }
         Ok(())
     }
 
@@ -229,7 +231,11 @@ impl<T: Message> Cell<T> {
         }
         let me = self.core.me().map_err(StoreError::refused)?;
         let fresh = self.core.write::<T>(me, &value)?;
-        let done = self.lead_to(me, Some(seen.reading.block()), fresh);
+        let mut done = self.lead_to(me, Some(seen.reading.block()), fresh);
+        while !done && self.core.heap.is_tied(self.home) {
+            self.core.outwait(me, self.home)?;
+            done = self.lead_to(me, Some(seen.reading.block()), fresh);
+        }
         if !done {
             self.core.heap.give_back(me, fresh.0);
         }

@@ -1,15 +1,20 @@
 //! A manager as one process has it.
 
+use super::directory::Unlock;
 use super::error::StoreError;
 use crate::heap::{Fresh, Heap};
 use crate::message::{Encode, Message, WriteError, room_at};
 use crate::sys::atfork::ForkMutex;
-use crate::sys::identity::Participant;
+use crate::sys::clock::Deadline;
+use crate::sys::identity::{Oracle, Participant};
 use crate::tenancy::Tenant;
 use crate::{ErrorKind, Result};
 use std::collections::HashMap;
 use std::mem::MaybeUninit;
 use std::sync::{Arc, Weak};
+
+/// Which of the manager's locks is for transactions.
+const TRANSACTIONS: u64 = 63;
 
 /// What all handles of a process on one manager share.
 #[derive(Debug)]
@@ -54,6 +59,51 @@ impl Core {
             }
             Err(error) => Err(StoreError::from_heap(error)),
         }
+    }
+
+    /// Takes the lock that whoever commits a transaction holds, and settles what the last one left who died with it.
+    pub(super) fn lock_transactions(&self, me: Participant) -> Result<Unlock<'_>, StoreError> {
+        let lock = self.lock(TRANSACTIONS);
+        let taken = lock.recover(me, &*self.tenant, Deadline::NEVER);
+        taken.map_err(StoreError::from_lock)?;
+        let unlock = Unlock(lock);
+        self.heap.settle(me, |_writer| true);
+        Ok(unlock)
+    }
+
+    /// Takes one of the locks that shards share, and does what there is to do if somebody has died with it.
+    pub(super) fn take(
+        self: &Arc<Self>,
+        me: Participant,
+        index: u64,
+    ) -> Result<Unlock<'_>, StoreError> {
+        let lock = self.lock(index);
+        let taken = lock.recover(me, &*self.tenant, Deadline::NEVER);
+        let dead = taken.map_err(StoreError::from_lock)?;
+        let unlock = Unlock(lock);
+        if dead.is_some() {
+            self.take_over(me, index)?;
+        }
+        Ok(unlock)
+    }
+
+    /// Waits until no transaction changes the cell at `home`.
+    #[cold]
+    pub(super) fn outwait(&self, me: Participant, home: u64) -> Result<(), StoreError> {
+        while self.heap.is_tied(home) {
+            drop(self.lock_transactions(me)?);
+        }
+        Ok(())
+    }
+
+    /// Settles the last transaction if its writer has died: called by whoever takes over a lock from the dead.
+    #[cold]
+    pub(super) fn settle_for_the_dead(&self, me: Participant) {
+        let is_alive = |writer: Participant| self.tenant.is_alive(writer);
+        self.heap.settle(me, |writer| {
+            let writer = u16::try_from(writer).ok().and_then(Participant::new);
+            !writer.is_some_and(is_alive)
+        });
     }
 
     /// Writes a value into a block of its own.

@@ -67,7 +67,7 @@ use std::sync::Arc;
 /// # }
 /// ```
 pub struct Dict<K: Key, V: Message> {
-    table: Arc<Table>,
+    pub(super) table: Arc<Table>,
     types: PhantomData<fn() -> (K, V)>,
 }
 
@@ -355,7 +355,7 @@ impl<K: Key, V: Message> Dict<K, V> {
 
     /// Writes an entry into a block of its own: the value, the key, and the key's length.
     #[inline]
-    fn write(
+    pub(super) fn write(
         &self,
         me: Participant,
         key: &[u8],
@@ -388,7 +388,7 @@ fn append(room: &mut [MaybeUninit<u8>], len: usize, key: &[u8]) -> Result<usize,
 
 /// The value of an entry.
 #[inline(always)]
-fn view<V: Message>(entry: &[u8]) -> &V::View {
+pub(super) fn view<V: Message>(entry: &[u8]) -> &V::View {
     // SAFETY: a writer of the same type wrote it: the type's fingerprint was compared when the dictionary was opened.
     unsafe { V::view(split(entry).0) }
 }

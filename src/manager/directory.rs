@@ -228,8 +228,9 @@ impl Core {
     }
 }
 
-/// Gives the directory's lock back, also when the first value's own code panics.
-struct Unlock<'a>(&'a RawLock);
+/// Gives a lock back, also when a value's own code panics.
+#[must_use]
+pub(super) struct Unlock<'a>(pub(super) &'a RawLock);
 
 impl Drop for Unlock<'_> {
     fn drop(&mut self) {

@@ -1,6 +1,7 @@
 //! What storing in a manager may answer.
 
 use crate::message::WriteError;
+use crate::sync::Refused;
 use crate::{Error, ErrorKind};
 use std::fmt;
 
@@ -14,6 +15,11 @@ pub enum StoreError {
     Unwritable(WriteError),
     /// The calling thread is changing an entry of the same shard, or of one that shares its lock.
     Deadlock,
+    /// Within a [transaction](crate::Manager::transaction): somebody has changed what it has seen, and it begins again
+    /// whatever it returns.
+    Outdated,
+    /// An object of another manager than the transaction's.
+    Foreign,
     /// The process cannot take part: a forked child found no place among the members, or so many threads read already
     /// that there is no row for this one.
     Refused(Error),
@@ -22,12 +28,27 @@ pub enum StoreError {
 const DEADLOCK: &str =
     "the thread is changing an entry of the dictionary already; finish that first";
 
+const OUTDATED: &str = "another process has changed what the transaction has seen; it begins again";
+const FOREIGN: &str = "the object belongs to another manager; a transaction is one manager's";
+
 impl StoreError {
     #[cold]
     pub(super) fn from_heap(error: Error) -> Self {
         match error.kind() {
             ErrorKind::NoSpace => StoreError::NoSpace(error),
             _ => StoreError::Refused(error),
+        }
+    }
+
+    /// Of a lock that is waited for as long as it takes, and taken from the dead.
+    #[cold]
+    pub(super) fn from_lock(refused: Refused) -> Self {
+        match refused {
+            Refused::Deadlock => StoreError::Deadlock,
+            other => {
+                let text = format!("a lock of a manager cannot be taken: {other:?}");
+                StoreError::Refused(Error::new(ErrorKind::Os, text))
+            }
         }
     }
 
@@ -43,6 +64,8 @@ impl fmt::Display for StoreError {
             StoreError::NoSpace(error) | StoreError::Refused(error) => error.fmt(f),
             StoreError::Unwritable(error) => error.fmt(f),
             StoreError::Deadlock => f.write_str(DEADLOCK),
+            StoreError::Outdated => f.write_str(OUTDATED),
+            StoreError::Foreign => f.write_str(FOREIGN),
         }
     }
 }
@@ -54,7 +77,9 @@ impl From<StoreError> for Error {
         match error {
             StoreError::NoSpace(error) | StoreError::Refused(error) => error,
             StoreError::Unwritable(error) => error.into(),
-            StoreError::Deadlock => Error::new(ErrorKind::InvalidInput, DEADLOCK),
+            StoreError::Deadlock => Error::new(ErrorKind::Deadlock, DEADLOCK),
+            StoreError::Outdated => Error::new(ErrorKind::WouldBlock, OUTDATED),
+            StoreError::Foreign => Error::new(ErrorKind::InvalidInput, FOREIGN),
         }
     }
 }

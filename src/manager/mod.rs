@@ -9,6 +9,7 @@ mod error;
 mod key;
 mod siphash;
 mod table;
+mod transaction;
 
 pub use self::builder::ManagerBuilder;
 pub use self::cell::{Cell, CellGuard};
@@ -18,6 +19,7 @@ use self::directory::KIND;
 pub use self::error::StoreError;
 pub use self::key::Key;
 use self::table::Table;
+pub use self::transaction::{CellIn, DictIn, Transaction};
 use crate::Result;
 use crate::message::{Encode, Handle, Message, handle_message};
 use crate::segment::layout::fingerprint;

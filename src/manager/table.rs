@@ -13,14 +13,14 @@
 //! | taking an entry away | what was noted in the shard before | finishes it |
 
 use super::core::Core;
-use super::directory::Sort;
+use super::directory::{Sort, Unlock};
 use super::error::StoreError;
 use super::siphash;
-use crate::heap::{Fresh, Handle, Reading, VACATED};
+use crate::heap::{Fresh, Handle, Reading, VACATED, is_tied};
 use crate::message::bytes_at;
 use crate::segment::layout::{Layout, Offset, assert_offsets};
 use crate::segment::{Place, Places};
-use crate::sync::{Claimant, RawLock, Refused};
+use crate::sync::{Claimant, RawLock};
 use crate::sys::atomic::{
     AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
@@ -90,8 +90,8 @@ unsafe impl Layout for Shard {}
 const SHARDS: u32 = 32;
 const HEAD_LEN: usize = size_of::<DictHead>() + SHARDS as usize * size_of::<Shard>();
 
-/// The locks of a manager but the directory's, which all its dictionaries share.
-const LOCKS: u64 = 63;
+/// The locks of a manager but the directory's and that of transactions, which all its dictionaries share.
+const LOCKS: u64 = 62;
 
 /// The smallest table.
 const LEAST_SLOTS: u64 = 8;
@@ -120,8 +120,8 @@ pub(super) struct Held<'a> {
     shard: &'a Shard,
     /// Where the shard lies.
     place: u64,
-    lock: &'a RawLock,
     pub(super) me: Participant,
+    _unlock: Option<Unlock<'a>>,
 }
 
 /// Where a key is, or may come to lie.
@@ -216,7 +216,7 @@ impl Table {
     /// The entry of a key, kept as long as the result lives.
     #[inline]
     pub(super) fn find(&self, name: Name<'_>) -> Result<Option<Reading<'_>>> {
-        let shard = &self.shards.get()[(name.hash >> 59) as usize];
+        let shard = &self.shards.get()[Self::shard_of(name) as usize];
         loop {
             let Some(table) = self.core.heap.read(|| self.core.me(), &shard.table)? else {
                 return Ok(None);
@@ -263,14 +263,20 @@ impl Table {
         Ok(Some(None))
     }
 
-    fn lock_of(&self, shard: u32) -> u64 {
+    /// Which shard a key belongs to.
+    pub(super) fn shard_of(name: Name<'_>) -> u32 {
+        (name.hash >> 59) as u32
+    }
+
+    /// Which of the manager's locks is a shard's.
+    pub(super) fn lock_of(&self, shard: u32) -> u64 {
         1 + (u64::from(self.index) * 31 + u64::from(shard)) % LOCKS
     }
 
     /// Takes the lock of a key's shard.
     #[inline]
     pub(super) fn hold(&self, name: Name<'_>) -> Result<Held<'_>, StoreError> {
-        self.hold_shard((name.hash >> 59) as u32)
+        self.hold_shard(Self::shard_of(name))
     }
 
     fn hold_shard(&self, number: u32) -> Result<Held<'_>, StoreError> {
@@ -280,19 +286,29 @@ impl Table {
             true => false,
             false => self.wait_for(me, lock)?,
         };
-        let held = Held {
-            table: self,
-            shard: &self.shards.get()[number as usize],
-            place: self.shard_place(number),
-            lock,
-            me,
-        };
-        if is_marked && !seeded("dict-keeps-counts") {
-            let all = recount_all(&self.core, self.lock_of(number));
-            all.map_err(StoreError::refused)?;
+        let held = self.held(me, number, Some(Unlock(lock)));
+        if is_marked {
+            self.core.take_over(me, self.lock_of(number))?;
         }
         held.finish();
         Ok(held)
+    }
+
+    /// A shard of which the caller has the lock, and has done what there is to do if it was marked.
+    pub(super) fn hold_within(&self, me: Participant, number: u32) -> Held<'_> {
+        let held = self.held(me, number, None);
+        held.finish();
+        held
+    }
+
+    fn held<'a>(&'a self, me: Participant, number: u32, unlock: Option<Unlock<'a>>) -> Held<'a> {
+        Held {
+            table: self,
+            shard: &self.shards.get()[number as usize],
+            place: self.shard_place(number),
+            me,
+            _unlock: unlock,
+        }
     }
 
     /// Takes a lock that somebody has, or had when he died; says whether it is marked.
@@ -302,10 +318,7 @@ impl Table {
         let taken = lock.recover(me, &*self.core.tenant, Deadline::NEVER);
         taken
             .map(|last| last.is_some())
-            .map_err(|refused| match refused {
-                Refused::Deadlock => StoreError::Deadlock,
-                other => StoreError::refused(cannot_lock(other)),
-            })
+            .map_err(StoreError::from_lock)
     }
 
     fn shard_place(&self, number: u32) -> u64 {
@@ -386,6 +399,7 @@ impl Held<'_> {
                     let fresh = fits.then_some((offset, 0));
                     return Spot::Vacant(vacant.or(fresh));
                 }
+                None if is_tied(bits) => {} // another key's, by the same transaction
                 None => vacant = vacant.or(Some((offset, bits))),
                 Some(entry) => {
                     let same = slot.hash.load(Relaxed) == name.hash;
@@ -429,19 +443,21 @@ impl Held<'_> {
         }
     }
 
+    /// Has a vacant slot say the hash of the key that is to come there.
+    pub(super) fn say_hash(&self, name: Name<'_>, offset: u64) -> bool {
+        let segment = self.table.core.tenant.segment();
+        let slot = segment.get(Offset::<Slot>::new(offset));
+        if let Some(slot) = slot {
+            step("dict.slot.hash");
+            slot.hash.store(name.hash, Relaxed); // published by the exchange that leads the cell to the entry
+        }
+        slot.is_some()
+    }
+
     fn fill(&self, name: Name<'_>, offset: u64, bits: u64, fresh: (Fresh, usize)) -> bool {
-        let Some(slot) = self
-            .table
-            .core
-            .tenant
-            .segment()
-            .get(Offset::<Slot>::new(offset))
-        else {
-            return false;
-        };
-        step("dict.slot.hash");
-        slot.hash.store(name.hash, Relaxed); // published by the exchange that leads the cell to the entry
-        if !self.table.core.heap.lead(self.me, offset / 16, bits, fresh) {
+        let led = self.say_hash(name, offset)
+            && self.table.core.heap.lead(self.me, offset / 16, bits, fresh);
+        if !led {
             return false;
         }
         self.count(1, u64::from(bits == 0));
@@ -449,7 +465,7 @@ impl Held<'_> {
     }
 
     /// Counts entries and slots; after a death in here all are counted again.
-    fn count(&self, len: i64, used: u64) {
+    pub(super) fn count(&self, len: i64, used: u64) {
         let now = self.shard.len.load(Relaxed).wrapping_add_signed(len); // the lock's, as all of this
         step("dict.count");
         self.shard.len.store(now, Relaxed);
@@ -532,16 +548,31 @@ impl Held<'_> {
     }
 }
 
-/// Counts the entries of all shards again whose lock this is, which the caller holds and somebody has died with.
-#[cold]
-fn recount_all(core: &Arc<Core>, lock: u64) -> Result<()> {
-    for index in core.rows_of(Sort::Dict)? {
-        let table = Table::at(Arc::clone(core), index)?;
-        for number in (0..SHARDS).filter(|&number| table.lock_of(number) == lock) {
-            table.recount(&table.shards.get()[number as usize]);
+impl Core {
+    /// Settles what somebody has left who died with this lock, which the caller has: a transaction, and the counts of all
+    /// shards whose lock it is.
+    #[cold]
+    pub(super) fn take_over(
+        self: &Arc<Self>,
+        me: Participant,
+        lock: u64,
+    ) -> Result<(), StoreError> {
+        self.settle_for_the_dead(me);
+        match seeded("dict-keeps-counts") {
+            true => Ok(()),
+            false => self.recount(lock).map_err(StoreError::refused),
         }
     }
-    Ok(())
+
+    fn recount(self: &Arc<Self>, lock: u64) -> Result<()> {
+        for index in self.rows_of(Sort::Dict)? {
+            let table = Table::at(Arc::clone(self), index)?;
+            for number in (0..SHARDS).filter(|&number| table.lock_of(number) == lock) {
+                table.recount(&table.shards.get()[number as usize]);
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Table {
@@ -564,17 +595,4 @@ impl Table {
 pub(super) fn damaged() -> Error {
     let text = "a dictionary leads nowhere: the manager is damaged";
     Error::new(ErrorKind::Corrupt, text)
-}
-
-#[cold]
-fn cannot_lock(refused: Refused) -> Error {
-    let text = format!("a shard of a dictionary cannot be locked: {refused:?}");
-    Error::new(ErrorKind::Os, text)
-}
-
-impl Drop for Held<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        self.lock.unlock();
-    }
 }

@@ -10,7 +10,7 @@ use crate::common::runner::fail_fast;
 use crate::engine::{Engine, Plan, Scenario};
 use crate::{
     asleep, barrier, cell, condition, dict, endings, event, lock, names, once, pipe, queue,
-    reentrant, rwlock, semaphore, shared, watch,
+    reentrant, rwlock, semaphore, shared, transaction, watch,
 };
 
 /// The scenarios still to do, and what was found so far; every worker adds to it.
@@ -38,6 +38,7 @@ fn scenarios() -> Vec<&'static Scenario> {
         rwlock::SCENARIOS,
         cell::SCENARIOS,
         dict::SCENARIOS,
+        transaction::SCENARIOS,
         shared::SCENARIOS,
         event::SCENARIOS,
         asleep::SCENARIOS,

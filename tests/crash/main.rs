@@ -51,6 +51,8 @@ mod rwlock;
 mod semaphore;
 #[cfg(debug_assertions)]
 mod shared;
+#[cfg(debug_assertions)]
+mod transaction;
 
 mod watch;
 

@@ -25,6 +25,7 @@ mod rwlock;
 mod semaphore;
 mod shared;
 mod stopped;
+mod transaction;
 mod witness;
 
 use common::runner::Test;
@@ -58,6 +59,7 @@ const PRIMITIVES: &[Test] = &[
     ("manager_writers_killed", manager::writers_killed),
     ("manager_readers_killed", manager::readers_killed),
     ("manager_creators_killed", manager::creators_killed),
+    ("transaction_writers_killed", transaction::writers_killed),
     ("once_initialisers_killed", once::initialisers_killed),
     ("once_creators_killed", once::creators_killed),
     ("event_waiters_killed", event::waiters_killed),

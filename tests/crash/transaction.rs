@@ -1,0 +1,179 @@
+//! Transactions over cells and dictionaries, crashed at every step, the repair included.
+
+use multiproc::{Cell, Dict, Manager};
+
+use crate::engine::{Scenario, Stage};
+
+const NAME: &str = "manager";
+
+macro_rules! scenarios {
+    ($($name:literal: $keeper:ident $actor:ident $recoverer:ident;)*) => {
+        &[$(Scenario { name: $name, keeper: $keeper, actor: $actor, recoverer: $recoverer },)*]
+    };
+}
+
+/// What a transaction can change, and who may come behind it.
+pub const SCENARIOS: &[Scenario] = scenarios! {
+    "transaction: cells, one set": keep cells set;
+    "transaction: cells, another": keep cells one_cell;
+    "transaction: entries": keep entries insert;
+    "transaction: both, swept": keep both sweep;
+};
+
+/// A number, so long that memory is missed that is not used again.
+fn value(number: u64) -> Vec<u64> {
+    vec![number; 500]
+}
+
+struct Objects {
+    manager: Manager,
+    cells: [Cell<Vec<u64>>; 2],
+    dict: Dict<u64, u64>,
+}
+
+/// The keys that a transaction replaces, takes away and brings; all of one turn.
+const REPLACED: u64 = 1;
+const REMOVED: u64 = 2;
+const BROUGHT: u64 = 3;
+
+fn objects(manager: Manager) -> Objects {
+    let cell = |name| manager.cell(name, value(0)).expect("a cell");
+    Objects {
+        cells: [cell("first"), cell("second")],
+        dict: manager.dict("dict").expect("the dictionary"),
+        manager,
+    }
+}
+
+fn open() -> Objects {
+    objects(Manager::open(NAME).expect("open"))
+}
+
+fn change_cells(it: &Objects) {
+    let done = it.manager.transaction(|t| -> multiproc::Result<()> {
+        for cell in &it.cells {
+            let now = t.cell(cell).get()?;
+            t.cell(cell).set(value(now[0] + 1))?;
+        }
+        Ok(())
+    });
+    done.expect("a transaction");
+}
+
+fn change_entries(it: &Objects) {
+    let done = it.manager.transaction(|t| -> multiproc::Result<()> {
+        t.dict(&it.dict).insert(&REPLACED, 1)?;
+        t.dict(&it.dict).remove(&REMOVED)?;
+        t.dict(&it.dict).insert(&BROUGHT, 1)?;
+        Ok(())
+    });
+    done.expect("a transaction");
+}
+
+/// Looks without a lock: all of it has happened, or nothing. Says whether.
+fn entries_are_whole(it: &Objects) -> bool {
+    let look = |key| it.dict.get_owned(&key).expect("get");
+    let found = [REPLACED, REMOVED, BROUGHT].map(look);
+    let whole = [[Some(0), Some(0), None], [Some(1), None, Some(1)]];
+    assert!(whole.contains(&found), "half of it: {found:?}");
+    found[2].is_some()
+}
+
+fn cells_are_whole(it: &Objects) -> u64 {
+    let [first, second] = it
+        .cells
+        .each_ref()
+        .map(|cell| cell.get_owned().expect("get"));
+    assert_eq!(first, second, "half of it");
+    assert_eq!(first, value(first[0]), "half a value");
+    first[0]
+}
+
+fn keep(stage: &Stage) {
+    let it = objects(Manager::create(NAME).expect("create"));
+    for key in [REPLACED, REMOVED, 40, 41] {
+        it.dict.insert(&key, 0).expect("insert");
+    }
+    stage.stand_by();
+    let (sum, changed) = (cells_are_whole(&it), entries_are_whole(&it));
+    assert!(sum <= 7 && (!stage.completed() || sum > 0 || changed));
+    assert_eq!(cells_are_whole(&it), sum);
+    let all = it.dict.snapshot().expect("snapshot");
+    let others = all.iter().filter(|(key, _)| *key >= 4).count();
+    assert_eq!(it.dict.len().expect("len"), all.len(), "the count is wrong");
+    assert_eq!(all.len(), 2 + others, "one came, one went, or neither");
+    assert_eq!(entries_are_whole(&it), changed);
+    change_cells(&it);
+    assert_eq!(cells_are_whole(&it), sum + 1);
+    change_entries(&it);
+    assert!(entries_are_whole(&it));
+    use_again(&it);
+}
+
+fn use_again(it: &Objects) {
+    let size = it.manager.size();
+    for _ in 0..60 {
+        change_cells(it);
+    }
+    assert!(
+        it.manager.size() <= size + (192 << 10),
+        "memory is not used again"
+    );
+}
+
+fn cells(stage: &Stage) {
+    let it = open();
+    stage.armed();
+    change_cells(&it);
+}
+
+/// Stores what is there, so that both stay equal.
+fn set(stage: &Stage) {
+    let it = open();
+    stage.armed();
+    it.cells[1]
+        .update(|now| value(now[0].to_native()))
+        .expect("update");
+}
+
+fn one_cell(stage: &Stage) {
+    let it = open();
+    stage.armed();
+    let done = it.manager.transaction(|t| {
+        let now = t.cell(&it.cells[0]).get()?;
+        t.cell(&it.cells[0]).set(now)
+    });
+    done.expect("a transaction");
+}
+
+fn entries(stage: &Stage) {
+    let it = open();
+    stage.armed();
+    change_entries(&it);
+}
+
+fn insert(stage: &Stage) {
+    let it = open();
+    stage.armed();
+    it.dict.insert(&50, 0).expect("insert");
+}
+
+fn both(stage: &Stage) {
+    let it = open();
+    stage.armed();
+    let done = it.manager.transaction(|t| -> multiproc::Result<()> {
+        for cell in &it.cells {
+            t.cell(cell).set(value(7))?;
+        }
+        t.dict(&it.dict).insert(&REPLACED, 1)?;
+        t.dict(&it.dict).remove(&REMOVED)?;
+        t.dict(&it.dict).insert(&BROUGHT, 1)?;
+        Ok(())
+    });
+    done.expect("a transaction");
+}
+
+fn sweep(stage: &Stage) {
+    stage.armed();
+    multiproc::gc().expect("gc");
+}
