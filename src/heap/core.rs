@@ -131,7 +131,7 @@ impl Heap {
             Ok(block) => block,
             Err(full) => self.scrape(me, class, full)?,
         };
-        match self.room.room_of(block) {
+        match self.room.room_of(block, class) {
             Some(room) => Ok(Fresh { block, room }),
             None => Err(stray()),
         }

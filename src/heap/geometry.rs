@@ -60,19 +60,63 @@ pub(crate) const MOST_CONTENT: u64 = (SPANS[SPANS.len() - 1] as u64) * CHUNK - A
 
 const _: () = assert!(MOST_CONTENT <= LONGEST);
 
-/// How many chunks in a row a class has.
-#[inline]
-pub(super) fn span_of(class: usize) -> u64 {
-    let large = class.checked_sub(SMALL).and_then(|large| SPANS.get(large));
-    large.map_or(1, |&span| span.into())
+/// How the blocks of a class lie in their chunks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shape {
+    /// The size of a block.
+    pub(super) size: u64,
+    /// How many one chunk has, or one run of chunks.
+    pub(super) count: u64,
+    /// Where in the chunk the first one begins.
+    pub(super) first: u64,
+    /// How many chunks in a row there are.
+    pub(super) span: u64,
+    /// Two to the power of 32 through the size, rounded up.
+    inverse: u64,
 }
 
-/// The size of the blocks of a class.
-#[inline]
-pub(super) fn size_of_class(class: usize) -> u64 {
-    match SIZES.get(class) {
-        Some(&size) => size.into(),
-        None => span_of(class) * CHUNK - ALONE,
+/// The shapes of all classes.
+static SHAPES: [Shape; CLASSES] = {
+    let mut shapes = [shape_of(0); CLASSES];
+    let mut class = 0;
+    while class < CLASSES {
+        shapes[class] = shape_of(class);
+        class += 1;
+    }
+    shapes
+};
+
+const fn shape_of(class: usize) -> Shape {
+    let (size, count, span) = if class < SMALL {
+        let size = SIZES[class] as u64;
+        (size, (CHUNK - CHUNK_HEAD) / (size + 8), 1)
+    } else {
+        let span = SPANS[class - SMALL] as u64;
+        (span * CHUNK - ALONE, 1, span)
+    };
+    Shape {
+        size,
+        count,
+        first: span * CHUNK - count * size,
+        span,
+        inverse: (1_u64 << 32).div_ceil(size),
+    }
+}
+
+/// How the blocks of a class lie; there are [`CLASSES`] of them.
+#[inline(always)]
+pub(super) fn shape(class: usize) -> &'static Shape {
+    &SHAPES[class]
+}
+
+impl Shape {
+    /// Which block begins so many bytes behind the beginning of the chunk, if one does.
+    #[inline(always)]
+    pub(super) fn index_at(&self, offset: u64) -> Option<u64> {
+        let at = offset.checked_sub(self.first)?;
+        // A division that is none: exact as both are below 64 KiB, but for the blocks that are alone.
+        let index = at * self.inverse >> 32;
+        (index < self.count && index * self.size == at).then_some(index)
     }
 }
 
@@ -86,21 +130,6 @@ pub(super) fn class_for(len: u64) -> Option<usize> {
     }
     let fits = |&span: &u16| u64::from(span) * CHUNK - ALONE >= size;
     SPANS.iter().position(fits).map(|large| SMALL + large)
-}
-
-/// How many blocks one chunk of a class has, or one run of chunks.
-#[inline]
-pub(super) fn blocks_in_chunk(class: usize) -> u64 {
-    match class < SMALL {
-        true => (CHUNK - CHUNK_HEAD) / (size_of_class(class) + 8),
-        false => 1,
-    }
-}
-
-/// Where in a chunk the first block of a class begins.
-#[inline]
-pub(super) fn first_block(class: usize) -> u64 {
-    span_of(class) * CHUNK - blocks_in_chunk(class) * size_of_class(class)
 }
 
 /// A heap's share of its segment: offset and length of the reserve, and how many chunks there may be.
@@ -155,8 +184,8 @@ mod tests {
         let large = SPANS.map(|span| u64::from(span) * CHUNK - ALONE - NOTE);
         for len in (0..=100_000).chain(large).chain(large.map(|len| len - 1)) {
             let class = class_for(len).unwrap();
-            assert!(size_of_class(class) >= len + NOTE);
-            assert!(class == 0 || size_of_class(class - 1) < len + NOTE);
+            assert!(shape(class).size >= len + NOTE);
+            assert!(class == 0 || shape(class - 1).size < len + NOTE);
         }
         assert_eq!(class_for(MOST_CONTENT), Some(CLASSES - 1));
         assert_eq!(class_for(MOST_CONTENT + 1), None);
@@ -166,13 +195,27 @@ mod tests {
     #[test]
     fn blocks_are_aligned_and_do_not_reach_the_words() {
         for class in 0..CLASSES {
-            let words_end = CHUNK_HEAD + 8 * blocks_in_chunk(class);
-            assert!(size_of_class(class).is_multiple_of(GRAIN));
-            assert!(first_block(class).is_multiple_of(GRAIN));
-            assert!(first_block(class) >= words_end);
-            let used = blocks_in_chunk(class) * (size_of_class(class) + 8);
-            let waste = span_of(class) * CHUNK - used;
+            let shape = shape(class);
+            let words_end = CHUNK_HEAD + 8 * shape.count;
+            assert!(shape.size.is_multiple_of(GRAIN));
+            assert!(shape.first.is_multiple_of(GRAIN));
+            assert!(shape.first >= words_end);
+            let used = shape.count * (shape.size + 8);
+            let waste = shape.span * CHUNK - used;
             assert!(waste * 8 < CHUNK, "class {class} wastes {waste}");
+        }
+    }
+
+    #[test]
+    fn every_block_is_found_where_it_begins_and_nowhere_else() {
+        for class in 0..CLASSES {
+            let shape = shape(class);
+            for offset in (0..CHUNK).step_by(GRAIN as usize) {
+                let at = offset.checked_sub(shape.first);
+                let fits = |at: &u64| at % shape.size == 0 && at / shape.size < shape.count;
+                let begins = at.filter(fits).map(|at| at / shape.size);
+                assert_eq!(shape.index_at(offset), begins, "class {class} at {offset}");
+            }
         }
     }
 

@@ -41,7 +41,7 @@ pub(crate) trait Memory {
     /// The word of the block that begins at `unit`, if one can begin there.
     fn word(&self, unit: u64) -> Option<&AtomicU64>;
 
-    /// What the block at `unit` notes about itself, if one can begin there.
+    /// What the block at `unit` notes about itself, for who has found its word.
     fn note(&self, unit: u64) -> Option<&Note>;
 
     /// The cell at `home`, if one can be there.
@@ -238,20 +238,34 @@ pub(super) fn finish_vacating(
 
 /// Takes the last two steps for whoever led a cell to `block`, if they were not taken yet. The caller has seen the cell lead
 /// there.
+#[inline]
 pub(super) fn complete(
     memory: &impl Memory,
     by: Option<Participant>,
     block: Handle,
     retired: &mut impl FnMut(Handle),
 ) {
-    let (Some(word), Some(note)) = (memory.word(block.unit()), memory.note(block.unit())) else {
+    let Some(word) = memory.word(block.unit()) else {
         return;
     };
     // Acquire: pairs with `exchange`; what is retired here was linked before.
     let seen = Word(word.load(Acquire));
-    if !seen.is_of(block) || !matches!(seen.state(), State::Owned(_)) {
-        return;
+    if seen.is_of(block) && matches!(seen.state(), State::Owned(_)) {
+        complete_owned(memory, by, (block, word, seen), retired);
     }
+}
+
+/// [`complete`] for a block that says whose it is.
+#[cold]
+fn complete_owned(
+    memory: &impl Memory,
+    by: Option<Participant>,
+    (block, word, seen): (Handle, &AtomicU64, Word),
+    retired: &mut impl FnMut(Handle),
+) {
+    let Some(note) = memory.note(block.unit()) else {
+        return;
+    };
     // Acquire: before the second look at the word. As long as that says `Owned` nobody has used the block again, so this is
     // what it replaces.
     let replaced = note.replaces.load(Acquire);

@@ -7,8 +7,7 @@
 //! | chunk counted | blocks that are free | nothing to repair |
 
 use super::geometry::{
-    CHUNK, CHUNK_HEAD, CLASSES, Extents, GRAIN, NOTE, ROWS, UNITS_PER_CHUNK, blocks_in_chunk,
-    first_block, size_of_class, span_of,
+    CHUNK, CHUNK_HEAD, CLASSES, Extents, GRAIN, NOTE, ROWS, UNITS_PER_CHUNK, shape,
 };
 use super::hazard::HazardRow;
 use super::protocol::{Memory, Note};
@@ -75,11 +74,13 @@ impl Room {
         &self.segment
     }
 
+    #[inline]
     fn head(&self) -> &HeapHead {
         self.segment.at(Offset::new(self.segment.body().0))
     }
 
     /// Chunks that have memory; bounded, whatever shared memory says.
+    #[inline]
     pub(super) fn grown(&self) -> u64 {
         // Acquire: pairs with the Release of `grow`; the memory was given before.
         u64::from(self.head().chunks.load(Acquire)).min(self.extents.count)
@@ -93,13 +94,13 @@ impl Room {
     /// `NoSpace` at the limit, and when there is no memory.
     pub(super) fn grow(&self, class: usize) -> Result<()> {
         let grown = self.grown();
-        if grown + span_of(class) > self.extents.count {
+        if grown + shape(class).span > self.extents.count {
             return Err(self.at_the_limit());
         }
         // All of it, before the head says so: whoever finds the head finds the memory.
         let start = self.extents.chunk(grown);
         self.segment
-            .ensure_allocated(start, span_of(class) * CHUNK)?;
+            .ensure_allocated(start, shape(class).span * CHUNK)?;
         step("heap.class.cas");
         let word = self.class_word(grown);
         let _ = word.compare_exchange(0, class as u32 + 1, Relaxed, Relaxed); // see `class_of`
@@ -108,7 +109,7 @@ impl Room {
         };
         step("heap.grown");
         // Release: pairs with `grown`. From exactly what was seen: others may have counted it, and more.
-        let (before, after) = (grown as u32, (grown + span_of(given)) as u32);
+        let (before, after) = (grown as u32, (grown + shape(given).span) as u32);
         let count = &self.head().chunks;
         let _ = count.compare_exchange(before, after, Release, Relaxed);
         Ok(())
@@ -124,6 +125,7 @@ impl Room {
         Error::new(ErrorKind::NoSpace, text)
     }
 
+    #[inline]
     fn class_word(&self, chunk: u64) -> &AtomicU32 {
         self.segment.at(Offset::new(self.extents.chunk(chunk)))
     }
@@ -138,9 +140,9 @@ impl Room {
 
     /// The first unit of each block in a chunk.
     pub(super) fn units_of(&self, chunk: u64, class: usize) -> impl Iterator<Item = u64> + use<> {
-        let first = chunk * UNITS_PER_CHUNK + first_block(class) / GRAIN;
-        let step = size_of_class(class) / GRAIN;
-        (0..blocks_in_chunk(class)).map(move |index| first + index * step)
+        let first = chunk * UNITS_PER_CHUNK + shape(class).first / GRAIN;
+        let step = shape(class).size / GRAIN;
+        (0..shape(class).count).map(move |index| first + index * step)
     }
 
     /// The chunks from this one on, and the class of each; of several in a row the first.
@@ -149,7 +151,7 @@ impl Room {
         std::iter::from_fn(move || {
             let chunk = next;
             let class = (chunk < grown).then(|| self.class_of(chunk)).flatten()?;
-            next += span_of(class);
+            next += shape(class).span;
             Some((chunk, class))
         })
     }
@@ -161,16 +163,15 @@ impl Room {
     }
 
     /// Where in the chunk a block begins, if one does there: the chunk, its class and which one of it.
-    #[inline]
+    #[inline(always)]
     fn find(&self, unit: u64) -> Option<(u64, usize, u64)> {
         let chunk = unit / UNITS_PER_CHUNK;
         if chunk >= self.grown() {
             return None;
         }
         let class = self.class_of(chunk)?;
-        let at = (unit % UNITS_PER_CHUNK * GRAIN).checked_sub(first_block(class))?;
-        let size = size_of_class(class);
-        (at % size == 0).then_some((chunk, class, at / size))
+        let index = shape(class).index_at(unit % UNITS_PER_CHUNK * GRAIN)?;
+        Some((chunk, class, index))
     }
 
     /// The class of the block at `unit`, if one begins there.
@@ -178,16 +179,11 @@ impl Room {
         self.find(unit).map(|(_, class, _)| class)
     }
 
-    /// The bytes that a block takes.
-    pub(super) fn size_at(&self, block: Handle) -> u64 {
-        self.class_at(block.unit()).map_or(0, size_of_class)
-    }
-
-    /// The room for the content of a block.
-    pub(super) fn room_of(&self, block: Handle) -> Option<NonNull<[u8]>> {
-        let (_, class, _) = self.find(block.unit())?;
-        self.segment
-            .bytes(self.content(block.unit()), size_of_class(class) - NOTE)
+    /// The room for the content of a block of this class.
+    #[inline]
+    pub(super) fn room_of(&self, block: Handle, class: usize) -> Option<NonNull<[u8]>> {
+        let len = shape(class).size - NOTE;
+        self.segment.bytes(self.content(block.unit()), len)
     }
 
     /// The content of a block, for who came here by a cell; `None` if what the block says cannot be.
@@ -293,7 +289,6 @@ impl Memory for Room {
 
     #[inline]
     fn note(&self, unit: u64) -> Option<&Note> {
-        self.find(unit)?;
         let place = self.extents.chunks + unit * GRAIN;
         self.segment.get(Offset::new(place))
     }

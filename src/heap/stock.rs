@@ -3,7 +3,7 @@
 //! All of it is hints. What a block is, its word alone says; a process that dies, or a child of a fork that starts anew, loses
 //! nothing but time.
 
-use super::geometry::{CLASSES, span_of};
+use super::geometry::{CLASSES, shape};
 use super::protocol::{is_free, orphan, reclaim, take};
 use super::room::Room;
 use super::word::Handle;
@@ -15,7 +15,7 @@ const WALK: usize = 4;
 
 /// Retired blocks are freed when there are so many of them, or of their bytes, beside those that somebody reads: a barrier
 /// on all processors is paid for by as many. Where processes die at every step, fewer make no other steps.
-const BATCH: usize = if cfg!(debug_assertions) { 8 } else { 256 };
+const BATCH: usize = if cfg!(debug_assertions) { 8 } else { 1024 };
 const BATCH_BYTES: u64 = 1 << 20;
 
 /// One size of blocks.
@@ -115,7 +115,7 @@ impl Stock {
                 pool.next = pool.chunks.len();
             }
             pool.chunks.push(chunk);
-            self.seen = chunk + span_of(class);
+            self.seen = chunk + shape(class).span;
         }
         found
     }
@@ -150,7 +150,8 @@ impl Stock {
     #[inline]
     pub(super) fn retire(&mut self, room: &Room, me: Participant, block: Handle) {
         self.retired.push(block);
-        self.retired_bytes += room.size_at(block);
+        let class = room.class_at(block.unit());
+        self.retired_bytes += class.map_or(0, |class| shape(class).size);
         if self.retired.len() >= self.read + BATCH || self.retired_bytes >= BATCH_BYTES {
             self.reclaim(room, me);
         }
