@@ -136,6 +136,7 @@
 //! | wait for the first of many things, or from an event loop | [`wait_any`], [`Watch`]; with tokio `Async`; [`Waiter`] for a condition |
 //! | know what can be sent | [`Message`], [`message!`] for types of your own, [`Bytes`] |
 //! | talk with a program that was started by itself | [`Listener`], [`Connection::connect`] |
+//! | call an object that stays in another process | [`Manager::serve`], [`service!`], [`Proxy`] |
 //! | meet by name | [`Queue::create`], [`Queue::open`], [`objects`], [`gc`] |
 //! | tell errors apart | [`ErrorKind`] |
 //!
@@ -213,6 +214,9 @@ pub mod process;
 #[cfg(not(loom))]
 mod pool;
 
+#[cfg(not(loom))]
+mod service;
+
 #[cfg(all(feature = "compat", not(loom)))]
 pub mod compat;
 
@@ -273,6 +277,8 @@ pub use rwlock::{ReadGuard, RwLock, WriteGuard};
 #[cfg(not(loom))]
 pub use semaphore::{BoundedSemaphore, OverRelease, Permit, Permits, Semaphore};
 #[cfg(not(loom))]
+pub use service::{CallError, ConcurrentService, Proxy, Served, Service};
+#[cfg(not(loom))]
 pub use shared::{Shared, SharedStruct};
 #[cfg(not(loom))]
 pub use split::SplitError;
@@ -295,6 +301,7 @@ pub mod __private {
         Shape, check_value, forward_value, generic_name, inline_size, own_value, view_value,
         view_value_mut, write_value,
     };
+    pub use crate::service::{Line, out_of_turn};
     pub use crate::shared::Init;
     pub use crate::sys::clock::now_ns;
     pub use crate::tenancy::{Maker, Opener, Plan};

@@ -45,6 +45,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("compat", 7),
     ("asynchronous", 8),
     ("pool", 8),
+    ("service", 8),
 ];
 
 /// Arrows between siblings or upwards that are allowed, each with its reason.

@@ -242,6 +242,18 @@ impl<T: Message> Cell<T> {
         Ok(done)
     }
 
+    /// Whether the value that `seen` shows is the newest.
+    pub(crate) fn shows_newest(&self, seen: &CellGuard<'_, T>) -> bool {
+        self.core.heap.current(self.home) == Some(seen.reading.block())
+    }
+
+    /// The cell that a handle names.
+    pub(super) fn found(core: Arc<Core>, raw: &RawHandle, form: Form) -> Result<Self> {
+        let index = raw.offset.wrapping_sub(1);
+        core.check(index, form)?;
+        Cell::at(core, index)
+    }
+
     #[inline(always)]
     fn lead_to(&self, me: Participant, old: Option<BlockHandle>, fresh: (Fresh, usize)) -> bool {
         self.core.heap.replace(me, self.home, old, fresh)
@@ -317,10 +329,7 @@ impl<T: Message> Handle for Cell<T> {
 
     fn attach(raw: &RawHandle) -> Result<Self> {
         let tenant = Tenant::attach(raw, &manager_expect(), Arc::new(ManagerMender))?;
-        let core = Core::of(tenant);
-        let index = raw.offset.wrapping_sub(1);
-        core.check(index, form::<T>())?;
-        Cell::at(core, index)
+        Cell::found(Core::of(tenant), raw, form::<T>())
     }
 }
 

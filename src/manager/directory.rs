@@ -63,6 +63,8 @@ pub(super) enum Sort {
     Cell = 1,
     /// A dictionary.
     Dict = 2,
+    /// Where an object is served.
+    Served = 8,
 }
 
 /// What an object shall be, or must be.

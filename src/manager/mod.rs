@@ -7,6 +7,7 @@ mod dict;
 mod directory;
 mod error;
 mod key;
+mod post;
 mod siphash;
 mod table;
 mod transaction;

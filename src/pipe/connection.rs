@@ -18,6 +18,7 @@ use super::ticket::Ticket;
 use crate::Result;
 use crate::message::{Bytes, Encode, Handle, Message, handle_message};
 use crate::ring::spsc::Side;
+use crate::sys::clock::Deadline;
 use crate::tenancy::RawHandle;
 
 /// One end of a [`Pipe`](crate::Pipe): sends messages of type `S` to the other end, and receives messages of type `R`
@@ -92,8 +93,22 @@ impl<S: Message, R: Message> Connection<S, R> {
         &self.receiver
     }
 
+    /// As [`send_deadline`](Connection::send_deadline), for who has the deadline as it is used.
+    pub(crate) fn send_by<V: Encode<S>>(
+        &self,
+        value: V,
+        deadline: Deadline,
+    ) -> Result<(), SendTimeoutError> {
+        self.sender.send_by(value, deadline)
+    }
+
+    /// As [`recv_owned_deadline`](Connection::recv_owned_deadline), likewise.
+    pub(crate) fn recv_owned_by(&self, deadline: Deadline) -> Result<R, RecvTimeoutError> {
+        self.receiver.owned_by(deadline)
+    }
+
     /// Takes an offer of this end back; `false` if somebody has claimed all of it.
-    pub(super) fn reclaim(&self) -> bool {
+    pub(crate) fn reclaim(&self) -> bool {
         let sending = self.sender.hold.reclaim();
         self.receiver.hold.reclaim() || sending
     }

@@ -172,7 +172,7 @@ impl<T: Message> Receiver<T> {
     }
 
     #[inline(always)]
-    fn owned_by<E: From<RecvFault>>(&self, deadline: Deadline) -> Result<T, E> {
+    pub(super) fn owned_by<E: From<RecvFault>>(&self, deadline: Deadline) -> Result<T, E> {
         let message = self.recv_by::<E>(deadline)?;
         match T::to_owned(&message) {
             Ok(value) => {

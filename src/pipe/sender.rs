@@ -120,7 +120,7 @@ impl<T: Message> Sender<T> {
     }
 
     #[inline(always)]
-    fn send_by<V: Encode<T>, E: From<SendFault>>(
+    pub(super) fn send_by<V: Encode<T>, E: From<SendFault>>(
         &self,
         value: V,
         deadline: Deadline,

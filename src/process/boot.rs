@@ -262,7 +262,8 @@ fn complain(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
-fn text_of(payload: &(dyn std::any::Any + Send)) -> String {
+/// What was given to `panic!`, if it was a text.
+pub(crate) fn text_of(payload: &(dyn std::any::Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().map(ToString::to_string);
     let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
     text.unwrap_or_else(|| "Box<dyn Any>".into())

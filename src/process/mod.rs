@@ -28,8 +28,8 @@ mod report;
 mod spawn;
 mod stdio;
 
-pub(crate) use boot::caught;
 pub use boot::init;
+pub(crate) use boot::{caught, text_of};
 pub use builder::Builder;
 pub use child::Child;
 pub use current::{CurrentProcess, ParentProcess, current_process, parent_process};
@@ -39,7 +39,7 @@ pub use entry::{Fallible, Outcome, Plain};
 pub use failure::{Failure, Panic};
 pub use family::active_children;
 pub use fork::fork;
-pub(crate) use report::Report;
+pub(crate) use report::{Report, code_of, kind_of};
 pub use spawn::Process;
 pub use stdio::Stdio;
 

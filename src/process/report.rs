@@ -52,8 +52,7 @@ impl Report {
         match self {
             Report::Returned(value) => (1, value.bytes().into()),
             Report::Failed { kind, text } => {
-                let code = KINDS.iter().position(|k| k == kind).unwrap_or(0) as u8;
-                (2, [&[code], text.as_bytes()].concat().into())
+                (2, [&[code_of(*kind)], text.as_bytes()].concat().into())
             }
             Report::Panicked(panic) => {
                 let none = String::new();
@@ -79,7 +78,7 @@ impl Report {
             2 => {
                 let (&code, text) = bytes.split_first()?;
                 Some(Report::Failed {
-                    kind: *KINDS.get(usize::from(code))?,
+                    kind: kind_of(code)?,
                     text: String::from_utf8_lossy(text).into_owned(),
                 })
             }
@@ -111,7 +110,17 @@ impl Report {
     }
 }
 
-/// Every kind an error can have, so that it crosses as one byte; both sides run the same build.
+/// The byte as which a kind of error crosses.
+pub(crate) fn code_of(kind: ErrorKind) -> u8 {
+    KINDS.iter().position(|&k| k == kind).unwrap_or(0) as u8
+}
+
+/// The kind of that byte, if it is one's.
+pub(crate) fn kind_of(code: u8) -> Option<ErrorKind> {
+    KINDS.get(usize::from(code)).copied()
+}
+
+/// Every kind an error can have, so that it crosses as one byte; new ones come last.
 const KINDS: &[ErrorKind] = &[
     ErrorKind::Failed,
     ErrorKind::InvalidInput,

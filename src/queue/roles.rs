@@ -95,6 +95,11 @@ impl<T: Message> Queue<T> {
             _part: Part::take(&self.core, Role::Consumer),
         })
     }
+
+    /// Whether any living process has a consumer role, this one included.
+    pub(crate) fn has_consumer(&self) -> bool {
+        self.core.tenant.any_live_with(Role::Consumer as usize)
+    }
 }
 
 /// Verbs of the queue that a role passes on.
