@@ -45,6 +45,12 @@ examples! {
     queue: ["Worker received: Hello from the main process!"];
     lock: ["Final value: 5"];
     pipe: ["Receiver received: Hello from the sender!"];
+    service: [
+        "[\"Ada begins\", \"Ada ends\"]",
+        "[\"Ben begins\", \"Ben ends\"]",
+        "The next line has number 5.",
+        "the object is served no more",
+    ];
     event: [
         "Waiting for event to be set.",
         "Sleeping for 3 seconds before setting the event.",

@@ -67,12 +67,11 @@ impl<S: Service + ?Sized> Server<S> {
     pub(super) fn receive(self: Arc<Self>, door: Consumer<Near<S>>) {
         let mut attendants = Vec::<JoinHandle<()>>::new();
         while let Some(near) = self.next_visitor(&door) {
-            attendants.retain(|attendant| !attendant.is_finished());
+            let done = attendants.extract_if(.., |attendant| attendant.is_finished());
+            done.for_each(wait_for);
             attendants.extend(self.attend(near));
         }
-        for attendant in attendants {
-            let _ = attendant.join(); // panics of methods do not get that far
-        }
+        attendants.into_iter().for_each(wait_for);
     }
 
     fn next_visitor(&self, door: &Consumer<Near<S>>) -> Option<Near<S>> {
@@ -168,6 +167,10 @@ fn tell<S: Service + ?Sized>(near: &Near<S>, answer: &Answer<S::Reply>) -> bool 
             near.send(Answer::NoReply(trouble)).is_ok()
         }
     }
+}
+
+fn wait_for(attendant: JoinHandle<()>) {
+    let _ = attendant.join(); // panics of methods do not get that far
 }
 
 /// What may be different later.
