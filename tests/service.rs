@@ -431,7 +431,7 @@ fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").unwrap().count()
 }
 
-fn leave_nothing(rounds: u32) -> multiproc::Result<bool> {
+fn leave_nothing(rounds: u32) -> multiproc::Result<()> {
     let manager = Manager::new()?;
     let (before, descriptors) = (threads(), || {
         std::fs::read_dir("/proc/self/fd").unwrap().count()
@@ -452,14 +452,19 @@ fn leave_nothing(rounds: u32) -> multiproc::Result<bool> {
         drop((desk, lazy));
         counts.push(descriptors());
     }
-    Ok(counts[1..].iter().all(|&count| count == counts[1]))
+    // Whoever rings a bell for the first time makes a socket, which stays.
+    assert!(
+        counts.iter().all(|&count| count <= counts[0] + 1),
+        "{counts:?}"
+    );
+    Ok(())
 }
 
 #[test]
 fn no_thread_and_no_descriptor_is_left_behind() {
     // In a process of its own, where nobody else has threads.
-    let alone = Process::spawn(leave_nothing, (5,)).unwrap();
-    assert!(alone.join().unwrap());
+    let alone = Process::spawn(leave_nothing, (8,)).unwrap();
+    alone.join().unwrap();
 }
 
 fn call_what_comes(proxies: Queue<Proxy<dyn Desk>>) -> multiproc::Result<u64> {

@@ -4,19 +4,23 @@ use super::Service;
 use super::error::CallError;
 use super::line::{Wire, out_of_turn, unheard};
 use super::wire::{Answer, Door, Far, Near, PostOf};
-use crate::manager::{Cell, CellGuard};
+use crate::manager::{self, CellGuard};
 use crate::pipe::{Pipe, RecvTimeoutError};
 use crate::queue::PutTimeoutError;
 use crate::sys::clock::{Deadline, WATCHFUL};
 use crate::{Error, ErrorKind};
+use std::cell::Cell;
 use std::time::Duration;
+
+/// The first look whether the server lives comes after this, others later and later.
+const SHORTEST: Duration = Duration::from_millis(2);
 
 /// Bytes of the ring for each direction. Longer requests and replies lie beside it.
 const CAPACITY: usize = 32 << 10;
 
 /// Connects to whoever serves the object.
 pub(super) fn connect<S: Service + ?Sized>(
-    post: &Cell<PostOf<S>>,
+    post: &manager::Cell<PostOf<S>>,
     deadline: Deadline,
 ) -> Result<Wire<S>, CallError> {
     loop {
@@ -50,6 +54,7 @@ fn reach<S: Service + ?Sized>(
         pid,
         near,
         deadline,
+        slice: Cell::new(SHORTEST),
     };
     visit.knock()?;
     visit.wait(&far)?;
@@ -62,6 +67,8 @@ struct Visit<S: Service + ?Sized> {
     pid: u32,
     near: AtTheDoor<S>,
     deadline: Deadline,
+    /// For how long it waits before it looks whether the server lives.
+    slice: Cell<Duration>,
 }
 
 /// The server's end of the pipe, which nobody can take up any more once this is dropped.
@@ -104,8 +111,11 @@ impl<S: Service + ?Sized> Visit<S> {
     }
 
     fn slice(&self) -> Duration {
-        let slice = self.deadline.min_slice(WATCHFUL);
-        slice.remaining().unwrap_or(WATCHFUL)
+        let slice = self.slice.get();
+        self.slice.set((2 * slice).min(WATCHFUL));
+        self.deadline
+            .remaining()
+            .map_or(slice, |left| left.min(slice))
     }
 
     /// Whether to wait any longer.

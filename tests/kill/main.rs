@@ -23,6 +23,7 @@ mod queue;
 mod reentrant;
 mod rwlock;
 mod semaphore;
+mod service;
 mod shared;
 mod stopped;
 mod transaction;
@@ -60,6 +61,8 @@ const PRIMITIVES: &[Test] = &[
     ("manager_readers_killed", manager::readers_killed),
     ("manager_creators_killed", manager::creators_killed),
     ("transaction_writers_killed", transaction::writers_killed),
+    ("service_servers_killed", service::servers_killed),
+    ("service_callers_killed", service::callers_killed),
     ("once_initialisers_killed", once::initialisers_killed),
     ("once_creators_killed", once::creators_killed),
     ("event_waiters_killed", event::waiters_killed),
