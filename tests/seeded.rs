@@ -67,6 +67,7 @@ const PARTS: &[(&str, Part)] = &[
     ("pipe-", ["pipe", "pipe", "ring::spsc"]),
     ("queue-", ["queue", "queue", "loom_ring"]),
     ("rwlock-", ["rwlock", "rwlock", "loom_rwlock"]),
+    ("service-", ["service", "service", "loom_heap"]),
     ("watch-", ["watch", "queue", "loom_ring_a_watcher"]),
     ("transaction-", ["transaction", "transaction", "loom_heap"]),
     ("semaphore-", ["semaphore", "semaphore", "loom_semaphore"]),

@@ -8,6 +8,7 @@ use crate::manager::Cell;
 use crate::pipe::{RecvTimeoutError, SendTimeoutError};
 use crate::sys::atfork::{self, ForkMutex};
 use crate::sys::clock::Deadline;
+use crate::sys::seeded::seeded;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use std::time::Duration;
 #[doc(hidden)]
 pub struct Line<S: Service + ?Sized> {
     exchange: Arc<Exchange<S>>,
-    timeout: Duration,
+    timeout: Option<Duration>,
 }
 
 /// What the clones of a proxy share.
@@ -43,7 +44,7 @@ impl<S: Service + ?Sized> Line<S> {
                 post,
                 idle: ForkMutex::new(Vec::new(), Vec::new),
             }),
-            timeout: Duration::MAX,
+            timeout: None,
         }
     }
 
@@ -54,7 +55,7 @@ impl<S: Service + ?Sized> Line<S> {
     /// The same line, whose calls take no longer than so.
     pub(super) fn limited(&self, timeout: Duration) -> Self {
         Line {
-            timeout,
+            timeout: Some(timeout),
             ..self.clone()
         }
     }
@@ -65,7 +66,7 @@ impl<S: Service + ?Sized> Line<S> {
     ///
     /// [`CallError`].
     pub fn call(&self, request: &S::Request) -> Result<S::Reply, CallError> {
-        let deadline = Deadline::after(self.timeout);
+        let deadline = self.timeout.map_or(Deadline::NEVER, Deadline::after);
         let wire = self.exchange.ask(request, deadline)?;
         match wire.hear(deadline) {
             Ok(answer) => {
@@ -76,7 +77,13 @@ impl<S: Service + ?Sized> Line<S> {
                 if let CallError::ServerDied { .. } | CallError::Closed = error {
                     self.exchange.forget_idle();
                 }
-                Err(error)
+                // Never made again: it may have been run.
+                match error {
+                    CallError::ServerDied { .. } if seeded("service-calls-again") => {
+                        self.call(request)
+                    }
+                    error => Err(error),
+                }
             }
         }
     }

@@ -150,6 +150,10 @@ macro_rules! __service {
             impl ServiceCalls {
                 $(
                     $(#[$mmeta])*
+                    ///
+                    /// # Errors
+                    ///
+                    /// `CallError`, as every call of a proxy.
                     pub fn $method(
                         &self $(, $arg: $ty)*
                     ) -> ::core::result::Result<$crate::__service_return!($($ret)?), $crate::CallError> {

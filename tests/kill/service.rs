@@ -92,6 +92,7 @@ impl Marks for Marker {
         if !self.0.mark(number) {
             self.0.again.fetch_add(1, SeqCst);
         }
+        (0..1000).for_each(|_| std::hint::spin_loop()); // so that many die in the middle of a call
         number
     }
 }
