@@ -7,7 +7,11 @@
 /// messages by value: numbers, text, vectors, [shared objects](crate::Message), types declared by
 /// [`message!`](crate::message). It returns a message, or nothing. The service is named as the trait object: `dyn Calculator`.
 ///
-/// With the proxy, every method returns a `Result` of what it returns here, with a [`CallError`](crate::CallError).
+/// With the proxy, every method returns a `Result` of what it returns here, with a [`CallError`](crate::CallError). What a proxy
+/// itself can do comes first: a method called `with_timeout` or `clone` is reached as `(*proxy).clone()`.
+///
+/// Arguments cannot be of types called `ServiceRequest`, `ServiceReply` or `ServiceCalls`, which the macro declares where
+/// nobody else sees them.
 ///
 /// Programs whose traits differ, in the name or the order, names and types of the methods and what they take and return, refuse
 /// each other ([`WrongType`](crate::ErrorKind::WrongType)).

@@ -29,6 +29,8 @@ impl Manager {
     /// A thread takes connections up, and each thread that calls has one here, which takes two descriptors and some pages of
     /// memory; one without anything to do looks 14 times a second whether its caller lives.
     ///
+    /// A method that calls its own object through a proxy waits for itself.
+    ///
     /// # When a method panics
     ///
     /// Its caller is told, and the object is called again as the method left it. One that must not be used half changed has to
