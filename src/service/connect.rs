@@ -7,6 +7,8 @@ use super::wire::{Answer, Door, Far, Near, PostOf};
 use crate::manager::{self, CellGuard};
 use crate::pipe::{Pipe, RecvTimeoutError};
 use crate::queue::PutTimeoutError;
+use crate::sys::atomic::AtomicU64;
+use crate::sys::atomic::Ordering::Relaxed;
 use crate::sys::clock::{Deadline, WATCHFUL};
 use crate::{Error, ErrorKind};
 use std::cell::Cell;
@@ -18,17 +20,41 @@ const SHORTEST: Duration = Duration::from_millis(2);
 /// Bytes of the ring for each direction. Longer requests and replies lie beside it.
 const CAPACITY: usize = 32 << 10;
 
-/// Connects to whoever serves the object.
-pub(super) fn connect<S: Service + ?Sized>(
-    post: &manager::Cell<PostOf<S>>,
-    deadline: Deadline,
-) -> Result<Wire<S>, CallError> {
-    loop {
-        let seen = post.get().map_err(CallError::not_run)?;
-        match reach::<S>(&seen, deadline) {
-            // Not those whose end was seen serve the object now, or nobody says that he does.
-            Err(CallError::ServerDied { .. } | CallError::Closed) if !post.shows_newest(&seen) => {}
-            done => return done,
+/// Where a served object is found, and what is known of it.
+pub(super) struct Address<S: Service + ?Sized> {
+    pub(super) post: manager::Cell<PostOf<S>>,
+    /// The turn of a server that was found dead, or 0: to find that out again takes long, and turns never come again.
+    dead: AtomicU64,
+}
+
+impl<S: Service + ?Sized> Address<S> {
+    pub(super) fn new(post: manager::Cell<PostOf<S>>) -> Self {
+        Address {
+            post,
+            dead: AtomicU64::new(0),
+        }
+    }
+
+    /// Connects to whoever serves the object.
+    pub(super) fn connect(&self, deadline: Deadline) -> Result<Wire<S>, CallError> {
+        loop {
+            let seen = self.post.get().map_err(CallError::not_run)?;
+            let turn = seen.turn.to_native();
+            // Relaxed: the number stands for itself.
+            if turn != 0 && self.dead.load(Relaxed) == turn {
+                let pid = seen.pid.to_native();
+                return Err(CallError::ServerDied { pid });
+            }
+            match reach::<S>(&seen, deadline) {
+                // Not those whose end was seen serve the object now, or nobody says that he does.
+                Err(CallError::ServerDied { .. } | CallError::Closed)
+                    if !self.post.shows_newest(&seen) => {}
+                Err(died @ CallError::ServerDied { .. }) => {
+                    self.dead.store(turn, Relaxed); // as above
+                    return Err(died);
+                }
+                done => return done,
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! One call, and the connections that wait for the next.
 
 use super::Service;
-use super::connect::connect;
+use super::connect::Address;
 use super::error::CallError;
 use super::wire::{Answer, Far, PostOf};
 use crate::manager::Cell;
@@ -22,7 +22,7 @@ pub struct Line<S: Service + ?Sized> {
 
 /// What the clones of a proxy share.
 struct Exchange<S: Service + ?Sized> {
-    post: Cell<PostOf<S>>,
+    address: Address<S>,
     /// Connections without a call; a forked child has none.
     idle: ForkMutex<Vec<Wire<S>>>,
 }
@@ -41,7 +41,7 @@ impl<S: Service + ?Sized> Line<S> {
     pub(super) fn new(post: Cell<PostOf<S>>) -> Self {
         Line {
             exchange: Arc::new(Exchange {
-                post,
+                address: Address::new(post),
                 idle: ForkMutex::new(Vec::new(), Vec::new),
             }),
             timeout: None,
@@ -49,7 +49,7 @@ impl<S: Service + ?Sized> Line<S> {
     }
 
     pub(super) fn post(&self) -> &Cell<PostOf<S>> {
-        &self.exchange.post
+        &self.exchange.address.post
     }
 
     /// The same line, whose calls take no longer than so.
@@ -100,7 +100,7 @@ impl<S: Service + ?Sized> Exchange<S> {
                 Err(error) => return Err(unsent(error)),
             }
         }
-        let wire = connect(&self.post, deadline)?;
+        let wire = self.address.connect(deadline)?;
         match wire.far.send_by(request, deadline) {
             Ok(()) => Ok(wire),
             Err(error) => Err(unsent(error)),
@@ -199,6 +199,6 @@ impl<S: Service + ?Sized> Clone for Line<S> {
 
 impl<S: Service + ?Sized> fmt::Debug for Line<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.exchange.post.fmt(f)
+        self.post().fmt(f)
     }
 }
