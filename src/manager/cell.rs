@@ -247,6 +247,11 @@ impl<T: Message> Cell<T> {
         self.core.heap.current(self.home) == Some(seen.reading.block())
     }
 
+    /// Whether a living process that has the manager says that this is its pid.
+    pub(crate) fn has_member(&self, pid: u32) -> bool {
+        self.core.tenant.has_member(pid)
+    }
+
     /// The cell that a handle names.
     pub(super) fn found(core: Arc<Core>, raw: &RawHandle, form: Form) -> Result<Self> {
         let index = raw.offset.wrapping_sub(1);

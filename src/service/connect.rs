@@ -45,7 +45,7 @@ impl<S: Service + ?Sized> Address<S> {
                 let pid = seen.pid.to_native();
                 return Err(CallError::ServerDied { pid });
             }
-            match reach::<S>(&seen, deadline) {
+            match self.reach(&seen, deadline) {
                 // Not those whose end was seen serve the object now, or nobody says that he does.
                 Err(CallError::ServerDied { .. } | CallError::Closed)
                     if !self.post.shows_newest(&seen) => {}
@@ -57,34 +57,41 @@ impl<S: Service + ?Sized> Address<S> {
             }
         }
     }
-}
 
-/// Connects to the server that a post names.
-fn reach<S: Service + ?Sized>(
-    seen: &CellGuard<'_, PostOf<S>>,
-    deadline: Deadline,
-) -> Result<Wire<S>, CallError> {
-    let pid = seen.pid.to_native();
-    let post = match seen.to_owned() {
-        Ok(post) => post,
-        // Whoever stops says so before the door is gone.
-        Err(gone) if gone.kind() == ErrorKind::Gone => return Err(CallError::ServerDied { pid }),
-        Err(error) => return Err(CallError::not_run(error)),
-    };
-    let door = post.door.ok_or(CallError::Closed)?;
-    let pipe = Pipe::builder().capacity(CAPACITY).pair();
-    let (far, near) = pipe.map_err(CallError::not_run)?;
-    let near = AtTheDoor(near);
-    let visit = Visit::<S> {
-        door,
-        pid,
-        near,
-        deadline,
-        slice: Cell::new(SHORTEST),
-    };
-    visit.knock()?;
-    visit.wait(&far)?;
-    Ok(Wire::new(far))
+    /// Connects to the server that a post names.
+    fn reach(
+        &self,
+        seen: &CellGuard<'_, PostOf<S>>,
+        deadline: Deadline,
+    ) -> Result<Wire<S>, CallError> {
+        let pid = seen.pid.to_native();
+        // Before the door is looked for in all processes. Whoever serves has the manager.
+        if seen.door.is_some() && !self.post.has_member(pid) {
+            return Err(CallError::ServerDied { pid });
+        }
+        let post = match seen.to_owned() {
+            Ok(post) => post,
+            // Whoever stops says so before the door is gone.
+            Err(gone) if gone.kind() == ErrorKind::Gone => {
+                return Err(CallError::ServerDied { pid });
+            }
+            Err(error) => return Err(CallError::not_run(error)),
+        };
+        let door = post.door.ok_or(CallError::Closed)?;
+        let pipe = Pipe::builder().capacity(CAPACITY).pair();
+        let (far, near) = pipe.map_err(CallError::not_run)?;
+        let near = AtTheDoor(near);
+        let visit = Visit::<S> {
+            door,
+            pid,
+            near,
+            deadline,
+            slice: Cell::new(SHORTEST),
+        };
+        visit.knock()?;
+        visit.wait(&far)?;
+        Ok(Wire::new(far))
+    }
 }
 
 /// A connection that the server has not taken up yet.

@@ -254,7 +254,7 @@ fn take_over<S: Service + ?Sized>(
 ) -> Result<u64> {
     loop {
         let seen = post.get()?;
-        if is_served::<S>(&seen)? {
+        if post.has_member(seen.pid.to_native()) && is_served::<S>(&seen)? {
             let text = format!("process {} serves `{name}` already", seen.pid);
             return Err(Error::new(ErrorKind::AlreadyExists, text));
         }

@@ -389,6 +389,14 @@ impl Tenant {
         members.any(|who| !self.is_me(who) && self.is_alive(who))
     }
 
+    /// Whether a living member has this pid, by its own account.
+    pub(crate) fn has_member(&self, pid: u32) -> bool {
+        let roster = self.roster();
+        let members = roster.occupied().filter_map(|who| roster.member(who));
+        let mut same = members.filter(|member| member.process.pid == pid);
+        same.any(|member| self.is_alive(member.who))
+    }
+
     /// The members that live, this process included.
     #[cfg(test)]
     pub(crate) fn members(&self) -> Vec<Member> {
