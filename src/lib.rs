@@ -240,8 +240,8 @@ pub use latch::{CountError, Latch};
 pub use lock::{AdoptError, Lock, LockError, LockGuard, LockTimeoutError, TryLockError};
 #[cfg(not(loom))]
 pub use manager::{
-    Cell, CellGuard, CellIn, Dict, DictGuard, DictIn, Key, Manager, ManagerBuilder, StoreError,
-    Transaction,
+    Cell, CellGuard, CellIn, Deque, Dict, DictGuard, DictIn, Key, List, Manager, ManagerBuilder,
+    StoreError, Transaction,
 };
 #[cfg(not(loom))]
 pub use message::{

@@ -246,6 +246,13 @@ impl Heap {
         })
     }
 
+    /// What a cell says at the moment, for who keeps others from changing it: a handle, 0 or
+    /// [`VACATED`](super::word::VACATED).
+    #[inline(always)]
+    pub(crate) fn said(&self, cell: &AtomicU64) -> u64 {
+        cell.load(Acquire) // pairs with the exchange in `replace`: what it leads to is written
+    }
+
     /// What the cell at `home` leads to at the moment.
     pub(crate) fn current(&self, home: u64) -> Option<Handle> {
         protocol::current(&*self.room, home)
@@ -318,6 +325,27 @@ impl Heap {
         self.retiring(me, |retired| {
             let mut note = |block| retired.note(block);
             protocol::finish_vacating(&*self.room, me, home, old, &mut note);
+        });
+    }
+
+    /// Says that `fresh`, with `len` bytes, is linked, although no cell leads to it yet; see [`protocol::link`] for what the caller
+    /// must do.
+    pub(crate) fn link(&self, me: Participant, home: u64, (fresh, len): (Fresh, usize)) {
+        let draft = Draft {
+            block: fresh.block,
+            len: len as u64,
+            home,
+        };
+        protocol::link(&*self.room, me, draft);
+    }
+
+    /// Retires a linked block to which no cell leads any more, unless that was done before. The caller has noted it, or nobody
+    /// would know of it if he died before this.
+    pub(crate) fn retire(&self, me: Participant, block: Handle) {
+        self.retiring(me, |retired| {
+            if protocol::retire(&*self.room, Some(me), block) {
+                retired.note(block);
+            }
         });
     }
 

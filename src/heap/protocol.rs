@@ -200,6 +200,22 @@ pub(super) fn replace(
     Ok(())
 }
 
+/// Says of a block of `me`'s that it is linked, before any cell leads to it: what the caller has noted knows of it from here on.
+/// Its home is a cell that never leads to it.
+#[cfg(not(loom))]
+pub(super) fn link(memory: &impl Memory, me: Participant, draft: Draft) {
+    if let Some(note) = memory.note(draft.block.unit()) {
+        step("heap.link.note");
+        // Relaxed: both are published by the exchange below.
+        note.replaces.store(0, Relaxed);
+        note.place
+            .store(draft.len << UNIT_BITS | draft.home, Relaxed); // no step: as good as the one before
+    }
+    exchange(memory, draft.block, "heap.link.cas", |word| {
+        (word.state() == State::Owned(me.get())).then(|| word.linked())
+    });
+}
+
 /// Takes a block away from its cell, which says `VACATED` then. There is no new block to tell of this: the caller has noted it
 /// where [`finish_vacating`] is called from, and keeps everybody else from changing the cell.
 #[cfg(not(loom))]
@@ -294,7 +310,7 @@ pub(super) fn note_down(
     }
 }
 
-/// Retires the block that another has replaced, unless somebody did so before.
+/// Retires the block that another has replaced, or to which no cell leads any more, unless somebody did so before.
 pub(super) fn retire(memory: &impl Memory, by: Option<Participant>, block: Handle) -> bool {
     exchange(memory, block, "heap.retire.cas", |word| {
         (word.state() == State::Linked).then(|| word.retired_by(by))

@@ -71,7 +71,7 @@ pub struct Cell<T: Message> {
     value: PhantomData<fn() -> T>,
 }
 
-/// A value of a [`Cell`], read in place: a guard that derefs to its view.
+/// A value of a [`Cell`], or an element of a [`List`](crate::List), read in place: a guard that derefs to its view.
 ///
 /// It shows the value that was there when it was made. The memory of that value stays as long as the guard lives, so do not
 /// keep many for long; it belongs to the thread that made it.
@@ -79,7 +79,7 @@ pub struct Cell<T: Message> {
 pub struct CellGuard<'a, T: Message> {
     reading: Reading<'a>,
     view: NonNull<T::View>,
-    /// The cell that it was read from.
+    /// The cell that it was found by: its own, or that of the list.
     word: &'a AtomicU64,
 }
 
@@ -130,15 +130,8 @@ impl<T: Message> Cell<T> {
     pub fn get(&self) -> Result<CellGuard<'_, T>> {
         let reading = self.core.heap.read(|| self.core.me(), self.word.get())?;
         let reading = reading.ok_or_else(gone)?;
-        // SAFETY: a cell led to the block, so it is written, and the hazard keeps it as it is.
-        let bytes = unsafe { bytes_at(reading.bytes) };
         // SAFETY: a writer of the same type wrote it: the type's fingerprint was compared when the cell was opened.
-        let view = NonNull::from(unsafe { T::view(bytes) });
-        Ok(CellGuard {
-            reading,
-            view,
-            word: self.word.get(),
-        })
+        Ok(unsafe { CellGuard::new(reading, self.word.get()) })
     }
 
     /// A copy of the value, as an ordinary one; handles in it are attached.
@@ -226,15 +219,15 @@ impl<T: Message> Cell<T> {
         seen: &CellGuard<'_, T>,
         value: impl Encode<T>,
     ) -> Result<bool, StoreError> {
-        if !std::ptr::eq(seen.word, self.word.get()) {
+        let Some(block) = seen.found_by(self.word.get()) else {
             return Ok(false);
-        }
+        };
         let me = self.core.me().map_err(StoreError::refused)?;
         let fresh = self.core.write::<T>(me, &value)?;
-        let mut done = self.lead_to(me, Some(seen.reading.block()), fresh);
+        let mut done = self.lead_to(me, Some(block), fresh);
         while !done && self.core.heap.is_tied(self.home) {
             self.core.outwait(me, self.home)?;
-            done = self.lead_to(me, Some(seen.reading.block()), fresh);
+            done = self.lead_to(me, Some(block), fresh);
         }
         if !done {
             self.core.heap.give_back(me, fresh.0);
@@ -265,7 +258,30 @@ impl<T: Message> Cell<T> {
     }
 }
 
-impl<T: Message> CellGuard<'_, T> {
+impl<'a, T: Message> CellGuard<'a, T> {
+    /// A guard on what is read, found by way of `word`.
+    ///
+    /// # Safety
+    ///
+    /// A writer of the same type wrote it.
+    #[inline(always)]
+    pub(super) unsafe fn new(reading: Reading<'a>, word: &'a AtomicU64) -> Self {
+        // SAFETY: a cell led to the block, so it is written, and the hazard keeps it as it is.
+        let bytes = unsafe { bytes_at(reading.bytes) };
+        // SAFETY: passed on from the caller.
+        let view = NonNull::from(unsafe { T::view(bytes) });
+        CellGuard {
+            reading,
+            view,
+            word,
+        }
+    }
+
+    /// The block that is read, if it was found by way of `word`.
+    pub(super) fn found_by(&self, word: &AtomicU64) -> Option<BlockHandle> {
+        std::ptr::eq(self.word, word).then(|| self.reading.block())
+    }
+
     /// Copies the value out as an ordinary one; handles in it are attached.
     ///
     /// # Errors

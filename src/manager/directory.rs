@@ -10,8 +10,8 @@
 
 use super::core::Core;
 use crate::heap::ROW;
-use crate::segment::Kind;
 use crate::segment::layout::{Layout, Offset, assert_offsets};
+use crate::segment::{Kind, Place};
 use crate::sync::RawLock;
 use crate::sys::atomic::{
     AtomicU32, AtomicU64,
@@ -63,6 +63,10 @@ pub(super) enum Sort {
     Cell = 1,
     /// A dictionary.
     Dict = 2,
+    /// A list.
+    List = 3,
+    /// A queue with two ends.
+    Deque = 4,
     /// Where an object is served.
     Served = 8,
 }
@@ -202,10 +206,10 @@ impl Core {
         segment.at(Offset::new(manager_lock(segment, index)))
     }
 
-    /// The lock of the object in that row, which has memory.
-    pub(super) fn lock_of(&self, index: u32) -> Result<&RawLock> {
-        let place = self.heap.room().object_row(index)?;
-        Ok(&self.row(place).lock)
+    /// The lock of the object in that row.
+    pub(super) fn lock_of(&self, index: u32) -> Result<Place<RawLock>> {
+        let row = self.heap.room().object_row(index)?;
+        Ok(Place::new(self.tenant.segment(), row + OBJECT_LOCK))
     }
 
     /// The rows of all objects of a sort.

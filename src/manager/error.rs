@@ -13,20 +13,28 @@ pub enum StoreError {
     NoSpace(Error),
     /// The value's own serialisation failed.
     Unwritable(WriteError),
-    /// The calling thread is changing an entry of the same shard, or of one that shares its lock.
+    /// The calling thread is changing an entry of the same shard, or of one that shares its lock; or the same list.
     Deadlock,
     /// Within a [transaction](crate::Manager::transaction): somebody has changed what it has seen, and it begins again
     /// whatever it returns.
     Outdated,
     /// An object of another manager than the transaction's.
     Foreign,
+    /// A list has no place with that index.
+    #[non_exhaustive]
+    OutOfRange {
+        /// The index that was given.
+        index: usize,
+        /// How many elements there are.
+        len: usize,
+    },
     /// The process cannot take part: a forked child found no place among the members, or so many threads read already
     /// that there is no row for this one.
     Refused(Error),
 }
 
 const DEADLOCK: &str =
-    "the thread is changing an entry of the dictionary already; finish that first";
+    "the thread is changing an entry of the dictionary, or the list, already; finish that first";
 
 const OUTDATED: &str = "another process has changed what the transaction has seen; it begins again";
 const FOREIGN: &str = "the object belongs to another manager; a transaction is one manager's";
@@ -66,6 +74,9 @@ impl fmt::Display for StoreError {
             StoreError::Deadlock => f.write_str(DEADLOCK),
             StoreError::Outdated => f.write_str(OUTDATED),
             StoreError::Foreign => f.write_str(FOREIGN),
+            StoreError::OutOfRange { index, len } => {
+                write!(f, "index {index} is out of range: there are {len} elements")
+            }
         }
     }
 }
@@ -80,6 +91,9 @@ impl From<StoreError> for Error {
             StoreError::Deadlock => Error::new(ErrorKind::Deadlock, DEADLOCK),
             StoreError::Outdated => Error::new(ErrorKind::WouldBlock, OUTDATED),
             StoreError::Foreign => Error::new(ErrorKind::InvalidInput, FOREIGN),
+            other @ StoreError::OutOfRange { .. } => {
+                Error::new(ErrorKind::InvalidInput, other.to_string())
+            }
         }
     }
 }

@@ -3,11 +3,14 @@
 mod builder;
 mod cell;
 mod core;
+mod deque;
 mod dict;
 mod directory;
 mod error;
 mod key;
+mod list;
 mod post;
+mod sequence;
 mod siphash;
 mod table;
 mod transaction;
@@ -15,10 +18,13 @@ mod transaction;
 pub use self::builder::ManagerBuilder;
 pub use self::cell::{Cell, CellGuard};
 use self::core::Core;
+pub use self::deque::Deque;
 pub use self::dict::{Dict, DictGuard};
 use self::directory::KIND;
 pub use self::error::StoreError;
 pub use self::key::Key;
+pub use self::list::List;
+use self::sequence::Sequence;
 use self::table::Table;
 pub use self::transaction::{CellIn, DictIn, Transaction};
 use crate::Result;
@@ -200,6 +206,78 @@ impl Manager {
     pub fn open_dict<K: Key, V: Message>(&self, name: &str) -> Result<Dict<K, V>> {
         let index = self.core.find(name, dict::form::<K, V>())?;
         Dict::at(Arc::clone(&self.core), index)
+    }
+
+    /// The list called `name`; if there is none, a new one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`cell`](Manager::cell).
+    pub fn list<T: Message>(&self, name: &str) -> Result<List<T>> {
+        let init = |place| Sequence::init(&self.core, place);
+        let index = self.core.find_or_make(name, list::form::<T>(), init)?;
+        List::at(Arc::clone(&self.core), index)
+    }
+
+    /// The list called `name`, with these elements if nobody has stored anything in it yet: all of them in one step. If there is
+    /// none, a new one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`cell`](Manager::cell).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> multiproc::Result<()> {
+    /// use multiproc::{List, Manager};
+    ///
+    /// let manager = Manager::new()?;
+    /// let list: List<String> = manager.list_from("names", ["Ada", "Grace"])?;
+    /// let same: List<String> = manager.list_from("names", ["nobody"])?;
+    /// assert_eq!(same.snapshot()?, ["Ada", "Grace"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn list_from<T: Message, V: Encode<T>>(
+        &self,
+        name: &str,
+        elements: impl IntoIterator<Item = V>,
+    ) -> Result<List<T>> {
+        let list = self.list(name)?;
+        list.fill(elements)?;
+        Ok(list)
+    }
+
+    /// The list called `name`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open_cell`](Manager::open_cell).
+    pub fn open_list<T: Message>(&self, name: &str) -> Result<List<T>> {
+        let index = self.core.find(name, list::form::<T>())?;
+        List::at(Arc::clone(&self.core), index)
+    }
+
+    /// The queue with two ends called `name`; if there is none, a new one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`cell`](Manager::cell).
+    pub fn deque<T: Message>(&self, name: &str) -> Result<Deque<T>> {
+        let init = |place| Sequence::init(&self.core, place);
+        let index = self.core.find_or_make(name, deque::form::<T>(), init)?;
+        Deque::at(Arc::clone(&self.core), index)
+    }
+
+    /// The queue with two ends called `name`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open_cell`](Manager::open_cell).
+    pub fn open_deque<T: Message>(&self, name: &str) -> Result<Deque<T>> {
+        let index = self.core.find(name, deque::form::<T>())?;
+        Deque::at(Arc::clone(&self.core), index)
     }
 
     /// The names of all objects in the manager, in the order in which they were made.
