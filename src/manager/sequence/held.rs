@@ -323,7 +323,8 @@ impl<'a> Held<'a> {
         let mut before = slots.last().is_some_and(leads);
         let start = slots.iter().position(|slot| {
             let here = leads(slot);
-            here && !std::mem::replace(&mut before, here)
+            let was_there = std::mem::replace(&mut before, here);
+            here && !was_there
         });
         self.count(start.unwrap_or(0) as u64, len);
     }
