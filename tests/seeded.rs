@@ -61,6 +61,7 @@ const PARTS: &[(&str, Part)] = &[
     ("heap-", ["cell", "manager", "loom_heap"]),
     ("latch-", ["latch", "latch", "loom_latch"]),
     ("lease-", ["queue", "lessees", "loom_ring"]),
+    ("list-", ["list:", "list", "loom_heap"]),
     ("lock-", ["lock", "lock", "loom_lock"]),
     ("once-", ["once", "once", "loom_once"]),
     ("permits-", ["semaphore", "bounded", "loom_bounded"]),

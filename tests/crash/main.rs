@@ -16,6 +16,8 @@ mod common;
 #[cfg(debug_assertions)]
 mod condition;
 #[cfg(debug_assertions)]
+mod deque;
+#[cfg(debug_assertions)]
 mod dict;
 #[cfg(debug_assertions)]
 mod driver;
@@ -29,6 +31,8 @@ mod event;
 mod ledger;
 #[cfg(debug_assertions)]
 mod letter;
+#[cfg(debug_assertions)]
+mod list;
 #[cfg(debug_assertions)]
 mod load;
 #[cfg(debug_assertions)]

@@ -12,6 +12,7 @@ mod condition;
 mod dict;
 mod event;
 mod ledger;
+mod list;
 mod lock;
 mod mail;
 mod manager;
@@ -57,6 +58,7 @@ const PRIMITIVES: &[Test] = &[
     ("struct_creators_killed", shared::creators_killed),
     ("dict_writers_killed", dict::writers_killed),
     ("dict_readers_killed", dict::readers_killed),
+    ("list_writers_killed", list::writers_killed),
     ("manager_writers_killed", manager::writers_killed),
     ("manager_readers_killed", manager::readers_killed),
     ("manager_creators_killed", manager::creators_killed),
