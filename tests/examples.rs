@@ -44,6 +44,7 @@ examples! {
     pool: ["[1, 4, 9, 16, 25]"];
     queue: ["Worker received: Hello from the main process!"];
     lock: ["Final value: 5"];
+    manager: ["Updated shared list: [0, 1, 4, 9, 16]"];
     pipe: ["Receiver received: Hello from the sender!"];
     service: [
         "[\"Ada begins\", \"Ada ends\"]",
