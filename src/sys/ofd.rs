@@ -53,6 +53,25 @@ pub(crate) fn held_elsewhere(fd: BorrowedFd<'_>, range: Range) -> io::Result<boo
     Ok(request.l_type != libc::F_UNLCK as libc::c_short)
 }
 
+/// Whether any process has locked a byte from [`BASE`] on in the file with that device and inode number; `None` where the
+/// system does not tell (`/proc/locks`).
+///
+/// The kernel shows the locks of descriptions in all pid namespaces, and shows none twice; a list longer than a page is not
+/// of one instant.
+pub(crate) fn is_locked_by_anybody(device: u64, inode: u64) -> Option<bool> {
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    let (major, minor) = (libc::major(device), libc::minor(device));
+    let file = format!("{major:02x}:{minor:02x}:{inode}");
+    Some(locks.lines().any(|line| is_of(line, &file)))
+}
+
+/// Whether a line speaks of that file: `1: OFDLCK ADVISORY  WRITE -1 00:01:1159 4611686018427387909 4611686018427387909`.
+fn is_of(line: &str, file: &str) -> bool {
+    let mut words = line.split_whitespace().skip_while(|&word| word != file);
+    let start = words.nth(1).and_then(|start| start.parse::<i64>().ok());
+    line.contains("OFDLCK") && start.is_some_and(|start| start >= BASE)
+}
+
 fn kind_of(hold: Hold) -> i32 {
     match hold {
         Hold::Shared => libc::F_RDLCK,

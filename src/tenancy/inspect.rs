@@ -6,6 +6,7 @@ use crate::segment::name::{Directory, Name};
 use crate::sys::identity::{self, Participant};
 use crate::sys::{shm, socket};
 use crate::tenancy::MODE_PERSIST;
+use crate::tenancy::annex;
 use crate::tenancy::locks::Held;
 use crate::tenancy::mender::mender_for;
 use crate::tenancy::naming::{self, Fate};
@@ -38,7 +39,7 @@ pub struct ObjectInfo {
     pub params: [u64; 8],
     /// The process that made it.
     pub creator: u32,
-    /// Whether it stays when its last member has left.
+    /// Whether it stays when its last member has left: on purpose, or until the manager ends to which it belongs.
     pub persists: bool,
     /// Why the file cannot be read as an object.
     pub fault: Option<String>,
@@ -99,7 +100,10 @@ fn describe(directory: &Directory, name: &Name) -> Option<ObjectInfo> {
         .open(name)
         .and_then(|file| Segment::open(file, None))
     {
-        Ok(segment) => fill_in(&mut info, &segment),
+        Ok(segment) => {
+            fill_in(&mut info, &segment);
+            info.persists |= annex::is_annex(name);
+        }
         Err(_) if !directory.path_of(name).exists() => return None,
         Err(fault) => info.fault = Some(fault.to_string()),
     }
@@ -136,7 +140,7 @@ pub struct GcReport {
     pub buried: usize,
     /// Objects that are in use.
     pub living: usize,
-    /// Objects that nobody uses and that stay on purpose.
+    /// Objects that nobody uses and that stay on purpose, or with their manager.
     pub persistent: usize,
     /// Files that are not objects of this version, with the reason; they were not touched.
     pub faults: Vec<(String, String)>,
@@ -145,7 +149,8 @@ pub struct GcReport {
 /// Removes the named objects that no living process has open, and cleans up after the dead in those that live.
 ///
 /// Never touches an object that is in use, however quickly it was created or opened: who creates one is its member
-/// before its name appears. Objects that were made to persist stay, and files that are not objects are only reported.
+/// before its name appears. Objects that were made to persist stay, as do those of a
+/// [`Manager`](crate::Manager) that has a member or stays itself; files that are not objects are only reported.
 ///
 /// # Examples
 ///
@@ -167,7 +172,9 @@ type Menders = fn(&Segment) -> Option<Arc<dyn Repair>>;
 
 pub(super) fn gc_in(directory: &Directory, menders: Menders) -> Result<GcReport> {
     let mut report = GcReport::default();
-    for name in directory.list()? {
+    let mut names = directory.list()?;
+    names.sort_by_key(annex::is_annex); // behind the managers that take theirs along
+    for name in names {
         match naming::remove_abandoned(directory, &name) {
             Ok(Fate::Removed) => report.removed.push(name.as_str().to_owned()),
             Ok(Fate::Absent) => {}

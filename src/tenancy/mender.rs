@@ -60,18 +60,26 @@ pub(crate) fn manager_lock(segment: &Segment, index: u64) -> u64 {
 /// Where in the row of a manager's object its own lock lies.
 pub(crate) const OBJECT_LOCK: u64 = 8;
 
+/// All locks in the segment of a manager: its own, and those of its objects.
+fn locks_in(segment: &Arc<Segment>) -> impl Iterator<Item = &RawLock> {
+    let locks = (0..MANAGER_LOCKS).map(|index| manager_lock(segment, index));
+    let own = objects_in(segment).map(|row| row + OBJECT_LOCK);
+    let places = locks.chain(own);
+    places.filter_map(|place| segment.get(Offset::<RawLock>::new(place)))
+}
+
 /// Repairs managers for the sweep.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ManagerMender;
 
 impl Repair for ManagerMender {
     fn repair(&self, segment: &Arc<Segment>, dead: Participant) {
-        let locks = (0..MANAGER_LOCKS).map(|index| manager_lock(segment, index));
-        let own = objects_in(segment).map(|row| row + OBJECT_LOCK);
-        locks
-            .chain(own)
-            .filter_map(|place| segment.get(Offset::<RawLock>::new(place)))
-            .for_each(|lock| lock.repair(dead));
+        locks_in(segment).for_each(|lock| lock.repair(dead));
         repair_heap(segment, dead);
+    }
+
+    /// A lock that is still held is so by a guard that was forgotten: its links stay in its thread's list.
+    fn is_pinned(&self, segment: &Arc<Segment>, me: Participant) -> bool {
+        locks_in(segment).any(|lock| lock.is_held_by(me))
     }
 }

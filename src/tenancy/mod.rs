@@ -1,5 +1,6 @@
 //! Floor 4: who holds what, and cleaning up after the dead.
 
+mod annex;
 pub(crate) mod field;
 pub(crate) mod handle;
 pub(crate) mod handover;
@@ -17,6 +18,7 @@ mod small;
 mod sweep;
 mod tenant;
 
+pub(crate) use annex::{ANNEX_BEGUN, FIRST_ANNEX, OBJECT_SORT, remove_deserted};
 pub(crate) use field::Blueprint;
 pub use field::{Maker, Opener, Plan, SharedField};
 pub(crate) use handle::RawHandle;

@@ -5,16 +5,18 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::segment::name::{Directory, Name};
-use crate::segment::{Kind, Segment};
+use crate::segment::{Expect, Kind, Segment};
 use crate::sys::clock::Deadline;
 use crate::sys::fd;
 use crate::sys::step::step;
 use crate::tenancy::MODE_PERSIST;
+use crate::tenancy::annex;
 use crate::tenancy::locks::Held;
 use crate::tenancy::roster::cannot_lock;
 use std::fs;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long to wait for another process that is unlinking the same file.
@@ -38,16 +40,22 @@ pub(super) fn home_of(file: BorrowedFd<'_>) -> Option<(Directory, Name)> {
 
 /// Removes the name and ends the object; the caller holds everything, so that nobody has it open as a member.
 ///
-/// In this order, so that a name never leads to an object that takes no members.
-pub(super) fn bury(segment: &Segment, directory: &Directory, name: &Name) {
+/// In this order, so that a name never leads to an object that takes no members, nor to a manager without its annexes.
+pub(super) fn bury(segment: &Arc<Segment>, directory: &Directory, name: &Name) {
     if segment.geometry().kind == Kind::Listener {
         directory.remove_socket(segment.id()); // first: without the name nobody would find it
     }
     if directory.names(name, segment.fd()) && directory.remove(name).is_err() {
         return; // it stays whole, for whoever can remove it
     }
+    end(segment, directory);
+}
+
+/// Ends an object that has no name; the caller holds everything. What stands beside a manager in the directory goes with it.
+pub(super) fn end(segment: &Arc<Segment>, directory: &Directory) {
     step("naming.bury");
     segment.header().bury();
+    annex::remove_all(segment, directory);
 }
 
 /// What there is under a name, after it was removed if nobody needs it.
@@ -76,8 +84,9 @@ pub(super) fn remove_abandoned(directory: &Directory, name: &Name) -> Result<Fat
     let copy = file
         .try_clone()
         .map_err(|cause| Error::os("cannot examine an object", cause))?;
-    match Segment::open(copy, None) {
+    match Segment::open(copy, None).map(Arc::new) {
         Ok(segment) if segment.geometry().mode & MODE_PERSIST != 0 => return Ok(Fate::Stays),
+        Ok(_) if annex::keeps(directory, name) => return Ok(Fate::Stays),
         Ok(segment) => bury(&segment, directory, name),
         Err(outdated) if outdated.kind() == ErrorKind::Gone => {
             if directory.names(name, file.as_fd()) {
@@ -89,16 +98,26 @@ pub(super) fn remove_abandoned(directory: &Directory, name: &Name) -> Result<Fat
     Ok(Fate::Removed)
 }
 
-/// Removes the name whoever has the object open.
+/// Removes the name whoever has the object open. A manager that nobody has open ends, and with it its annexes.
 pub(super) fn remove(directory: &Directory, name: &Name) -> Result<()> {
+    let file = unlink(directory, name)?;
+    let manager = Expect::any(Kind::Manager);
+    if let Ok(segment) = Segment::open(file, Some(&manager)).map(Arc::new)
+        && annex::has_any(&segment)
+        && let Ok(Some(_alone)) = Held::everything(segment.fd())
+    {
+        end(&segment, directory);
+    }
+    Ok(())
+}
+
+/// Removes the name whoever has the object open, and nothing else; returns its file.
+pub(super) fn unlink(directory: &Directory, name: &Name) -> Result<OwnedFd> {
     let deadline = Deadline::after(PATIENCE);
     loop {
         let file = directory.open(name)?;
-        if let Some(_nameplate) = Held::nameplate(file.as_fd()).map_err(cannot_lock)?
-            && directory.names(name, file.as_fd())
-        {
-            directory.remove(name)?;
-            return Ok(());
+        if remove_named(directory, name, file.as_fd())? {
+            return Ok(file);
         }
         if deadline.expired() {
             let text = format!("{name} is being removed by a process that does not go on");
@@ -106,4 +125,14 @@ pub(super) fn remove(directory: &Directory, name: &Name) -> Result<()> {
         }
         std::thread::yield_now();
     }
+}
+
+/// Removes the name if it is still this file's, and nobody else is at it; says whether it has.
+fn remove_named(directory: &Directory, name: &Name, file: BorrowedFd<'_>) -> Result<bool> {
+    let nameplate = Held::nameplate(file).map_err(cannot_lock)?;
+    if nameplate.is_none() || !directory.names(name, file) {
+        return Ok(false);
+    }
+    directory.remove(name)?;
+    Ok(true)
 }

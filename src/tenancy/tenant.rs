@@ -11,6 +11,7 @@ use crate::sys::fd;
 use crate::sys::identity::{self, Oracle, Participant};
 use crate::sys::ofd::{self, Hold};
 use crate::sys::step::step;
+use crate::tenancy::annex;
 use crate::tenancy::handle::{self, RawHandle};
 use crate::tenancy::handover;
 use crate::tenancy::locks::{self, Held};
@@ -573,20 +574,45 @@ impl Tenant {
         }
     }
 
-    /// Removes a named object if nobody else is there.
+    /// Removes a named object if nobody else is there, and what stands beside a manager.
     fn remove_if_last(&self) -> Removal {
-        let stays = self.segment.geometry().mode & MODE_PERSIST != 0;
-        let Some((directory, name)) = self.home.as_ref().filter(|_| !stays) else {
+        if !self.ends_with_last() {
             return Removal::NotOurs;
-        };
+        }
         match Held::everything(self.fd()) {
             Ok(Some(_alone)) => {
-                naming::bury(&self.segment, directory, name);
+                match &self.home {
+                    Some((directory, name)) => naming::bury(&self.segment, directory, name),
+                    None => Directory::of_user()
+                        .iter()
+                        .for_each(|directory| naming::end(&self.segment, directory)),
+                }
                 Removal::Done
             }
             Ok(None) => Removal::Occupied,
             Err(_) => Removal::NotOurs,
         }
+    }
+
+    /// Whether there is anything to remove when the last one leaves. Without a name that is what stands beside a manager.
+    fn ends_with_last(&self) -> bool {
+        let persists = self.segment.geometry().mode & MODE_PERSIST != 0;
+        match &self.home {
+            Some((_, name)) if annex::is_annex(name) => false,
+            Some(_) if !persists => true,
+            Some(_) if self.is_named() => false,
+            _ => annex::has_any(&self.segment),
+        }
+    }
+
+    /// What the annex is called that a manager in this segment has for that row of its directory.
+    pub(crate) fn annex(&self, row: u32) -> Result<String> {
+        Ok(annex::Owner::of(&self.segment)?.annex(row))
+    }
+
+    /// Whether a manager in this segment has any annex.
+    pub(crate) fn has_annexes(&self) -> bool {
+        annex::has_any(&self.segment)
     }
 }
 
