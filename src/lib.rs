@@ -241,7 +241,7 @@ pub use lock::{AdoptError, Lock, LockError, LockGuard, LockTimeoutError, TryLock
 #[cfg(not(loom))]
 pub use manager::{
     Cell, CellGuard, CellIn, Deque, Dict, DictGuard, DictIn, Key, List, Manager, ManagerBuilder,
-    StoreError, Transaction,
+    Named, StoreError, Transaction,
 };
 #[cfg(not(loom))]
 pub use message::{

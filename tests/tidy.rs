@@ -39,7 +39,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("once", 6),
     ("barrier", 6),
     ("shared", 6),
-    ("manager", 6),
+    ("manager", 7),
     ("process", 7),
     ("split", 7),
     ("compat", 7),

@@ -6,11 +6,13 @@
 //! | dies after | state left | who repairs |
 //! |---|---|---|
 //! | the name, the first value | a row of no kind | the next to make an object writes it over |
+//! | an annex was begun | a row that says so, and perhaps a file | the same, after removing the file; or the manager's end |
 //! | the kind | the object | nothing to repair |
 
 use super::core::Core;
 use crate::heap::ROW;
 use crate::segment::layout::{Layout, Offset, assert_offsets};
+use crate::segment::name::Name;
 use crate::segment::{Kind, Place};
 use crate::sync::RawLock;
 use crate::sys::atomic::{
@@ -18,8 +20,10 @@ use crate::sys::atomic::{
     Ordering::{Acquire, Relaxed, Release},
 };
 use crate::sys::clock::Deadline;
+use crate::sys::seeded::seeded;
 use crate::sys::step::step;
-use crate::tenancy::{OBJECT_LOCK, manager_lock};
+use crate::tenancy::Tenant;
+use crate::tenancy::{ANNEX_BEGUN, FIRST_ANNEX, OBJECT_LOCK, OBJECT_SORT, manager_lock};
 use crate::{Error, ErrorKind, Result};
 
 /// One object.
@@ -30,7 +34,7 @@ pub(super) struct ObjectRow {
     cell: AtomicU64,
     /// For whoever changes more than its cell; the sweep knows it by its place.
     lock: RawLock,
-    /// A [`Sort`]; 0 as long as there is no object. Written last.
+    /// A [`Sort`], written last; 0 as long as there is no object, or [`ANNEX_BEGUN`].
     sort: AtomicU32,
     name_len: AtomicU32,
     fingerprint: AtomicU64,
@@ -40,6 +44,7 @@ pub(super) struct ObjectRow {
 
 const _: () = assert!(size_of::<ObjectRow>() == 128 && size_of::<ObjectRow>() as u64 == ROW);
 const _: () = assert!(std::mem::offset_of!(ObjectRow, lock) as u64 == OBJECT_LOCK);
+const _: () = assert!(std::mem::offset_of!(ObjectRow, sort) as u64 == OBJECT_SORT);
 assert_offsets!(ObjectRow {
     cell: 0,
     lock: 8,
@@ -67,8 +72,28 @@ pub(super) enum Sort {
     List = 3,
     /// A queue with two ends.
     Deque = 4,
+    /// Values of different types under names.
+    Namespace = 5,
+    /// So many numbers.
+    Array = 6,
+    /// A number on a line of its own.
+    Counter = 7,
     /// Where an object is served.
     Served = 8,
+    /// From here on annexes: their segments lie beside the manager's.
+    Queue = FIRST_ANNEX,
+    Lock = 10,
+    ReentrantLock = 11,
+    RwLock = 12,
+    Condition = 13,
+    Event = 14,
+    Latch = 15,
+    Barrier = 16,
+    Semaphore = 17,
+    BoundedSemaphore = 18,
+    Value = 19,
+    Once = 20,
+    Shared = 21,
 }
 
 /// What an object shall be, or must be.
@@ -141,8 +166,9 @@ impl Core {
             index += 1;
         }
         let place = self.heap.room().object_row(index)?;
-        init(place)?;
         let row = self.row(place);
+        self.clear_away(index, row)?;
+        init(place)?;
         step("manager.object.name");
         for (word, &part) in row.name.iter().zip(words) {
             word.store(part, Relaxed); // no step: one for all of them. Published by the sort
@@ -154,6 +180,31 @@ impl Core {
         // Release: pairs with `sort`; the row is complete.
         row.sort.store(form.sort as u32, Release);
         Ok(index)
+    }
+
+    /// Removes the annex that somebody has begun in the row who did not come to its end.
+    fn clear_away(&self, index: u32, row: &ObjectRow) -> Result<()> {
+        if row.sort.load(Relaxed) != ANNEX_BEGUN {
+            return Ok(()); // Relaxed: the lock's, as long as there is no object
+        }
+        match Tenant::remove(&Name::parse(&self.tenant.annex(index)?)?) {
+            Err(stays) if stays.kind() != ErrorKind::NotFound => return Err(stays),
+            _ => {}
+        }
+        step("manager.annex.cleared");
+        row.sort.store(0, Relaxed); // as above
+        Ok(())
+    }
+
+    /// Notes in a new row that it gets an annex, whose number is returned, before there is one.
+    pub(super) fn begin_annex(&self, place: u64) -> Result<u32> {
+        let first = self.heap.room().object_row(0)?;
+        if !seeded("annex-begins-unnoted") {
+            step("manager.annex.begun");
+            // Release: pairs with the look at the manager's end, for which the row must say so as soon as there is a file.
+            self.row(place).sort.store(ANNEX_BEGUN, Release);
+        }
+        Ok(((place - first) / ROW) as u32)
     }
 
     fn is_made(&self, index: u32) -> Result<bool> {
@@ -246,7 +297,10 @@ impl Drop for Unlock<'_> {
 
 impl ObjectRow {
     fn sort(&self) -> u32 {
-        self.sort.load(Acquire) // pairs with `make`
+        match self.sort.load(Acquire) {
+            ANNEX_BEGUN => 0,
+            sort => sort, // Acquire: pairs with `make`
+        }
     }
 
     fn is(&self, words: &Words) -> bool {

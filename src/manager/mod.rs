@@ -1,5 +1,6 @@
 //! [`Manager`]: memory in which many processes keep values under names, without a server.
 
+mod annexes;
 mod builder;
 mod cell;
 mod core;
@@ -9,6 +10,7 @@ mod directory;
 mod error;
 mod key;
 mod list;
+mod named;
 mod post;
 mod sequence;
 mod siphash;
@@ -24,6 +26,7 @@ use self::directory::KIND;
 pub use self::error::StoreError;
 pub use self::key::Key;
 pub use self::list::List;
+pub use self::named::Named;
 use self::sequence::Sequence;
 use self::table::Table;
 pub use self::transaction::{CellIn, DictIn, Transaction};
@@ -148,7 +151,7 @@ impl Manager {
         Manager::builder().name(name).open_or_create()
     }
 
-    /// Removes the name. Those who have the manager open keep it; the name is free for a new one.
+    /// Removes the name. Those who have the manager open keep it, and what is in it; the name is free for a new one.
     ///
     /// # Errors
     ///

@@ -176,6 +176,11 @@ impl<T: Message> QueueBuilder<T> {
         self.checking(tenant)
     }
 
+    /// Whether it has a name.
+    pub(crate) fn is_named(&self) -> bool {
+        self.name.is_some()
+    }
+
     fn named(&self) -> Result<Name> {
         let name = self.name.as_deref().ok_or_else(|| {
             Error::new(
