@@ -240,8 +240,9 @@ pub use latch::{CountError, Latch};
 pub use lock::{AdoptError, Lock, LockError, LockGuard, LockTimeoutError, TryLockError};
 #[cfg(not(loom))]
 pub use manager::{
-    Cell, CellGuard, CellIn, Deque, Dict, DictGuard, DictIn, Key, List, Manager, ManagerBuilder,
-    Named, StoreError, Transaction,
+    Array, ArrayGuard, Cell, CellGuard, CellIn, Counter, Deque, Dict, DictGuard, DictIn, Element,
+    Key, List, Manager, ManagerBuilder, Named, Namespace, NamespaceGuard, OutOfRange, StoreError,
+    Transaction,
 };
 #[cfg(not(loom))]
 pub use message::{

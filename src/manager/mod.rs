@@ -1,9 +1,11 @@
 //! [`Manager`]: memory in which many processes keep values under names, without a server.
 
 mod annexes;
+mod array;
 mod builder;
 mod cell;
 mod core;
+mod counter;
 mod deque;
 mod dict;
 mod directory;
@@ -11,15 +13,18 @@ mod error;
 mod key;
 mod list;
 mod named;
+mod namespace;
 mod post;
 mod sequence;
 mod siphash;
 mod table;
 mod transaction;
 
+pub use self::array::{Array, ArrayGuard, Element, OutOfRange};
 pub use self::builder::ManagerBuilder;
 pub use self::cell::{Cell, CellGuard};
 use self::core::Core;
+pub use self::counter::Counter;
 pub use self::deque::Deque;
 pub use self::dict::{Dict, DictGuard};
 use self::directory::KIND;
@@ -27,6 +32,7 @@ pub use self::error::StoreError;
 pub use self::key::Key;
 pub use self::list::List;
 pub use self::named::Named;
+pub use self::namespace::{Namespace, NamespaceGuard};
 use self::sequence::Sequence;
 use self::table::Table;
 pub use self::transaction::{CellIn, DictIn, Transaction};
@@ -44,6 +50,10 @@ use std::sync::Arc;
 /// There is no server: every process reads and writes the memory itself, and what is stored lasts as long as any process has
 /// the manager, whoever made it. Its memory grows as it is needed, up to a [limit](ManagerBuilder::limit), and is used again
 /// when values are replaced.
+///
+/// Beside [cells](Manager::cell) and [dictionaries](Manager::dict) it has [namespaces](Manager::namespace),
+/// [arrays](Manager::array) and [counters](Manager::counter) in that memory; and queues, locks and all other primitives by
+/// name, such as [`queue`](Manager::queue) and [`lock`](Manager::lock), beside it.
 ///
 /// A `Manager` is a handle. Cloning it, sending it in a message or passing it to a process gives another handle on the same
 /// memory.

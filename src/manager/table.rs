@@ -565,7 +565,8 @@ impl Core {
     }
 
     fn recount(self: &Arc<Self>, lock: u64) -> Result<()> {
-        for index in self.rows_of(Sort::Dict)? {
+        let rows = [self.rows_of(Sort::Dict)?, self.rows_of(Sort::Namespace)?];
+        for index in rows.concat() {
             let table = Table::at(Arc::clone(self), index)?;
             for number in (0..SHARDS).filter(|&number| table.lock_of(number) == lock) {
                 table.recount(&table.shards.get()[number as usize]);

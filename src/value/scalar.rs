@@ -1,6 +1,9 @@
 //! The types that a [`Value`](super::Value) can hold, and the atomic instruction behind each operation.
 
-use crate::sys::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::SeqCst};
+use crate::sys::atomic::{
+    AtomicU8, AtomicU16, AtomicU32, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
 use std::fmt;
 
 /// What a [`Value`](crate::Value) can hold: integers of up to 64 bits, floats and `bool`.
@@ -26,6 +29,10 @@ pub trait Atom: Sized {
     fn load(cell: &Self::Cell) -> Self;
     fn swap(cell: &Self::Cell, value: Self) -> Self;
     fn compare_exchange(cell: &Self::Cell, current: Self, new: Self) -> Result<Self, Self>;
+    /// A load that is ordered by something else, a lock for instance.
+    fn peek(cell: &Self::Cell) -> Self;
+    /// A store that is ordered by something else.
+    fn put(cell: &Self::Cell, value: Self);
 }
 
 /// The sealed half of [`Number`].
@@ -43,7 +50,8 @@ pub trait Logic: Atom {
     fn fetch_xor(cell: &Self::Cell, mask: Self) -> Self;
 }
 
-// Every operation is sequentially consistent: it pairs with every other one on any value, in one order for all.
+// Every operation but the last two is sequentially consistent: it pairs with every other one on any value, in one order for
+// all.
 macro_rules! atom {
     ($scalar:ty, $cell:ty, $to:expr, $from:expr) => {
         impl Scalar for $scalar {}
@@ -67,6 +75,16 @@ macro_rules! atom {
                 cell.compare_exchange($to(current), $to(new), SeqCst, SeqCst)
                     .map($from)
                     .map_err($from)
+            }
+
+            #[inline]
+            fn peek(cell: &$cell) -> Self {
+                $from(cell.load(Relaxed)) // ordered by the caller
+            }
+
+            #[inline]
+            fn put(cell: &$cell, value: Self) {
+                cell.store($to(value), Relaxed); // ordered by the caller
             }
         }
     };
