@@ -54,6 +54,7 @@ const EVERYTHING: Part = ["", "", "loom_"];
 /// What must pass without a fault; most models do in a stage of their own, which takes minutes.
 const WITHOUT_FAULTS: Part = ["", "", "loom_event"];
 const PARTS: &[(&str, Part)] = &[
+    ("annex-", ["annex", "annex", "loom_heap"]),
     ("barrier-", ["barrier", "barrier", "loom_barrier"]),
     ("condition-", ["condition", "condition", "loom_waiters"]),
     ("dict-", ["dict", "dict", "loom_heap"]),

@@ -6,6 +6,8 @@
 //! pairs is tried; `MULTIPROC_CRASH_PAIRS=1` tries all, `MULTIPROC_CRASH_PAIRS=0` none.
 
 #[cfg(debug_assertions)]
+mod annex;
+#[cfg(debug_assertions)]
 mod asleep;
 #[cfg(debug_assertions)]
 mod barrier;

@@ -4,6 +4,7 @@
 //! `MULTIPROC_KILLS=100` is the number of kills per role; docs/testing.md says how to run a million, and how a wait for
 //! the dead is told from one for the machine.
 
+mod annex;
 mod barrier;
 mod cell;
 #[path = "../common/mod.rs"]
@@ -65,6 +66,8 @@ const PRIMITIVES: &[Test] = &[
     ("transaction_writers_killed", transaction::writers_killed),
     ("service_servers_killed", service::servers_killed),
     ("service_callers_killed", service::callers_killed),
+    ("array_holders_killed", annex::array_holders_killed),
+    ("annex_creators_killed", annex::creators_killed),
     ("once_initialisers_killed", once::initialisers_killed),
     ("once_creators_killed", once::creators_killed),
     ("event_waiters_killed", event::waiters_killed),

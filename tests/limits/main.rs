@@ -2,6 +2,7 @@
 //!
 //! The sizes are those of a change; docs/testing.md says how to enlarge them.
 
+mod annexes;
 #[path = "../common/mod.rs"]
 mod common;
 mod crowds;
@@ -70,6 +71,10 @@ fn main() -> std::process::ExitCode {
         (
             "a_hidden_holder_is_a_typed_error",
             hidden::a_hidden_holder_is_a_typed_error,
+        ),
+        (
+            "primitives_end_with_their_manager",
+            annexes::end_with_their_manager,
         ),
         (
             "a_bad_object_is_a_typed_error",
