@@ -15,7 +15,8 @@ use crate::{
 /// instance, outlives every process, whoever made it, and goes with the manager.
 ///
 /// Its segment is a file of its own in the directory of named objects, also where the manager has no name. The last process
-/// that has the manager removes it; if that one is killed, [`gc`](crate::gc) does, and the next manager that gets a primitive.
+/// that has the manager removes it when it drops the handle; if that one is killed, or exits without, [`gc`](crate::gc) does,
+/// and the next manager that gets a primitive.
 /// A handle works on when the manager is gone, as one does whose name was removed.
 ///
 /// Making one takes some 60 us, during which nobody else makes an object in the manager, and finding one 40, so keep the

@@ -33,6 +33,8 @@ pub(crate) struct Seat {
     who: AtomicU32,
     /// One bit per unit of which this process holds the byte lock; made when the first is held.
     held: OnceLock<Box<Held>>,
+    /// A byte that a forked child holds shared before it has joined, 0 for none.
+    stake: AtomicU64,
     /// Set in a child that could not get a description of its own: joining there would disturb the parent's locks.
     shared: AtomicBool,
 }
@@ -69,6 +71,7 @@ impl Seat {
             renewable,
             who: AtomicU32::new(0),
             held: OnceLock::new(),
+            stake: AtomicU64::new(0),
             shared: AtomicBool::new(false),
         });
         SEATS.add(&seat);
@@ -104,6 +107,11 @@ impl Seat {
         (unit..unit + count).for_each(|unit| bits.set(unit, held));
     }
 
+    /// Has a forked child hold that byte shared from the beginning, although it takes a slot only when it needs one.
+    pub(crate) fn stake(&self, byte: i64) {
+        self.stake.store(byte as u64, Ordering::Relaxed); // memory of this process
+    }
+
     /// In the child of a fork: a fresh description of the same file under the same number, with the shared locks alone.
     ///
     /// Where that fails (no `/proc`, no free descriptor) the old one stays, and the parent looks alive for as long
@@ -121,7 +129,9 @@ impl Seat {
     /// Tries again what the hook could not do; `true` if the descriptor is this process's own.
     pub(crate) fn renew(&self) -> bool {
         let old = self.shared.load(Ordering::Relaxed);
-        if old && replace_description(self.fd, self.held.get().map(|held| &**held)) {
+        let stake = Range::byte(self.stake.load(Ordering::Relaxed) as i64);
+        let stake = (stake.start != 0).then_some(stake);
+        if old && replace_description(self.fd, self.held.get().map(|held| &**held), stake) {
             self.shared.store(false, Ordering::Relaxed);
         }
         !self.shared.load(Ordering::Relaxed)
@@ -213,17 +223,17 @@ fn lock_run(fd: BorrowedFd<'_>, run: Range) {
 }
 
 /// Async-signal-safe: `open`, `fcntl`, `dup3` and `close` only.
-fn replace_description(fd: i32, held: Option<&Held>) -> bool {
+fn replace_description(fd: i32, held: Option<&Held>, stake: Option<Range>) -> bool {
     let path = proc_path(fd);
     // SAFETY: `path` ends with a zero byte; open has no other precondition.
     let fresh = unsafe { libc::open(path.as_ptr().cast(), libc::O_RDWR | libc::O_CLOEXEC) };
     if fresh < 0 {
         return false;
     }
-    if let Some(held) = held {
-        // SAFETY: `fresh` was just opened and is closed below.
-        held.lock_all(unsafe { BorrowedFd::borrow_raw(fresh) });
-    }
+    // SAFETY: `fresh` was just opened and is closed below.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(fresh) };
+    held.inspect(|held| held.lock_all(borrowed));
+    stake.inspect(|&stake| lock_run(borrowed, stake));
     // SAFETY: both numbers are descriptors of this process, `fd` ours to replace and `fresh` just opened.
     let done = unsafe { libc::dup3(fresh, fd, libc::O_CLOEXEC) };
     // SAFETY: `fresh` is ours and not used again.

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `slot` | the participant of that slot lives | - |
 //! | `4096 + slot` (its *broom*) | somebody moves into the slot | somebody cleans up after its dead owner |
-//! | `8192` (the *gate*) | - | somebody is joining |
+//! | `8192` (the *gate*) | - | somebody is joining, or has been forked by a member of a manager |
 //! | `8193` (the *nameplate*) | somebody removes the name of the file | - |
 //! | `8194` (the *register*) | somebody makes a segment of somebody else's memory, or is at its table of keys | - |
 //! | all of these at once but the register | nobody lives here, nor can anybody join: the object may be removed | |
@@ -25,8 +25,9 @@ use std::os::fd::BorrowedFd;
 
 const BROOMS: i64 = ofd::BASE + 4096;
 
-/// Held shared by who joins, from before the look at the object's state until its own slot is locked.
-const GATE: Range = Range::byte(ofd::BASE + 8192);
+/// Held shared by who joins, from before the look at the object's state until its own slot is locked; and by a forked child
+/// that may come to need a manager, with what stands beside it, when its parent is gone.
+pub(super) const GATE: Range = Range::byte(ofd::BASE + 8192);
 
 /// Held alone by who unlinks the file, so that the name cannot change hands between the look at it and the unlinking.
 const NAMEPLATE: Range = Range::byte(ofd::BASE + 8193);

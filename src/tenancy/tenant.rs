@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::segment::name::{Directory, Name};
-use crate::segment::{Draft, Expect, Segment, Spec, Watchers};
+use crate::segment::{Draft, Expect, Kind, Segment, Spec, Watchers};
 use crate::sync::Undertaker;
 use crate::sys::atfork::{ForkMutex, Seat};
 use crate::sys::bell::{Address, Bells};
@@ -143,6 +143,9 @@ impl Tenant {
         home: Option<(Directory, Name)>,
         repair: Arc<dyn Repair>,
     ) -> Tenant {
+        if segment.geometry().kind == Kind::Manager {
+            seat.stake(locks::GATE.start);
+        }
         Tenant {
             seat,
             segment: Arc::new(segment),

@@ -111,6 +111,7 @@ pub fn end_with_their_manager() {
     nothing_is_left_behind_the_last_member();
     what_the_killed_leave_is_removed_later();
     a_living_manager_keeps_what_nobody_uses();
+    a_forked_child_keeps_what_its_parent_had();
 }
 
 fn nothing_is_left_behind_the_last_member() {
@@ -185,4 +186,28 @@ fn a_living_manager_keeps_what_nobody_uses() {
         assert_eq!(user.wait(PATIENCE), End::Exited(0));
         assert_eq!(folder.entries().len(), 0);
     }
+}
+
+/// Also where the child has not touched the manager when its parent gives it up.
+fn a_forked_child_keeps_what_its_parent_had() {
+    let folder = Folder::enter();
+    apart(|| {
+        let gates = Board::<Gates>::new();
+        let manager = Manager::new().expect("a manager");
+        fill(&manager);
+        let mut child = Child::fork(|| {
+            gates.made.open();
+            assert!(gates.go_on.wait());
+            gc();
+            is_filled(&manager);
+            drop(manager.clone());
+            0
+        });
+        assert!(gates.made.wait());
+        drop(manager);
+        gates.go_on.open();
+        assert_eq!(child.wait(PATIENCE), End::Exited(0));
+        gc();
+    });
+    assert_eq!(folder.entries().len(), 0);
 }
