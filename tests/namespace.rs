@@ -136,7 +136,7 @@ fn an_update_is_refused_for_another_type() {
     assert_eq!(namespace.get_owned::<u64>("n").unwrap(), Some(2));
     let twice = namespace.update::<u64, _>("n", |_| {
         let again = namespace.set("n", 9_u64).unwrap_err();
-        assert_eq!(Error::from(again).kind(), ErrorKind::InvalidInput);
+        assert_eq!(Error::from(again).kind(), ErrorKind::Deadlock);
         3_u64
     });
     assert!(twice.unwrap());
