@@ -149,8 +149,9 @@ impl<T: Scalar> Value<T> {
         Ok(Value { cell, home: small })
     }
 
+    /// The atomic itself, for who needs less than the order of all operations on it.
     #[inline]
-    fn cell(&self) -> &T::Cell {
+    pub(crate) fn cell(&self) -> &T::Cell {
         // SAFETY: bounded and aligned when the handle was made, mapped for as long as `home` lives, and an atomic.
         unsafe { self.cell.as_ref() }
     }

@@ -125,6 +125,7 @@ impl PoolBuilder {
             owner: Arc::new(Owner::new(hub, thread)),
             retries: self.retries,
             again: 0,
+            chunk: None,
         })
     }
 }

@@ -4,82 +4,87 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::error::TaskError;
-use super::frame::{Body, Encoded, Frame, LEFT, Parts, Plain, RETURNED, parse};
-use super::ledger::{Ledger, Luggage};
-use super::member::{Errand, Member, Plan, Seat};
+use super::frame::{Body, Encoded, Frame, Many, Parts, Place, Plain};
+use super::ledger::{Chunk, Ledger, Luggage};
+use super::letters::Letters;
+use super::member::{Ears, Errand, Member, Plan, Seat};
+use super::pace::Pace;
 use super::progress::Progress;
-use super::revoked::{self, TASKS, Words};
-use super::routine::pack;
+use super::revoked::{self, CHUNKS, Words};
 use super::sink::Sink;
 use super::tempo::Tempo;
 use crate::message::{Encode, Message, Packed};
-use crate::process::{Failure, Report};
 use crate::queue::{Queue, TryPutError};
+use crate::sys::membarrier;
 use crate::tenancy::handover;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, Result};
 
 /// All workers of a pool, in places that stay: the successor of a dead one has its place.
 pub(super) struct Crew {
     plan: Plan,
-    tasks: Queue<Frame>,
+    pub(super) tasks: Queue<Frame>,
     revoked: Words,
-    members: Vec<Member>,
+    pub(super) members: Vec<Member>,
     /// The receiving ends, unless somebody has them: whoever waits for answers.
     pub(super) seat: Option<Seat>,
-    ledger: Ledger,
+    pub(super) ledger: Ledger,
     /// Tasks that the queue had no room for.
-    backlog: VecDeque<Kept>,
+    pub(super) backlog: VecDeque<Kept>,
+    /// What the dead had in hand.
+    pub(super) letters: Letters,
     /// No more tasks are taken.
     closed: bool,
     tempo: Tempo,
-    /// How the last worker that died did.
-    last_death: TaskError,
     pub(super) progress: Progress,
 }
 
-/// A task that waits in this process.
-struct Kept {
-    routine: u64,
-    arguments: Packed,
-    errand: Errand,
-    luggage: Luggage,
+/// Tasks that wait in this process.
+pub(super) struct Kept {
+    pub(super) routine: u64,
+    /// The body of a request.
+    pub(super) arguments: Packed,
+    pub(super) chunk: Chunk,
+    /// They have been counted as taken.
+    pub(super) counted: bool,
 }
 
 /// The longest frame that lies in the queue's ring.
 const INLINE: usize = 48;
-/// As often as a queue can be told to; workers count for themselves.
-const DELIVERIES: u8 = 127;
+/// What a worker has in hand when it dies comes back here: only the parent knows what of it is done.
+const DELIVERIES: u8 = 1;
 /// Long arguments wait in this process once so many bytes are on their way.
 const BYTES: u64 = 32 << 20;
-/// But so many for each worker are always on their way.
+/// But so many tasks for each worker are always on their way; and no more before it is known how long one takes.
 const EACH: usize = 4;
+/// The most tasks that are on their way.
+const TASKS: usize = 16_384;
 
 impl Crew {
     /// Starts `count` workers.
     pub(super) fn hire(plan: Plan, count: usize) -> Result<Self> {
         let tasks = Queue::<Frame>::builder()
-            .capacity(TASKS)
+            .capacity(CHUNKS)
             .message_size(INLINE)
             .max_deliveries(DELIVERIES)
             .anonymous()?;
         let revoked = revoked::none()?;
-        let (mut members, mut receivers) = (Vec::new(), Vec::new());
+        let (mut members, mut ears) = (Vec::new(), Vec::new());
         for number in 1..=count {
-            let (member, receiver) = Member::hire(&plan, number, (&tasks, &revoked))?;
+            let (member, hears) = Member::hire(&plan, number, (&tasks, &revoked))?;
             members.push(member);
-            receivers.push(Some(receiver));
+            ears.push(Some(hears));
         }
         Ok(Crew {
             plan,
             tasks,
             revoked,
             members,
-            seat: Some(Seat { receivers }),
+            seat: Some(Seat { ears }),
             ledger: Ledger::default(),
             backlog: VecDeque::new(),
+            letters: Letters::default(),
             closed: false,
             tempo: Tempo::default(),
-            last_death: TaskError::Closed,
             progress: Progress::default(),
         })
     }
@@ -88,20 +93,37 @@ impl Crew {
         &self.members
     }
 
-    /// Tasks that the queue is sure to take now.
-    pub(super) fn room(&self) -> usize {
-        let full = self.ledger.bytes() >= BYTES && self.ledger.open() >= EACH * self.members.len();
-        match full || !self.backlog.is_empty() {
-            true => 0,
-            false => TASKS.saturating_sub(self.ledger.open()),
-        }
+    /// How long tasks of this routine take, as far as that is known.
+    pub(super) fn pace(&self, routine: u64) -> Option<Pace> {
+        let told = self.members.iter().filter_map(|m| m.pace(routine));
+        told.max()
     }
 
-    /// Whether it is worth while to give tasks now: to none while they would have to be looked after one by one.
-    pub(super) fn has_room(&self) -> bool {
-        let few = self.ledger.open() < EACH * self.members.len();
-        let room = self.room();
-        room >= TASKS / 4 || few && room > 0 || self.check().is_err()
+    /// Whether nothing but lone tasks can be given, so that each worker has its share of them.
+    pub(super) fn counts_tasks(&self) -> bool {
+        self.plan.share != 0
+    }
+
+    /// Tasks that the queue is sure to take now, in chunks of so many.
+    pub(super) fn room(&self, chunk: usize) -> usize {
+        let full = self.ledger.bytes() >= BYTES && !self.is_short();
+        if full || !self.backlog.is_empty() {
+            return 0;
+        }
+        let chunks = CHUNKS.saturating_sub(self.ledger.chunks());
+        let most = TASKS.max(chunk).saturating_sub(self.ledger.open());
+        chunks.saturating_mul(chunk).min(most)
+    }
+
+    /// The room for tasks of which is not known how long they take.
+    pub(super) fn room_for_few(&self) -> usize {
+        let few = EACH * self.members.len();
+        few.saturating_sub(self.ledger.open()).min(self.room(1))
+    }
+
+    /// Whether workers may soon have nothing to do.
+    pub(super) fn is_short(&self) -> bool {
+        self.ledger.open() < EACH * self.members.len()
     }
 
     /// For how long, in nanoseconds, there is nothing to be done here but to wait.
@@ -138,7 +160,7 @@ impl Crew {
         }
     }
 
-    /// Gives a task to whichever worker comes first; false if there is no room now.
+    /// Gives tasks to whichever worker comes first; false if there is no room now.
     ///
     /// # Errors
     ///
@@ -146,24 +168,26 @@ impl Crew {
     pub(super) fn give<T: Message, V: Encode<T>>(
         &mut self,
         routine: u64,
-        arguments: &V,
+        arguments: &[V],
         errand: &Errand,
     ) -> Result<bool> {
-        self.put(routine, Encoded::<T, V>::new(arguments), errand, &mut None)
+        let chunk = chunk_of(errand.clone(), arguments.len());
+        let put = match arguments {
+            [one] => self.put(routine, Encoded::<T, V>::new(one), chunk),
+            many => self.put(routine, Many::<T, V>::new(many), chunk),
+        };
+        let given = put?.is_none();
+        self.progress.submitted += if given { arguments.len() as u64 } else { 0 };
+        Ok(given)
     }
 
-    /// The luggage is that of a body which was made before.
-    fn put<B: Body>(
-        &mut self,
-        routine: u64,
-        body: B,
-        errand: &Errand,
-        luggage: &mut Luggage,
-    ) -> Result<bool> {
-        let (bytes, number) = (body.guess(), self.ledger.next());
+    /// Gives the chunk back where there is no room. Its luggage is that of a body which was made before.
+    fn put<B: Body>(&mut self, routine: u64, body: B, mut chunk: Chunk) -> Result<Option<Chunk>> {
+        let number = self.ledger.next();
+        chunk.bytes = body.guess();
         revoked::allow(&self.revoked, number);
         let parts = Parts {
-            head: [pack(routine, errand.again), number],
+            head: [routine, Place::new(number, chunk.count).0],
             body,
         };
         let put = || self.tasks.try_put(parts);
@@ -174,12 +198,11 @@ impl Crew {
         };
         match put {
             Ok(()) => {
-                let luggage = packed.or_else(|| luggage.take());
-                self.ledger.enter(errand.clone(), bytes, luggage);
-                self.progress.submitted += 1;
-                Ok(true)
+                chunk.luggage = packed.or(chunk.luggage);
+                self.ledger.enter(chunk);
+                Ok(None)
             }
-            Err(TryPutError::Full) => Ok(false),
+            Err(TryPutError::Full) => Ok(Some(chunk)),
             Err(error) => Err(error.into()),
         }
     }
@@ -195,47 +218,71 @@ impl Crew {
         arguments: &T,
         errand: Errand,
     ) -> Result<()> {
-        if self.room() > 0 && self.give::<T, T>(routine, arguments, &errand)? {
+        let one = std::slice::from_ref(arguments);
+        if self.room(1) > 0 && self.give::<T, T>(routine, one, &errand)? {
             return Ok(());
         }
         let (arguments, luggage) = pack_with(|| Packed::new(arguments));
         self.backlog.push_back(Kept {
             routine,
             arguments: arguments?,
-            errand,
-            luggage,
+            chunk: Chunk {
+                luggage,
+                ..chunk_of(errand, 1)
+            },
+            counted: false,
         });
         Ok(())
     }
 
     /// Passes on what waits here, as far as there is room.
     #[cold]
-    fn pass_on(&mut self) {
+    pub(super) fn pass_on(&mut self) {
         while let Some(mut kept) = self.backlog.pop_front() {
-            let (errand, luggage) = (&kept.errand, &mut kept.luggage);
-            let given = match self.room_for_kept() {
-                true => self.put(kept.routine, Plain(kept.arguments.bytes()), errand, luggage),
-                false => Ok(false),
-            };
-            match given {
-                Ok(true) => {}
-                Ok(false) => return self.backlog.push_front(kept),
+            if !self.room_for_kept() {
+                return self.backlog.push_front(kept);
+            }
+            let count = kept.chunk.count as u64;
+            let submitted = if kept.counted { 0 } else { count };
+            let errand = kept.chunk.errand.clone();
+            match self.put(kept.routine, Plain(kept.arguments.bytes()), kept.chunk) {
+                Ok(None) => self.progress.submitted += submitted,
+                Ok(Some(chunk)) => {
+                    kept.chunk = chunk;
+                    return self.backlog.push_front(kept);
+                }
                 Err(error) => {
-                    self.progress.submitted += 1;
-                    self.fail(&kept.errand, TaskError::not_started(&error));
+                    self.progress.submitted += submitted;
+                    self.fail(
+                        &chunk_of(errand, count as usize),
+                        &TaskError::not_started(&error),
+                    );
                 }
             }
         }
     }
 
     fn room_for_kept(&self) -> bool {
-        let few = self.ledger.open() < EACH * self.members.len();
-        few || self.ledger.bytes() < BYTES && self.ledger.open() < TASKS
+        let few = self.is_short();
+        few || self.ledger.bytes() < BYTES && self.ledger.chunks() < CHUNKS
     }
 
-    fn fail(&mut self, errand: &Errand, error: TaskError) {
+    /// Settles all tasks of a chunk that are not.
+    pub(super) fn fail(&mut self, chunk: &Chunk, error: &TaskError) {
+        self.progress.failed += chunk.left() as u64;
+        for index in chunk.index()..chunk.index() + chunk.left() as u64 {
+            chunk.errand.sink.settle(index, Err(error.clone()));
+        }
+    }
+
+    /// Settles the next task of an open chunk.
+    pub(super) fn fail_next(&mut self, number: u64, error: TaskError) {
+        let Some(chunk) = self.ledger.find(number) else {
+            return;
+        };
+        chunk.errand.sink.settle(chunk.index(), Err(error));
         self.progress.failed += 1;
-        errand.settle(Err(error));
+        self.ledger.advance(number, 1);
     }
 
     /// Takes all answers that are there, and passes tasks on; how many answers there were.
@@ -244,6 +291,9 @@ impl Crew {
             .map(|at| self.collect(at, seat))
             .sum();
         self.tempo.note(answers, self.ledger.open());
+        if self.letters.are_due() {
+            self.read_letters();
+        }
         if !self.backlog.is_empty() {
             self.pass_on();
         }
@@ -251,61 +301,6 @@ impl Crew {
             self.bury(seat);
         }
         answers
-    }
-
-    fn collect(&mut self, at: usize, seat: &Seat) -> usize {
-        let mut count = 0;
-        let Some(receiver) = &seat.receivers[at] else {
-            return 0;
-        };
-        loop {
-            match receiver.try_recv() {
-                Ok(frame) => {
-                    let (tag, number, body) = parse(&frame);
-                    self.answered(tag, number, body);
-                    count += 1;
-                }
-                Err(crate::TryRecvError::Empty) => return count,
-                Err(_) => {
-                    self.members[at].ended |= self.members[at].process().is_some();
-                    return count;
-                }
-            }
-        }
-    }
-
-    /// Settles the task that was answered, unless it was before.
-    #[inline]
-    fn answered(&mut self, tag: u64, number: u64, body: &[u8]) {
-        if tag == LEFT {
-            return self.left(number);
-        }
-        let Some(errand) = self.ledger.strike(number) else {
-            return;
-        };
-        if tag == RETURNED {
-            self.progress.done += 1;
-            errand.settle(Ok(body));
-        } else {
-            self.fail(&errand, failure(tag, body));
-        }
-    }
-
-    /// A worker had this task in hand when it died, and has not been buried yet, or had not said that it begins the task.
-    #[cold]
-    fn left(&mut self, number: u64) {
-        let mut dead = self
-            .members
-            .iter_mut()
-            .filter_map(|m| m.has_ended().then_some(m));
-        let of_it = dead.find(|member| member.last_begun() == Some(number));
-        let error = match of_it {
-            Some(member) => member.epitaph(),
-            None => self.last_death.clone(),
-        };
-        if let Some(errand) = self.ledger.strike(number) {
-            self.fail(&errand, error);
-        }
     }
 
     /// Whether a worker may have ended.
@@ -319,24 +314,27 @@ impl Crew {
         for at in 0..self.members.len() {
             if self.members[at].has_ended() {
                 self.collect(at, seat); // what it answered before
+                self.collect_unannounced(at, seat);
                 self.succeed(at, seat);
             }
         }
         self.clear_away(seat);
+        self.letters.expect(self.ledger.next());
+        self.read_letters();
+        self.pass_on();
     }
 
     fn succeed(&mut self, at: usize, seat: &mut Seat) {
         if let Some(error) = self.members[at].refused_to_begin() {
             return self.break_off(at, &error);
         }
-        self.last_death = self.members[at].epitaph();
         self.settle_last(at);
         if self.closed && self.outstanding() == 0 {
             return self.members[at].leave();
         }
         match self.members[at].succeed(&self.plan, (&self.tasks, &self.revoked)) {
-            Ok(receiver) => {
-                seat.receivers[at] = Some(receiver);
+            Ok(ears) => {
+                seat.ears[at] = Some(ears);
                 self.progress.replaced += 1;
             }
             Err(error) => self.break_off(at, &error),
@@ -345,28 +343,28 @@ impl Crew {
 
     /// Looks for answers no more where no worker is left.
     fn clear_away(&self, seat: &mut Seat) {
-        let places = self.members.iter().zip(&mut seat.receivers);
+        let places = self.members.iter().zip(&mut seat.ears);
         let left = places.filter(|(member, _)| member.process().is_none());
-        left.for_each(|(_, receiver)| *receiver = None);
+        left.for_each(|(_, ears): (_, &mut Option<Ears>)| *ears = None);
     }
 
     /// Settles the task that a worker had in hand when it ended, if there was one that is not to be begun again.
     fn settle_last(&mut self, at: usize) {
-        let Some(number) = self.members[at].last_begun() else {
+        let Some(task) = self.members[at].last_begun() else {
             return;
         };
-        match self.ledger.find(number) {
-            None => {}
-            Some(errand) if errand.again > 0 => {
-                errand.again -= 1;
-                self.progress.retried += 1;
-            }
-            Some(_) => {
-                let error = self.members[at].epitaph();
-                if let Some(errand) = self.ledger.strike(number) {
-                    self.fail(&errand, error);
-                }
-            }
+        let Some(chunk) = self.ledger.find(task.chunk()) else {
+            return;
+        };
+        if chunk.done != task.at() {
+            return; // it was answered
+        }
+        if chunk.deaths < chunk.errand.again {
+            chunk.deaths += 1;
+            self.progress.retried += 1;
+        } else {
+            let error = self.members[at].epitaph();
+            self.fail_next(task.chunk(), error);
         }
     }
 
@@ -383,51 +381,74 @@ impl Crew {
 
     fn fail_all(&mut self, why: &TaskError) {
         let mut lost = self.ledger.clear();
-        self.progress.submitted += self.backlog.len() as u64;
-        lost.extend(self.backlog.drain(..).map(|kept| kept.errand));
-        lost.iter()
-            .for_each(|errand| self.fail(errand, why.clone()));
+        for kept in std::mem::take(&mut self.backlog) {
+            self.progress.submitted += if kept.counted {
+                0
+            } else {
+                kept.chunk.left() as u64
+            };
+            lost.push(kept.chunk);
+        }
+        lost.iter().for_each(|chunk| self.fail(chunk, why));
     }
 
     /// Cancels the task that settles `sink`; true unless it is over already.
     pub(super) fn cancel(&mut self, sink: &Arc<dyn Sink>) -> bool {
         let is_it = |errand: &Errand| Arc::ptr_eq(&errand.sink, sink);
-        if let Some(at) = self.backlog.iter().position(|kept| is_it(&kept.errand)) {
-            if let Some(kept) = self.backlog.remove(at) {
-                self.progress.submitted += 1;
-                self.fail(&kept.errand, TaskError::Cancelled);
-            }
+        if self.forget_kept(is_it) {
             return true;
         }
-        let Some(number) = self.ledger.position(is_it) else {
+        let Some(&number) = self.ledger.positions(is_it).first() else {
             return false;
         };
         // Each side stores its own, and then looks at the other's: a worker begins the task, or sees that it is not to.
         revoked::revoke(&self.revoked, number);
-        let begun = self.members.iter().any(|m| m.last_begun() == Some(number));
-        if begun && !self.members.iter().any(|m| m.kill_in(number)) {
+        membarrier::heavy();
+        let task = Place::new(number, 0);
+        let begun = self.members.iter().any(|m| m.last_begun() == Some(task));
+        if begun && !self.members.iter().any(|m| m.kill_in(task)) {
             return false; // it is over, and the answer on its way
         }
-        if let Some(errand) = self.ledger.strike(number) {
-            self.fail(&errand, TaskError::Cancelled);
-        }
+        self.fail_next(number, TaskError::Cancelled);
         true
+    }
+
+    /// Cancels all tasks like this that wait here; whether there were any.
+    fn forget_kept(&mut self, is_it: impl Fn(&Errand) -> bool) -> bool {
+        let kept = std::mem::take(&mut self.backlog).into_iter();
+        let (these, others): (Vec<_>, _) = kept.partition(|kept| is_it(&kept.chunk.errand));
+        self.backlog = others.into();
+        for kept in &these {
+            self.progress.submitted += if kept.counted {
+                0
+            } else {
+                kept.chunk.left() as u64
+            };
+            self.fail(&kept.chunk, &TaskError::Cancelled);
+        }
+        !these.is_empty()
     }
 
     /// Has no worker begin any of the tasks that settle `sink`, of which nobody wants to know any more.
     pub(super) fn abandon(&mut self, sink: &Arc<dyn Sink>) {
-        for number in self
-            .ledger
-            .positions(|errand| Arc::ptr_eq(&errand.sink, sink))
-        {
-            // As in `cancel`.
-            revoked::revoke(&self.revoked, number);
-            if self.members.iter().any(|m| m.last_begun() == Some(number)) {
-                continue;
-            }
-            if let Some(errand) = self.ledger.strike(number) {
-                self.fail(&errand, TaskError::Cancelled);
-            }
+        let is_it = |errand: &Errand| Arc::ptr_eq(&errand.sink, sink);
+        self.forget_kept(is_it);
+        let numbers = self.ledger.positions(is_it);
+        if numbers.is_empty() {
+            return;
+        }
+        // As in `cancel`.
+        numbers
+            .iter()
+            .for_each(|&n| revoked::revoke(&self.revoked, n));
+        membarrier::heavy();
+        for number in numbers {
+            let last = self.members.iter().filter_map(Member::last_begun);
+            let begun = last
+                .filter(|task| task.chunk() == number)
+                .map(|task| task.at() + 1);
+            let begun = begun.max().unwrap_or(0);
+            self.progress.failed += self.ledger.cut(number, begun) as u64;
         }
     }
 
@@ -450,27 +471,20 @@ impl Crew {
     }
 }
 
+/// Tasks that have not gone out.
+fn chunk_of(errand: Errand, count: usize) -> Chunk {
+    Chunk {
+        errand,
+        count,
+        done: 0,
+        deaths: 0,
+        bytes: 0,
+        luggage: None,
+    }
+}
+
 /// Writes arguments, and says what must be kept until a worker has them.
 fn pack_with<R>(write: impl FnOnce() -> R) -> (R, Luggage) {
     let (written, cargo) = handover::collect(write);
     (written, (!cargo.is_empty()).then(|| Box::new(cargo)))
-}
-
-/// What an answer says that is no result.
-#[cold]
-fn failure(tag: u64, body: &[u8]) -> TaskError {
-    let packed = Packed::filled(body.len(), |room| {
-        room.copy_from_slice(body);
-        Ok::<(), Error>(())
-    });
-    let report = packed
-        .ok()
-        .and_then(|packed| Report::decode(tag as u8, packed));
-    match report.map(Report::into_value) {
-        Some(Err(failure)) => failure.into(),
-        _ => TaskError::from(Failure::Failed {
-            kind: ErrorKind::Corrupt,
-            text: format!("a worker gave an answer that is none (tag {tag})"),
-        }),
-    }
 }

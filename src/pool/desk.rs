@@ -1,17 +1,21 @@
-//! Where a worker works: the end of its pipe, and the task in hand.
+//! Where a worker works: the ends of its pipes, and the task in hand.
 
-use super::frame::{Frame, LEFT, Parts, Plain, RETURNED, Whole};
+use super::brief::{Brief, Elsewhere, Short};
+use super::frame::{Body, Encoded, Frame, Parts, Place, Plain, RETURNED};
 use crate::message::Message;
-use crate::pipe::Sender;
+use crate::pipe::{SendError, Sender};
 use crate::process::{Panic, Report};
 use crate::{Error, Result};
+
+/// Where a worker answers: in a few words, or at length.
+pub(super) type Mouth = (Sender<Brief>, Sender<Frame>);
 
 /// One task, as the routine that runs it sees it.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Desk<'a> {
-    pub(super) answers: &'a Sender<Frame>,
-    pub(super) number: u64,
+    pub(super) answers: &'a Mouth,
+    pub(super) task: Place,
 }
 
 impl Desk<'_> {
@@ -28,13 +32,21 @@ impl Desk<'_> {
     }
 
     /// Answers with the result.
-    pub(super) fn give<R: Message>(&self, value: &R) {
-        let sent = self.answers.send(Parts {
-            head: [RETURNED, self.number],
-            body: Whole(value),
-        });
-        match sent {
-            Ok(()) | Err(crate::SendError::Disconnected | crate::SendError::PeerDied { .. }) => {}
+    #[inline]
+    pub(super) fn give<R: Message>(&self, result: &R) {
+        let short = Short {
+            task: self.task,
+            result,
+        };
+        if !short.may_fit() || matches!(self.answers.0.send(short), Err(SendError::Unwritable(_))) {
+            self.give_long(result);
+        }
+    }
+
+    #[inline(never)]
+    fn give_long<R: Message>(&self, result: &R) {
+        match self.answer(RETURNED, Encoded::<R, R>::new(result)) {
+            Ok(()) | Err(SendError::Disconnected | SendError::PeerDied { .. }) => {}
             Err(error) => self.fail(&Error::from(error)),
         }
     }
@@ -49,20 +61,18 @@ impl Desk<'_> {
         self.report(&Report::Panicked(panic));
     }
 
-    /// Answers that the task is left alone, because a worker died with it in hand.
-    pub(super) fn leave(&self) {
-        let _ = self.answers.send(Parts {
-            head: [LEFT, self.number],
-            body: Plain(&[]),
-        });
-    }
-
     fn report(&self, report: &Report) {
         let (tag, bytes) = report.encode();
         // Who is not there to hear it needs it no more.
-        let _ = self.answers.send(Parts {
-            head: [u64::from(tag), self.number],
-            body: Plain(&bytes),
-        });
+        let _ = self.answer(u64::from(tag), Plain(&bytes));
+    }
+
+    /// A long answer, and then word that there is one.
+    fn answer<B: Body>(&self, tag: u64, body: B) -> std::result::Result<(), SendError> {
+        self.answers.1.send(Parts {
+            head: [tag, self.task.0],
+            body,
+        })?;
+        self.answers.0.send(Elsewhere(self.task))
     }
 }

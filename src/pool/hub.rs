@@ -160,6 +160,10 @@ impl Hub {
                 return over;
             }
             let leisure = crew.leisure();
+            let longest = match crew.letters.are_awaited() {
+                true => ROUND,
+                false => LONGEST,
+            };
             drop(crew);
             if answers > 0 {
                 self.moved.notify_all();
@@ -168,7 +172,7 @@ impl Hub {
                 self.doze(leisure.min(nap));
                 nap = (2 * nap).min(NAP);
             } else if !seat.has_answer_soon() {
-                self.sleep(&seat, deadline);
+                self.sleep(&seat, deadline, longest);
             }
         }
     }
@@ -188,16 +192,16 @@ impl Hub {
         answers
     }
 
-    fn sleep(&self, seat: &Seat, deadline: Option<Instant>) {
+    fn sleep(&self, seat: &Seat, deadline: Option<Instant>, longest: Duration) {
         let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
         let mut things: Vec<&dyn Waitable> = vec![&self.bell];
         things.extend(
-            seat.receivers
+            seat.ears
                 .iter()
                 .flatten()
-                .map(|receiver| receiver as &dyn Waitable),
+                .map(|ears| &ears.brief as &dyn Waitable),
         );
-        let most = left.map_or(LONGEST, |left| left.min(LONGEST));
+        let most = left.map_or(longest, |left| left.min(longest));
         // Where nothing can be watched, looking has to do.
         if wait_any_timeout(&things, most).is_err() {
             std::thread::yield_now();

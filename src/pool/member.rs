@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use super::brief::Brief;
 use super::error::TaskError;
-use super::frame::Frame;
+use super::frame::{Frame, Place};
+use super::pace::{Pace, Told};
 use super::revoked::Words;
 use super::sink::{Outcome, Sink};
 use super::worker::{Marks, serve};
@@ -27,12 +29,13 @@ pub(super) struct Plan {
     pub(super) share: u64,
 }
 
-/// A task that was taken: where its result goes.
+/// Tasks that were taken: where their results go.
 #[derive(Clone)]
 pub(super) struct Errand {
     pub(super) sink: Arc<dyn Sink>,
+    /// That of the first one.
     pub(super) index: u64,
-    /// How often it may be begun again.
+    /// How often each may be begun again.
     pub(super) again: u32,
 }
 
@@ -42,16 +45,26 @@ impl Errand {
     }
 }
 
-/// The receiving ends of all workers' pipes.
+/// The receiving ends of a worker's pipes.
+pub(super) struct Ears {
+    pub(super) brief: Receiver<Brief>,
+    /// Whose answers [lie elsewhere](super::brief::Elsewhere).
+    pub(super) long: Receiver<Frame>,
+}
+
+/// Those of all workers.
 pub(super) struct Seat {
     /// None in a place where no worker will be any more.
-    pub(super) receivers: Vec<Option<Receiver<Frame>>>,
+    pub(super) ears: Vec<Option<Ears>>,
 }
 
 impl Seat {
     /// Whether an answer is there, or comes within the time that a sleep would take.
     pub(super) fn has_answer_soon(&self) -> bool {
-        let is_there = || self.receivers.iter().flatten().any(Source::is_ready_now);
+        let is_there = || {
+            let mut ears = self.ears.iter().flatten();
+            ears.any(|ears| ears.brief.is_ready_now())
+        };
         let mut looks = backoff::usual_pauses();
         while looks > 0 && !is_there() {
             spin_loop();
@@ -65,8 +78,9 @@ impl Seat {
 pub(super) struct Member {
     number: usize,
     process: Option<Process<()>>,
-    /// The number of the task that the worker began last, plus one.
+    /// The [place](Place) of the task that the worker began last, plus one.
     begun: Value<u64>,
+    told: Told,
     /// It may have ended.
     pub(super) ended: bool,
     /// Workers in this place that ended one after the other without a task.
@@ -84,17 +98,18 @@ impl Member {
         plan: &Plan,
         number: usize,
         posts: (&Queue<Frame>, &Words),
-    ) -> Result<(Self, Receiver<Frame>)> {
+    ) -> Result<(Self, Ears)> {
         let mut member = Member {
             number,
             process: None,
             begun: Value::new(0)?,
+            told: Value::new(0)?,
             ended: false,
             barren: 0,
             broken: None,
         };
-        let receiver = member.succeed(plan, posts)?;
-        Ok((member, receiver))
+        let ears = member.succeed(plan, posts)?;
+        Ok((member, ears))
     }
 
     /// Starts another worker in this place; on which pipe it answers.
@@ -102,22 +117,23 @@ impl Member {
         &mut self,
         plan: &Plan,
         (tasks, revoked): (&Queue<Frame>, &Words),
-    ) -> Result<Receiver<Frame>> {
-        let (sender, receiver) = Pipe::<Frame, ()>::one_way()?;
+    ) -> Result<Ears> {
+        let (short, brief) = Pipe::<Brief, ()>::one_way()?;
+        let (at_length, long) = Pipe::<Frame, ()>::one_way()?;
         let terms = (plan.share, plan.initializer);
         self.begun.store(0);
-        let marks: Marks = (self.begun.clone(), revoked.clone());
+        let marks: Marks = (self.begun.clone(), self.told.clone(), revoked.clone());
         let started = Process::builder()
             .name(format!("{}-{}", plan.name, self.number))
             .daemon(true)
-            .spawn(serve, (tasks.clone(), sender, marks, terms));
+            .spawn(serve, (tasks.clone(), (short, at_length), marks, terms));
         let process = started.map_err(|error| {
             let text = format!("cannot start worker {} of the pool: {error}", self.number);
             Error::new(error.kind(), text).with_source(error)
         })?;
         self.process = Some(process);
         self.ended = false;
-        Ok(receiver)
+        Ok(Ears { brief, long })
     }
 
     pub(super) fn process(&self) -> Option<&Process<()>> {
@@ -146,9 +162,20 @@ impl Member {
         refused.then_some(error)
     }
 
-    /// The number of the task that it began last, if it began any.
-    pub(super) fn last_begun(&self) -> Option<u64> {
-        self.begun.load().checked_sub(1)
+    /// The task that it began last, if it began any.
+    pub(super) fn last_begun(&self) -> Option<Place> {
+        self.begun.load().checked_sub(1).map(Place)
+    }
+
+    /// Whether this is the chunk of that task, and the worker has not been buried since.
+    pub(super) fn has_begun(&self, chunk: u64) -> bool {
+        let last = self.process.as_ref().and(self.last_begun());
+        last.is_some_and(|task| task.chunk() == chunk)
+    }
+
+    /// How long the tasks of this routine take, if it runs them.
+    pub(super) fn pace(&self, routine: u64) -> Option<Pace> {
+        Pace::heard(self.told.load(), routine)
     }
 
     /// How it ended, for the task that it had in hand.
@@ -167,15 +194,15 @@ impl Member {
     }
 
     /// Ends the worker at once, but only if this is the task that it is running; whether it is.
-    pub(super) fn kill_in(&self, number: u64) -> bool {
+    pub(super) fn kill_in(&self, task: Place) -> bool {
         let Some(process) = &self.process else {
             return false;
         };
         // Stopped, it can begin no other task while it is looked at.
-        if self.last_begun() != Some(number) || process.child().stop().is_err() {
+        if self.last_begun() != Some(task) || process.child().stop().is_err() {
             return false;
         }
-        let is_it = self.last_begun() == Some(number);
+        let is_it = self.last_begun() == Some(task);
         let _ = match is_it {
             true => process.kill(),
             false => process.child().go_on(),

@@ -1,37 +1,48 @@
 //! Floor 8: many processes, one function.
 //!
-//! Tasks lie in one queue, from which whoever is free takes the next one: a worker that has nothing to do waits for nobody.
-//! Each answers on a pipe of its own. A task stays in its worker's hand until it is answered; the queue gives it to another
-//! one when its worker dies, who sees that it is not the first, and runs it only if that is allowed.
+//! Tasks lie in one queue, in chunks, from which whoever is free takes the next one: a worker that has nothing to do waits for
+//! nobody. Each answers on a pipe of its own, task by task. A chunk stays in its worker's hand until its last task is
+//! answered; when the worker dies, the queue makes it a dead letter, which the parent reads: it knows what was answered, and
+//! sends out the rest.
 //!
 //! | a worker dies | the parent sees | the task |
 //! |---|---|---|
-//! | in a task, also before its first instruction | `begun`, and no answer | fails, or is run again if it is [idempotent](Pool::idempotent) |
-//! | behind its answer | the answer | is done; whoever receives it again leaves it alone, or answers in vain |
+//! | before it has begun any task of its chunk | a letter, and no task `begun` | goes out again |
+//! | in a task, also before its first instruction | `begun`, and no answer | fails, or goes out again if it is [idempotent](Pool::idempotent) |
+//! | behind its answer | the answer | is done |
+//! | before the rest of the chunk | a letter, and how far the answers go | goes out again |
 //!
 //! | module | what lives there |
 //! |---|---|
 //! | `builder` | [`PoolBuilder`] |
 //! | `owner`, `hub` | what all handles of a pool share, and its end; who waits for answers |
 //! | `crew`, `member` | all workers and what they have to do; one of them |
-//! | `ledger`, `revoked`, `tempo` | the tasks that are not answered; those that are not to be run; how fast answers come |
+//! | `hearing`, `letters` | what workers answer; what the dead had in hand |
+//! | `ledger`, `revoked` | the tasks that are not answered; those that are not to be run |
+//! | `tempo`, `pace` | how fast answers come; how long tasks take, and how many make a chunk |
 //! | `feeder`, `stream`, `task` | an input on its way; [`Results`]; [`Task`] |
-//! | `sink` | where results go |
-//! | `frame`, `routine`, `job` | what goes through queue and pipes; functions by name; [`Job`], [`In`] |
+//! | `sink`, `places` | where results go; those of a map |
+//! | `frame`, `brief` | what goes through the queue, and back at length; short answers |
+//! | `routine`, `job` | functions by name; [`Job`], [`In`] |
 //! | `worker`, `desk` | a worker's life, and one task of it |
 //! | `error`, `progress` | [`TaskError`], [`MapError`]; [`Progress`] |
 
+mod brief;
 mod builder;
 mod crew;
 mod desk;
 mod error;
 mod feeder;
 mod frame;
+mod hearing;
 mod hub;
 mod job;
 mod ledger;
+mod letters;
 mod member;
 mod owner;
+mod pace;
+mod places;
 mod progress;
 mod revoked;
 mod routine;
@@ -54,8 +65,8 @@ use std::sync::Arc;
 use crate::Result;
 use crate::message::{Encode, Message};
 use crate::process::Entry;
-use crew::Crew;
 use feeder::Feeder;
+use frame::Place;
 use member::Errand;
 use owner::Owner;
 use sink::{All, One, Sink};
@@ -102,6 +113,8 @@ pub struct Pool {
     retries: u32,
     /// How often each task of this handle may be begun again.
     again: u32,
+    /// How many items of this handle's maps make a chunk; none where that goes by how long they take.
+    chunk: Option<usize>,
 }
 
 impl Pool {
@@ -146,6 +159,34 @@ impl Pool {
     pub fn idempotent(&self) -> Pool {
         Pool {
             again: self.retries,
+            ..self.clone()
+        }
+    }
+
+    /// The same pool, with so many items of a map or a stream in each chunk that a worker takes, 1 at least and 32,767 at most.
+    ///
+    /// Without this it goes by how long the tasks take, as workers measure it: long ones go alone, short ones by the
+    /// hundred, worth 30 us together at most and fewer towards the end, so that all workers end at the same time. Long
+    /// arguments make small chunks whatever is asked for: of 32 KiB together, or of one. What else is said of tasks is true
+    /// of each of them, whatever chunk it is in: a death costs the task in hand alone, and what is left of its chunk goes out
+    /// again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> multiproc::Result<()> {
+    /// # multiproc::init();
+    /// let pool = multiproc::Pool::new(2)?;
+    /// let by_tens = pool.chunk(10);
+    /// assert_eq!(by_tens.map(|n: u64| n + 1, 0..100)?.len(), 100);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    #[doc(alias = "chunksize")]
+    pub fn chunk(&self, items: usize) -> Pool {
+        Pool {
+            chunk: Some(items.clamp(1, Place::MOST)),
             ..self.clone()
         }
     }
@@ -317,13 +358,13 @@ impl Pool {
         let hub = &self.owner.hub;
         let all = Arc::new(All::new());
         let sink: Arc<dyn Sink> = Arc::clone(&all) as _;
-        let mut feeder = Feeder::<A, _>::new(routine, items, self.again);
+        let mut feeder = Feeder::<A, _>::new(routine, items, self.again, self.chunk);
         loop {
             feeder.feed(hub, &sink, usize::MAX, |count| all.expect(count));
             if feeder.is_empty() {
                 break;
             }
-            hub.wait_for_many(Crew::has_room);
+            hub.wait_for_many(|crew| feeder.has_room(crew, usize::MAX));
         }
         hub.wait_for_many(|_| all.settled() as u64 == feeder.given());
         all.take()
@@ -353,7 +394,7 @@ impl Pool {
         I: IntoIterator<Item: Encode<A>>,
     {
         let routine = routine::of_one::<F, A, Kind>(function);
-        let feeder = Feeder::new(routine, items.into_iter(), self.again);
+        let feeder = Feeder::new(routine, items.into_iter(), self.again, self.chunk);
         Results::new(&self.owner, feeder, true)
     }
 
@@ -383,7 +424,7 @@ impl Pool {
         I: IntoIterator<Item: Encode<A>>,
     {
         let routine = routine::of_one::<F, A, Kind>(function);
-        let feeder = Feeder::new(routine, items.into_iter(), self.again);
+        let feeder = Feeder::new(routine, items.into_iter(), self.again, self.chunk);
         Results::new(&self.owner, feeder, false)
     }
 

@@ -64,19 +64,6 @@ pub(super) fn find(name: u64) -> Option<Routine> {
     unsafe { image.function_at(name) }
 }
 
-/// A routine's name, and how often the task may be begun again, in one word.
-pub(super) fn pack(name: u64, again: u32) -> u64 {
-    name | u64::from(again.min(MOST_AGAIN)) << AGAIN_SHIFT
-}
-
-/// The two parts of the word.
-pub(super) fn unpack(word: u64) -> (u64, u32) {
-    let name = word & ((1 << AGAIN_SHIFT) - 1);
-    (name, (word >> AGAIN_SHIFT) as u32)
-}
-
-/// No program has that much code.
-const AGAIN_SHIFT: u32 = 56;
 /// The most that a task can be begun again.
 pub(super) const MOST_AGAIN: u32 = 100;
 

@@ -1,9 +1,11 @@
 //! Where results go.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::brief::Small;
 use super::error::{MapError, TaskError};
+use super::places::Places;
 use crate::message::Message;
 use crate::sys::atomic::{AtomicUsize, Ordering};
 
@@ -14,6 +16,9 @@ pub(super) type Outcome<'a> = Result<&'a [u8], TaskError>;
 pub(super) trait Sink: Send + Sync {
     /// Takes what came of task `index`.
     fn settle(&self, index: u64, outcome: Outcome<'_>);
+
+    /// Takes the results of as many tasks, from task `first` on.
+    fn settle_run(&self, first: u64, results: &[Small]);
 }
 
 /// A result as an ordinary value.
@@ -37,21 +42,59 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// All results of a map, in their order.
 pub(super) struct All<R> {
-    results: Mutex<Vec<Option<Settled<R>>>>,
+    came: Mutex<Came<R>>,
     settled: AtomicUsize,
+}
+
+struct Came<R> {
+    results: Places<R>,
+    failures: Vec<(usize, TaskError)>,
+    /// Tasks in all.
+    expected: usize,
+}
+
+impl<R: Message> Came<R> {
+    #[inline]
+    fn take(&mut self, index: u64, outcome: Outcome<'_>) {
+        match settled(outcome) {
+            Ok(result) => self.results.fill(index as usize, result),
+            Err(failure) => self.failures.push((index as usize, *failure)),
+        }
+    }
+
+    /// A failure for each task of which nothing was heard.
+    fn missing(
+        &self,
+        results: &[(usize, R)],
+        failures: &[(usize, TaskError)],
+    ) -> Vec<(usize, TaskError)> {
+        if results.len() + failures.len() >= self.expected {
+            return Vec::new();
+        }
+        let heard = results.iter().map(|one| one.0);
+        let heard: HashSet<_> = heard.chain(failures.iter().map(|one| one.0)).collect();
+        let missing = (0..self.expected).filter(|index| !heard.contains(index));
+        missing.map(|index| (index, TaskError::Closed)).collect()
+    }
 }
 
 impl<R: Message> All<R> {
     pub(super) fn new() -> Self {
         All {
-            results: Mutex::new(Vec::new()),
+            came: Mutex::new(Came {
+                results: Places::new(),
+                failures: Vec::new(),
+                expected: 0,
+            }),
             settled: AtomicUsize::new(0),
         }
     }
 
     /// Room for the results of `count` tasks in all.
     pub(super) fn expect(&self, count: usize) {
-        lock(&self.results).resize_with(count, || None);
+        let mut came = lock(&self.came);
+        came.expected = count;
+        came.results.grow(count);
     }
 
     /// How many there are.
@@ -61,32 +104,32 @@ impl<R: Message> All<R> {
 
     /// The results, once all are there.
     pub(super) fn take(&self) -> Result<Vec<R>, MapError<R>> {
-        let all = std::mem::take(&mut *lock(&self.results));
-        if all.iter().all(|one| matches!(one, Some(Ok(_)))) {
-            return Ok(all.into_iter().flatten().flatten().collect());
-        }
-        let mut error = MapError {
-            results: Vec::new(),
-            failures: Vec::new(),
+        let mut came = lock(&self.came);
+        let results = match came.results.take() {
+            Ok(all) => return Ok(all),
+            Err(some) => some,
         };
-        for (index, one) in all.into_iter().enumerate() {
-            match one {
-                Some(Ok(result)) => error.results.push((index, result)),
-                Some(Err(failure)) => error.failures.push((index, *failure)),
-                None => error.failures.push((index, TaskError::Closed)),
-            }
-        }
-        Err(error)
+        let mut failures = std::mem::take(&mut came.failures);
+        let missing = came.missing(&results, &failures);
+        failures.extend(missing);
+        failures.sort_by_key(|(index, _)| *index);
+        Err(MapError { results, failures })
     }
 }
 
 impl<R: Message + Send> Sink for All<R> {
     fn settle(&self, index: u64, outcome: Outcome<'_>) {
-        let result = settled(outcome);
-        if let Some(place) = lock(&self.results).get_mut(index as usize) {
-            *place = Some(result);
-        }
+        lock(&self.came).take(index, outcome);
         self.settled.fetch_add(1, Ordering::Release); // pairs with `settled`
+    }
+
+    fn settle_run(&self, first: u64, results: &[Small]) {
+        let mut came = lock(&self.came);
+        for (index, result) in (first..).zip(results) {
+            came.take(index, Ok(result.bytes()));
+        }
+        drop(came);
+        self.settled.fetch_add(results.len(), Ordering::Release); // pairs with `settled`
     }
 }
 
@@ -137,21 +180,34 @@ impl<R: Message> Stream<R> {
     }
 }
 
-impl<R: Message + Send> Sink for Stream<R> {
-    fn settle(&self, index: u64, outcome: Outcome<'_>) {
-        let result = settled(outcome);
-        let mut arrived = lock(&self.results);
-        if arrived.abandoned {
+impl<R: Message> Arrived<R> {
+    #[inline]
+    fn take(&mut self, index: u64, ordered: bool, outcome: Outcome<'_>) {
+        if self.abandoned {
             return;
         }
-        if !self.ordered {
-            return arrived.waiting.push_back(Some(result));
+        let result = settled(outcome);
+        let at = index.saturating_sub(self.first) as usize;
+        if !ordered || self.waiting.len() == at {
+            return self.waiting.push_back(Some(result));
         }
-        let at = index.saturating_sub(arrived.first) as usize;
-        if arrived.waiting.len() <= at {
-            arrived.waiting.resize_with(at + 1, || None);
+        if self.waiting.len() < at {
+            self.waiting.resize_with(at + 1, || None);
         }
-        arrived.waiting[at] = Some(result);
+        self.waiting[at] = Some(result);
+    }
+}
+
+impl<R: Message + Send> Sink for Stream<R> {
+    fn settle(&self, index: u64, outcome: Outcome<'_>) {
+        lock(&self.results).take(index, self.ordered, outcome);
+    }
+
+    fn settle_run(&self, first: u64, results: &[Small]) {
+        let mut arrived = lock(&self.results);
+        for (index, result) in (first..).zip(results) {
+            arrived.take(index, self.ordered, Ok(result.bytes()));
+        }
     }
 }
 
@@ -181,6 +237,12 @@ impl<R: Message + Send> Sink for One<R> {
         let mut result = lock(&self.result);
         if result.is_none() {
             *result = Some(settled(outcome));
+        }
+    }
+
+    fn settle_run(&self, first: u64, results: &[Small]) {
+        for (index, result) in (first..).zip(results) {
+            self.settle(index, Ok(result.bytes()));
         }
     }
 }

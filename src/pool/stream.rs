@@ -4,6 +4,7 @@ use std::fmt;
 use std::iter::FusedIterator;
 use std::sync::Arc;
 
+use super::crew::Crew;
 use super::error::TaskError;
 use super::feeder::Feeder;
 use super::owner::Owner;
@@ -71,10 +72,11 @@ where
             if self.feeder.is_empty() && self.feeder.given() == self.taken {
                 return None;
             }
-            let (sink, more) = (&self.sink, !self.feeder.is_empty() && self.ahead() > 0);
+            let (sink, feeder, ahead) = (&self.sink, &self.feeder, self.ahead());
+            let has_room = |crew: &Crew| ahead > 0 && feeder.has_room(crew, ahead);
             self.owner
                 .hub
-                .wait(None, |crew| sink.has_next() || more && crew.has_room());
+                .wait(None, |crew| sink.has_next() || has_room(crew));
             self.feed(); // what was answered made room
         }
     }

@@ -1,31 +1,33 @@
 //! A worker's whole life.
 
-use super::desk::Desk;
-use super::frame::{Frame, STOP, parse};
+use super::desk::{Desk, Mouth};
+use super::frame::{Arguments, Frame, Place, STOP, parse};
+use super::pace::{Pace, Told};
 use super::revoked::{Words, is_revoked};
 use super::routine;
-use crate::pipe::Sender;
 use crate::queue::{Queue, Received};
-use crate::sys::atomic::spin_loop;
+use crate::sys::atomic::{Ordering, spin_loop};
 use crate::sys::backoff;
 use crate::sys::clock::now_ns;
+use crate::sys::membarrier;
+use crate::sys::step::step;
 use crate::value::Value;
 use crate::waiting::Source;
 use crate::{Error, ErrorKind, Result};
 
-/// What either side tells the other beside queue and pipe: the number of the task that the worker began last, plus one, and
-/// the tasks that no worker is to run.
-pub(super) type Marks = (Value<u64>, Words);
+/// What either side tells the other beside queue and pipes: the [place](Place) of the task that the worker began last, plus
+/// one; how long its tasks take; and the chunks of which no task is to be begun.
+pub(super) type Marks = (Value<u64>, Told, Words);
 
 /// How many tasks are to be run at most (0: any number), and what is to be run first ([`STOP`] for nothing).
 pub(super) type Terms = (u64, u64);
 
 /// Runs tasks until there are no more, or it has run its share.
 ///
-/// A task stays in hand until it is answered: after a death another worker receives it, and sees that it is not the first.
+/// A chunk stays in hand until its last task is answered: after a death it goes back to the parent.
 pub(super) fn serve(
     tasks: Queue<Frame>,
-    answers: Sender<Frame>,
+    answers: Mouth,
     marks: Marks,
     (share, initializer): Terms,
 ) -> Result<()> {
@@ -38,23 +40,23 @@ pub(super) fn serve(
     let mut known = Known::default();
     while left > 0 {
         look_closely(&tasks);
-        let Ok(task) = tasks.get() else {
+        let Ok(chunk) = tasks.get() else {
             return Ok(()); // the pool is closed, and nothing left
         };
-        let deliveries = task.delivery_count();
-        let mut run = |bytes: &[u8]| known.run(bytes, deliveries, &answers, &marks);
-        manner.begin();
+        let (name, place, _) = parse(&chunk);
+        let mut run = |bytes: &[u8]| known.run(bytes, &answers, &marks);
+        manner.begin(name, place.at());
         if manner.slow {
             // A task in the ring is in the way of all that follow, once they have gone around it.
-            let lease = Received::detach(task);
+            let lease = Received::detach(chunk);
             run(&lease);
             lease.ack();
         } else {
-            run(&task);
-            task.ack();
+            run(&chunk);
+            chunk.ack();
         }
-        manner.end();
-        left -= 1;
+        manner.end(name, place.at(), &marks.1);
+        left = left.saturating_sub(place.at() as u64);
     }
     Ok(())
 }
@@ -84,64 +86,80 @@ impl Known {
         }
     }
 
-    /// Runs one task and answers it.
-    fn run(
-        &mut self,
-        frame: &[u8],
-        deliveries: u32,
-        answers: &Sender<Frame>,
-        (begun, revoked): &Marks,
-    ) {
-        let (name, number, bytes) = parse(frame);
-        let (name, again) = routine::unpack(name);
-        let desk = Desk { answers, number };
-        if deliveries > again + 1 {
-            return desk.leave(); // its last worker died of it, or beside it
-        }
-        // Each side stores its own, and then looks at the other's: `Crew::cancel`.
-        begun.store(number + 1);
-        match self.find(name) {
-            _ if is_revoked(revoked, number) => desk.fail(&cancelled()),
-            Some(run) => run(&desk, bytes),
-            None => desk.fail(&unknown()),
+    /// Runs the tasks of a chunk and answers each.
+    fn run(&mut self, frame: &[u8], answers: &Mouth, (begun, _, revoked): &Marks) {
+        let (name, place, bytes) = parse(frame);
+        let (chunk, count) = (place.chunk(), place.at());
+        let run = self.find(name);
+        for (at, argument) in Arguments::new(count, bytes).enumerate() {
+            let task = Place::new(chunk, at);
+            let desk = Desk { answers, task };
+            begin(begun, task);
+            match run {
+                _ if is_revoked(revoked, chunk) => return desk.fail(&cancelled()),
+                Some(run) => run(&desk, argument),
+                None => desk.fail(&unknown()),
+            }
         }
     }
 }
 
-/// Whether tasks take long: the last one that was looked at.
+/// Says that the task is begun. Each side stores its own, and then looks at the other's: `Crew::cancel`, which sends a barrier.
+#[inline]
+fn begin(begun: &Value<u64>, task: Place) {
+    if !membarrier::is_ready() {
+        return begun.store(task.0 + 1);
+    }
+    step("pool.begin");
+    // Release: the answers before it are published; pairs with the load of `Member::last_begun`.
+    begun.cell().store(task.0 + 1, Ordering::Release);
+    membarrier::light();
+}
+
+/// Whether tasks take long: those of the last chunk that was looked at.
 #[derive(Default)]
 struct Manner {
     slow: bool,
-    /// Tasks until one is looked at again.
+    /// Chunks until one is looked at again.
     unseen: u32,
     since: u64,
+    pace: Option<(u64, Pace)>,
 }
 
-/// Of quick tasks one in so many is looked at.
+/// Of quick lone tasks one in so many is looked at, and every chunk of several.
 const UNSEEN: u32 = 32;
-/// A quick task takes less, in nanoseconds.
+/// A quick chunk takes less, in nanoseconds.
 const QUICK: u64 = 5_000;
 
 impl Manner {
     #[inline]
-    fn begin(&mut self) {
-        if self.unseen == 0 {
+    fn begin(&mut self, routine: u64, count: usize) {
+        let is_known = self.pace.is_some_and(|(known, _)| known == routine);
+        if self.unseen == 0 || count > 1 || !is_known {
+            self.unseen = 0;
             self.since = now_ns();
         }
     }
 
     #[inline]
-    fn end(&mut self) {
+    fn end(&mut self, routine: u64, count: usize, told: &Told) {
         match self.unseen {
-            0 => self.look(),
+            0 => self.look(routine, count, told),
             _ => self.unseen -= 1,
         }
     }
 
     #[cold]
-    fn look(&mut self) {
-        self.slow = now_ns() - self.since > QUICK;
+    fn look(&mut self, routine: u64, count: usize, told: &Told) {
+        let took = now_ns() - self.since;
+        self.slow = took > QUICK;
         self.unseen = if self.slow { 0 } else { UNSEEN };
+        let before = self.pace.filter(|(known, _)| *known == routine);
+        let pace = Pace::of(took, count).after(before.map(|(_, pace)| pace), count);
+        if before.is_none_or(|(_, before)| before != pace) {
+            told.store(pace.told(routine));
+        }
+        self.pace = Some((routine, pace));
     }
 }
 

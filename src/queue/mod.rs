@@ -365,6 +365,16 @@ impl<T: Message> Queue<T> {
     }
 }
 
+impl<T: Message> Queue<T> {
+    /// The dead letters, after what dead processes had in hand was put right.
+    pub(crate) fn left_by_the_dead(&self) -> Vec<Lease<T>> {
+        let core = &*self.core;
+        core.ring
+            .repair_what_the_dead_hold(core.me(), &*core.tenant);
+        self.dead_letters()
+    }
+}
+
 impl<T: Message> Handle for Queue<T> {
     fn to_raw(&self) -> RawHandle {
         self.core.tenant.handle(0, 0)

@@ -96,7 +96,7 @@ impl Ring {
     }
 
     /// Looks at everything in other hands and repairs what is in dead ones; true when anything is in other hands.
-    pub(super) fn repair_what_the_dead_hold(&self, me: Participant, peers: &dyn Peers) -> bool {
+    pub(crate) fn repair_what_the_dead_hold(&self, me: Participant, peers: &dyn Peers) -> bool {
         let (mut held, mut returned) = (false, false);
         let mut last_alive = me;
         let mut examine = |word: Word| {

@@ -1,0 +1,93 @@
+//! How long the tasks of a function take, as workers say it, and how many of them make a chunk.
+
+use crate::value::Value;
+
+/// What a worker says of the function that it runs: `{routine:32 | time of a task:32}`, the time in sixteenths of a
+/// nanosecond; 0 before it has looked.
+pub(super) type Told = Value<u64>;
+
+/// Of the last tasks of a function: how long each took, in sixteenths of a nanosecond.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Pace(u32);
+
+const FRACTION: u64 = 16;
+
+/// What a chunk is worth at most, in nanoseconds: long enough to make little of what it costs to take one, and short enough
+/// for who waits for its first result.
+const MOST: u64 = 30_000;
+
+/// And at least, where there is enough to do.
+const LEAST: u64 = 2_000;
+
+/// Each worker is to take so many more chunks of what is left.
+const SHARES: usize = 4;
+
+impl Pace {
+    /// That of `count` tasks which took so long together.
+    pub(super) fn of(nanos: u64, count: usize) -> Self {
+        let each = nanos.saturating_mul(FRACTION) / (count as u64).max(1);
+        Pace(u32::try_from(each).unwrap_or(u32::MAX).max(1))
+    }
+
+    /// That after another chunk: few tasks say little.
+    pub(super) fn after(self, before: Option<Pace>, count: usize) -> Self {
+        match before {
+            Some(Pace(before)) if count < SHARES => Pace(self.0 / 2 + before / 2 + 1),
+            _ => self,
+        }
+    }
+
+    pub(super) fn told(self, routine: u64) -> u64 {
+        routine << 32 | u64::from(self.0)
+    }
+
+    /// What a worker has told of this routine.
+    pub(super) fn heard(told: u64, routine: u64) -> Option<Pace> {
+        let is_known = told as u32 != 0 && told >> 32 == routine & 0xffff_ffff;
+        is_known.then_some(Pace(told as u32))
+    }
+
+    /// Tasks that last for so many nanoseconds.
+    fn tasks(self, nanos: u64) -> usize {
+        (nanos * FRACTION / u64::from(self.0)).max(1) as usize
+    }
+
+    /// How many of the `left` tasks are to make the next chunk: a share of them, so that all workers end together.
+    pub(super) fn chunk(self, left: usize, workers: usize) -> usize {
+        let share = left / (SHARES * workers);
+        let least = self.tasks(LEAST).min(left.div_ceil(2 * workers));
+        share.max(least).min(self.tasks(MOST)).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cheap_tasks_go_by_the_thousand_and_long_ones_alone() {
+        let cheap = Pace::of(10_000, 1000);
+        assert_eq!(cheap.chunk(10_000, 2), 1250);
+        assert_eq!(cheap.chunk(1_000_000, 2), 3000);
+        assert_eq!(cheap.chunk(300, 2), 75);
+        assert_eq!(cheap.chunk(3, 2), 1);
+        assert_eq!(Pace::of(u64::MAX, 1).chunk(10_000, 2), 1);
+        assert_eq!(Pace::of(100_000, 1).chunk(10_000, 2), 1);
+        assert_eq!(Pace::of(10_000, 1).chunk(10_000, 2), 3);
+        assert!(Pace::of(0, 0).chunk(usize::MAX, 2) > 100_000);
+    }
+
+    #[test]
+    fn a_worker_speaks_of_one_routine() {
+        let pace = Pace::of(500, 1);
+        let told = pace.told(0x12_3456_7890);
+        assert_eq!(Pace::heard(told, 0x12_3456_7890), Some(pace));
+        assert_eq!(Pace::heard(told, 0x12_3456_7891), None);
+        assert_eq!(Pace::heard(0, 0), None);
+        assert_eq!(
+            Pace::of(900, 1).after(Some(pace), 1),
+            Pace::of(700, 1).max(Pace(11_201))
+        );
+        assert_eq!(Pace::of(900, 100).after(Some(pace), 100), Pace::of(9, 1));
+    }
+}
