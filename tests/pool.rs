@@ -156,24 +156,23 @@ fn a_task_that_may_be_run_again_is_until_it_has_killed_enough() {
     assert_eq!(tries.load(), 2, "begun twice, and not a third time");
 }
 
-/// Every task is run once and no more, but for those that a worker died with, which may be run again where that is allowed.
-#[test]
-fn kills_during_a_map_lose_no_result_and_double_none() {
-    fn count(n: u64, runs: Value<u64>) -> u64 {
-        runs.fetch_add(1);
-        square(n)
-    }
-    let kills: u32 = std::env::var("MULTIPROC_KILLS").map_or(200, |n| n.parse().unwrap());
-    let pool = Pool::new(2).unwrap();
+fn count_and_square(n: u64, runs: Value<u64>) -> u64 {
+    runs.fetch_add(1);
+    square(n)
+}
+
+/// Runs maps of `count` tasks in which workers are killed, until there were `kills`: every task is run once and no more, but
+/// for those that a worker died with.
+fn kill_during_maps(pool: &Pool, count: u64, kills: u32) {
     let runs = Value::new(0).unwrap();
     let (mut killed, mut tasks, mut died) = (0, 0, 0);
     while killed < kills {
-        let items = (0..20_000).map(|n| (n, runs.clone()));
+        let items = (0..count).map(|n| (n, runs.clone()));
         let (victim, before) = (pool.clone(), pool.progress());
         let killer = thread::spawn(move || {
             let is_going_on = |done: u64| victim.progress().done - before.done >= done;
             let mut killed = 0;
-            for done in [1_000, 6_000, 11_000, 16_000] {
+            for done in [1, 6, 11, 16].map(|n| n * count / 20) {
                 while !is_going_on(done) {
                     thread::yield_now();
                 }
@@ -182,7 +181,7 @@ fn kills_during_a_map_lose_no_result_and_double_none() {
             }
             killed as u32
         });
-        let (results, failures) = match pool.starmap(count, items) {
+        let (results, failures) = match pool.starmap(count_and_square, items) {
             Ok(results) => (results.into_iter().enumerate().collect(), Vec::new()),
             Err(error) => (error.results, error.failures),
         };
@@ -191,13 +190,171 @@ fn kills_during_a_map_lose_no_result_and_double_none() {
         let by_death =
             |(_, error): &(usize, TaskError)| matches!(error, TaskError::WorkerDied { .. });
         assert!(failures.iter().all(by_death), "{failures:?}");
-        assert_eq!(results.len() + failures.len(), 20_000);
+        assert_eq!(results.len() + failures.len(), count as usize);
         assert!(failures.len() <= 4);
-        tasks += 20_000;
+        tasks += count;
         died += failures.len() as u64;
     }
     let runs = runs.load();
     assert!((tasks - died..=tasks).contains(&runs), "{runs} of {tasks}");
+    assert_eq!(pool.progress().outstanding(), 0);
+}
+
+fn kills(unless_said: u32) -> u32 {
+    std::env::var("MULTIPROC_KILLS").map_or(unless_said, |n| n.parse().unwrap())
+}
+
+#[test]
+fn kills_during_a_map_lose_no_result_and_double_none() {
+    let pool = Pool::new(2).unwrap();
+    kill_during_maps(&pool.chunk(1), 20_000, kills(100) / 2);
+    kill_during_maps(&pool, 20_000, kills(100) / 2);
+}
+
+#[test]
+fn kills_during_a_map_in_large_chunks_lose_no_result_and_double_none() {
+    let pool = Pool::new(2).unwrap();
+    kill_during_maps(&pool.chunk(500), 100_000, kills(4));
+}
+
+#[test]
+fn a_death_in_a_chunk_costs_the_task_in_hand_and_nothing_else() {
+    fn die_of_three(n: u64, runs: Value<u64>) -> u64 {
+        runs.fetch_add(1);
+        die(n)
+    }
+    let pool = Pool::new(2).unwrap();
+    let runs = Value::new(0).unwrap();
+    let items = (0..200).map(|n| (n, runs.clone()));
+    let error = pool.chunk(50).starmap(die_of_three, items).unwrap_err();
+    assert!(matches!(
+        error.failures[..],
+        [(3, TaskError::WorkerDied { .. })]
+    ));
+    let others = (0..200).filter(|n| *n != 3);
+    assert!(
+        error
+            .results
+            .into_iter()
+            .eq(others.map(|n| (n as usize, n)))
+    );
+    assert_eq!(runs.load(), 200, "each was begun once");
+    assert_eq!((pool.progress().failed, pool.progress().replaced), (1, 1));
+}
+
+#[test]
+fn a_chunk_of_which_every_task_kills_goes_on_to_its_end() {
+    fn abort(n: u64) -> u64 {
+        if n % 2 == 0 {
+            std::process::abort();
+        }
+        n
+    }
+    let pool = Pool::new(2).unwrap();
+    let error = pool.chunk(100).map(abort, 0..20u64).unwrap_err();
+    assert!(
+        error
+            .failures
+            .iter()
+            .map(|(at, _)| *at)
+            .eq((0..20).step_by(2))
+    );
+    assert!(
+        error
+            .results
+            .iter()
+            .map(|(at, _)| *at)
+            .eq((1..20).step_by(2))
+    );
+}
+
+#[test]
+fn a_task_of_a_chunk_that_may_be_run_again_is_and_its_neighbours_are_not() {
+    fn die_once(n: u64, tries: Value<u64>) -> u64 {
+        if n % 10 == 7 && tries.fetch_add(1) % 2 == 0 {
+            std::process::abort();
+        }
+        n
+    }
+    let pool = Pool::new(2).unwrap();
+    let tries = Value::new(0).unwrap();
+    let items = (0..40).map(|n| (n, tries.clone()));
+    let again = pool.chunk(40).idempotent();
+    assert!(
+        again
+            .starmap(die_once, items)
+            .unwrap()
+            .into_iter()
+            .eq(0..40)
+    );
+    assert_eq!((tries.load(), pool.progress().retried), (8, 4));
+}
+
+#[test]
+fn chunks_are_left_where_they_are_when_nobody_wants_the_rest() {
+    type Item = (u64, Value<u64>, Event, Event);
+    fn count((n, runs, begun, go_on): Item) -> u64 {
+        if n == 5 {
+            begun.set();
+            go_on.wait();
+        }
+        runs.fetch_add(1)
+    }
+    let pool = Pool::new(1).unwrap();
+    let (begun, go_on) = (Event::new().unwrap(), Event::new().unwrap());
+    let runs = Value::new(0u64).unwrap();
+    let items = (0..100).map(|n| (n, runs.clone(), begun.clone(), go_on.clone()));
+    let mut stream = pool.chunk(50).imap(count, items);
+    assert_eq!(
+        stream.next(),
+        Some(Ok(0)),
+        "a result waits for no other of its chunk"
+    );
+    begun.wait();
+    drop(stream);
+    go_on.set();
+    let last = pool.apply(|runs: Value<u64>| runs.load(), (runs,));
+    assert_eq!(last.get(), Ok(6));
+    fn check(n: u64) -> std::io::Result<u64> {
+        match n {
+            ..70 => Ok(n),
+            _ => Err(std::io::Error::other("too large")),
+        }
+    }
+    let error = pool.chunk(64).try_map(check, 0..1_000_000_000).unwrap_err();
+    assert_eq!((error.results.len(), error.failures[0].0), (70, 70));
+    while pool.progress().outstanding() > 0 {
+        thread::yield_now(); // the task that had begun
+    }
+}
+
+#[test]
+fn chunks_carry_arguments_and_results_of_any_length() {
+    let pool = Pool::new(2).unwrap();
+    let words: Vec<String> = (0..500).map(|n| "word".repeat(n * n % 97)).collect();
+    let longest = ["x".repeat(40_000), String::new(), "y".repeat(1 << 20)];
+    let words: Vec<String> = words.into_iter().chain(longest).collect();
+    for pool in [pool.chunk(64), pool.chunk(usize::MAX), pool] {
+        let doubled = pool
+            .map(|word: String| word.clone() + &word, &words)
+            .unwrap();
+        assert!(
+            doubled
+                .into_iter()
+                .eq(words.iter().map(|word| word.repeat(2)))
+        );
+        let lengths = pool.map(|word: In<'_, String>| word.len() as u64, &words);
+        assert!(
+            lengths
+                .unwrap()
+                .into_iter()
+                .eq(words.iter().map(|w| w.len() as u64))
+        );
+        let wide = pool.map(|n: u8| u128::from(n) << 100, 0..200).unwrap();
+        assert!(wide.into_iter().eq((0..200).map(|n| n << 100)));
+        let none = pool.map(|(): ()| (), vec![(); 3000]).unwrap();
+        assert_eq!(none.len(), 3000);
+    }
 }
 
 #[test]

@@ -67,6 +67,7 @@ const PARTS: &[(&str, Part)] = &[
     ("once-", ["once", "once", "loom_once"]),
     ("permits-", ["semaphore", "bounded", "loom_bounded"]),
     ("pipe-", ["pipe", "pipe", "ring::spsc"]),
+    ("pool-", ["queue", "pool", "loom_ring"]),
     ("queue-", ["queue", "queue", "loom_ring"]),
     ("rwlock-", ["rwlock", "rwlock", "loom_rwlock"]),
     ("service-", ["service", "service", "loom_heap"]),

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::error::TaskError;
 use super::frame::{Body, Encoded, Frame, Many, Parts, Place, Plain};
+use super::hearing::Run;
 use super::ledger::{Chunk, Ledger, Luggage};
 use super::letters::Letters;
 use super::member::{Ears, Errand, Member, Plan, Seat};
-use super::pace::Pace;
+use super::pace::{Pace, Paces};
 use super::progress::Progress;
 use super::revoked::{self, CHUNKS, Words};
 use super::sink::Sink;
@@ -27,6 +28,8 @@ pub(super) struct Crew {
     pub(super) members: Vec<Member>,
     /// The receiving ends, unless somebody has them: whoever waits for answers.
     pub(super) seat: Option<Seat>,
+    /// Threads that wait for the seat, or for something to be settled.
+    pub(super) waiting: usize,
     pub(super) ledger: Ledger,
     /// Tasks that the queue had no room for.
     pub(super) backlog: VecDeque<Kept>,
@@ -35,6 +38,7 @@ pub(super) struct Crew {
     /// No more tasks are taken.
     closed: bool,
     tempo: Tempo,
+    paces: Paces,
     pub(super) progress: Progress,
 }
 
@@ -79,12 +83,17 @@ impl Crew {
             tasks,
             revoked,
             members,
-            seat: Some(Seat { ears }),
+            seat: Some(Seat {
+                ears,
+                run: Run::new(),
+            }),
+            waiting: 0,
             ledger: Ledger::default(),
             backlog: VecDeque::new(),
             letters: Letters::default(),
             closed: false,
             tempo: Tempo::default(),
+            paces: Paces::default(),
             progress: Progress::default(),
         })
     }
@@ -95,8 +104,7 @@ impl Crew {
 
     /// How long tasks of this routine take, as far as that is known.
     pub(super) fn pace(&self, routine: u64) -> Option<Pace> {
-        let told = self.members.iter().filter_map(|m| m.pace(routine));
-        told.max()
+        self.paces.of(routine)
     }
 
     /// Whether nothing but lone tasks can be given, so that each worker has its share of them.
@@ -115,10 +123,15 @@ impl Crew {
         chunks.saturating_mul(chunk).min(most)
     }
 
-    /// The room for tasks of which is not known how long they take.
-    pub(super) fn room_for_few(&self) -> usize {
+    /// The room for tasks of which is not known how long they take, and `given` of which are on their way.
+    pub(super) fn room_for_few(&self, given: usize) -> usize {
         let few = EACH * self.members.len();
-        few.saturating_sub(self.ledger.open()).min(self.room(1))
+        let given = if self.is_short() {
+            self.ledger.open()
+        } else {
+            given
+        };
+        few.saturating_sub(given).min(self.room(1))
     }
 
     /// Whether workers may soon have nothing to do.
@@ -216,10 +229,10 @@ impl Crew {
         &mut self,
         routine: u64,
         arguments: &T,
-        errand: Errand,
+        errand: &Errand,
     ) -> Result<()> {
         let one = std::slice::from_ref(arguments);
-        if self.room(1) > 0 && self.give::<T, T>(routine, one, &errand)? {
+        if self.room(1) > 0 && self.give::<T, T>(routine, one, errand)? {
             return Ok(());
         }
         let (arguments, luggage) = pack_with(|| Packed::new(arguments));
@@ -228,7 +241,7 @@ impl Crew {
             arguments: arguments?,
             chunk: Chunk {
                 luggage,
-                ..chunk_of(errand, 1)
+                ..chunk_of(errand.clone(), 1)
             },
             counted: false,
         });
@@ -291,6 +304,10 @@ impl Crew {
             .map(|at| self.collect(at, seat))
             .sum();
         self.tempo.note(answers, self.ledger.open());
+        if answers > 0 && self.ledger.open() > 0 {
+            let told = self.members.iter().map(Member::told);
+            told.for_each(|told| self.paces.hear(told));
+        }
         if self.letters.are_due() {
             self.read_letters();
         }

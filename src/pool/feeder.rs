@@ -91,7 +91,7 @@ where
                 let chunk = pace.chunk(self.left().min(most), crew.members().len());
                 (chunk, crew.room(chunk).min(most))
             }
-            None => (1, crew.room_for_few().min(most)),
+            None => (1, crew.room_for_few(self.given as usize).min(most)),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::process::{Failure, Report};
 use crate::{Error, ErrorKind, TryRecvError};
 
 /// Results of one chunk, one after the other, which are settled together.
-struct Run {
+pub(super) struct Run {
     chunk: u64,
     at: usize,
     results: [Small; RUN],
@@ -21,7 +21,7 @@ struct Run {
 const RUN: usize = 32;
 
 impl Run {
-    const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Run {
             chunk: 0,
             at: 0,
@@ -48,22 +48,23 @@ impl Run {
 
 impl Crew {
     /// Takes all answers of the worker in this place; how many there were.
-    pub(super) fn collect(&mut self, at: usize, seat: &Seat) -> usize {
-        let Some(Some(ears)) = seat.ears.get(at) else {
+    pub(super) fn collect(&mut self, at: usize, seat: &mut Seat) -> usize {
+        let Seat { ears, run } = seat;
+        let Some(Some(ears)) = ears.get(at) else {
             return 0;
         };
-        let (mut count, mut run) = (0, Run::new());
+        let mut count = 0;
         let ended = loop {
             match ears.brief.try_recv() {
                 Ok(message) => {
-                    self.hear(said(&message), &mut run, ears);
+                    self.hear(said(&message), run, ears);
                     count += 1;
                 }
                 Err(TryRecvError::Empty) => break false,
                 Err(_) => break true,
             }
         };
-        self.settle(&mut run);
+        self.settle(run);
         if ended {
             self.members[at].ended |= self.members[at].process().is_some();
         }
@@ -88,13 +89,16 @@ impl Crew {
     /// Settles the results in hand, but for those of a chunk that is over.
     #[inline]
     fn settle(&mut self, run: &mut Run) {
-        let results = run.results.get(..run.len).unwrap_or_default();
-        run.len = 0;
+        let len = std::mem::take(&mut run.len);
+        let results = run.results.get(..len).unwrap_or_default();
+        if results.is_empty() {
+            return;
+        }
         let Some(chunk) = self.ledger.find(run.chunk) else {
             return;
         };
         let results = results.get(..chunk.left()).unwrap_or(results);
-        if chunk.done != run.at || results.is_empty() {
+        if chunk.done != run.at {
             return;
         }
         chunk.errand.sink.settle_run(chunk.index(), results);

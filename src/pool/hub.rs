@@ -126,23 +126,42 @@ impl Hub {
             }
             let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
             match crew.seat.take() {
-                Some(seat) => {
-                    drop(crew);
-                    return self.sit(seat, hurry, deadline, done);
-                }
+                Some(seat) => return self.sit(crew, seat, hurry, deadline, done),
                 None if left == Some(Duration::ZERO) => return false,
                 None => {
                     let most = left.map_or(LONGEST, |left| left.min(LONGEST));
-                    let woken = self.moved.wait_timeout(crew, most);
-                    crew = woken.unwrap_or_else(PoisonError::into_inner).0;
+                    crew = self.wait_until_moved(crew, most);
                 }
             }
         }
     }
 
+    /// Waits until the seat is free or something was settled, for so long at most.
+    fn wait_until_moved<'a>(
+        &'a self,
+        mut crew: MutexGuard<'a, Crew>,
+        most: Duration,
+    ) -> MutexGuard<'a, Crew> {
+        crew.waiting += 1;
+        let woken = self.moved.wait_timeout(crew, most);
+        let mut crew = woken.unwrap_or_else(PoisonError::into_inner).0;
+        crew.waiting -= 1;
+        crew
+    }
+
+    /// Lets go of the crew, and wakes those who wait until something moves: a system call, where there are any.
+    fn release(&self, crew: MutexGuard<'_, Crew>) {
+        let waiting = crew.waiting;
+        drop(crew);
+        if waiting > 0 {
+            self.moved.notify_all();
+        }
+    }
+
     /// The same for who has the seat, which it gives back.
-    fn sit(
-        &self,
+    fn sit<'a>(
+        &'a self,
+        mut crew: MutexGuard<'a, Crew>,
         mut seat: Seat,
         hurry: Hurry,
         deadline: Option<Instant>,
@@ -150,13 +169,11 @@ impl Hub {
     ) -> bool {
         let mut nap = LEISURE;
         loop {
-            let mut crew = self.lock();
             let answers = self.tend(&mut crew, &mut seat);
             let over = done(&crew);
             if over || deadline.is_some_and(|at| at <= Instant::now()) {
                 crew.seat = Some(seat);
-                drop(crew);
-                self.moved.notify_all();
+                self.release(crew);
                 return over;
             }
             let leisure = crew.leisure();
@@ -164,9 +181,9 @@ impl Hub {
                 true => ROUND,
                 false => LONGEST,
             };
-            drop(crew);
-            if answers > 0 {
-                self.moved.notify_all();
+            match answers {
+                0 => drop(crew),
+                _ => self.release(crew),
             }
             if hurry == Hurry::Many && leisure > LEISURE {
                 self.doze(leisure.min(nap));
@@ -174,6 +191,7 @@ impl Hub {
             } else if !seat.has_answer_soon() {
                 self.sleep(&seat, deadline, longest);
             }
+            crew = self.lock();
         }
     }
 
@@ -215,8 +233,7 @@ impl Hub {
         if let Some(mut seat) = crew.seat.take() {
             self.tend(&mut crew, &mut seat);
             crew.seat = Some(seat);
-            drop(crew);
-            self.moved.notify_all();
+            self.release(crew);
         } else {
             drop(crew);
             if self.death.load(Ordering::Acquire) {
@@ -308,8 +325,7 @@ impl Hub {
         };
         let mut crew = self.lock();
         while !crew.is_over() && ends(&crew) && crew.seat.is_none() {
-            let woken = self.moved.wait_timeout(crew, ROUND);
-            crew = woken.unwrap_or_else(PoisonError::into_inner).0;
+            crew = self.wait_until_moved(crew, ROUND);
         }
     }
 

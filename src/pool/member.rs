@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::brief::Brief;
 use super::error::TaskError;
 use super::frame::{Frame, Place};
-use super::pace::{Pace, Told};
+use super::hearing::Run;
+use super::pace::Told;
 use super::revoked::Words;
 use super::sink::{Outcome, Sink};
 use super::worker::{Marks, serve};
@@ -56,6 +57,8 @@ pub(super) struct Ears {
 pub(super) struct Seat {
     /// None in a place where no worker will be any more.
     pub(super) ears: Vec<Option<Ears>>,
+    /// Results in hand: here, because to make room for them takes longer than to take one.
+    pub(super) run: Run,
 }
 
 impl Seat {
@@ -173,9 +176,10 @@ impl Member {
         last.is_some_and(|task| task.chunk() == chunk)
     }
 
-    /// How long the tasks of this routine take, if it runs them.
-    pub(super) fn pace(&self, routine: u64) -> Option<Pace> {
-        Pace::heard(self.told.load(), routine)
+    /// What it says of how long its tasks take.
+    #[inline]
+    pub(super) fn told(&self) -> u64 {
+        self.told.load()
     }
 
     /// How it ended, for the task that it had in hand.

@@ -451,7 +451,7 @@ impl Pool {
         };
         let taken = hub.ready().and_then(|mut crew| {
             let routine = routine::of_many::<F, Args, Kind>(function);
-            let taken = routine.and_then(|r| crew.take(r, &arguments, errand.clone()));
+            let taken = routine.and_then(|r| crew.take(r, &arguments, &errand));
             taken.map_err(|error| TaskError::not_started(&error))
         });
         match taken {

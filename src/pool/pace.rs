@@ -60,6 +60,37 @@ impl Pace {
     }
 }
 
+/// What was told of the routines that were run last.
+#[derive(Debug, Default)]
+pub(super) struct Paces(Vec<(u64, Pace)>);
+
+/// Of so many routines.
+const KNOWN: usize = 16;
+
+impl Paces {
+    /// A worker tells this.
+    pub(super) fn hear(&mut self, told: u64) {
+        let routine = told >> 32;
+        let Some(pace) = Pace::heard(told, routine) else {
+            return;
+        };
+        match self.0.iter_mut().find(|(known, _)| *known == routine) {
+            Some(known) => known.1 = pace,
+            None => {
+                self.0.truncate(KNOWN - 1);
+                self.0.insert(0, (routine, pace));
+            }
+        }
+    }
+
+    /// How long tasks of this routine take, if that is known.
+    pub(super) fn of(&self, routine: u64) -> Option<Pace> {
+        let routine = routine & 0xffff_ffff;
+        let known = self.0.iter().find(|(known, _)| *known == routine);
+        known.map(|(_, pace)| *pace)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,6 +106,20 @@ mod tests {
         assert_eq!(Pace::of(100_000, 1).chunk(10_000, 2), 1);
         assert_eq!(Pace::of(10_000, 1).chunk(10_000, 2), 3);
         assert!(Pace::of(0, 0).chunk(usize::MAX, 2) > 100_000);
+    }
+
+    #[test]
+    fn the_routines_that_were_run_last_are_known() {
+        let mut paces = Paces::default();
+        paces.hear(0);
+        for routine in 0..20 {
+            paces.hear(Pace(7).told(routine));
+        }
+        paces.hear(Pace(9).told(19));
+        assert_eq!(
+            [3, 4, 19].map(|n| paces.of(n)),
+            [None, Some(Pace(7)), Some(Pace(9))]
+        );
     }
 
     #[test]

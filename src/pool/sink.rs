@@ -7,7 +7,7 @@ use super::brief::Small;
 use super::error::{MapError, TaskError};
 use super::places::Places;
 use crate::message::Message;
-use crate::sys::atomic::{AtomicUsize, Ordering};
+use crate::sys::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// What came of a task: the bytes of its result, or why there is none.
 pub(super) type Outcome<'a> = Result<&'a [u8], TaskError>;
@@ -214,17 +214,19 @@ impl<R: Message + Send> Sink for Stream<R> {
 /// The result of one task.
 pub(super) struct One<R> {
     result: Mutex<Option<Settled<R>>>,
+    settled: AtomicBool,
 }
 
 impl<R: Message> One<R> {
     pub(super) fn new() -> Self {
         One {
             result: Mutex::new(None),
+            settled: AtomicBool::new(false),
         }
     }
 
     pub(super) fn is_settled(&self) -> bool {
-        lock(&self.result).is_some()
+        self.settled.load(Ordering::Acquire) // pairs with `settle`
     }
 
     pub(super) fn take(&self) -> Option<Settled<R>> {
@@ -237,6 +239,7 @@ impl<R: Message + Send> Sink for One<R> {
         let mut result = lock(&self.result);
         if result.is_none() {
             *result = Some(settled(outcome));
+            self.settled.store(true, Ordering::Release); // pairs with `is_settled`
         }
     }
 

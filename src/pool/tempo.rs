@@ -11,11 +11,18 @@ pub(super) struct Tempo {
     since: Option<u64>,
 }
 
+/// Fewer tasks than that are waited for one by one.
+const FEW: usize = 4;
+
 impl Tempo {
     /// There were so many answers since the last look, and so many tasks are open yet.
+    ///
+    /// Of few tasks nobody wants to know.
     #[inline]
     pub(super) fn note(&mut self, answers: usize, open: usize) {
-        if answers > 0 || self.since.is_none() {
+        if answers + open < FEW {
+            self.since = None;
+        } else if answers > 0 || self.since.is_none() {
             self.look(answers as u64, open);
         }
     }

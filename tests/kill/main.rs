@@ -21,6 +21,7 @@ mod once;
 mod patient;
 mod pipe;
 mod poison;
+mod pool;
 mod queue;
 mod reentrant;
 mod rwlock;
@@ -111,6 +112,7 @@ const OTHERS: &[Test] = &[
     #[cfg(debug_assertions)]
     ("lock_wake_up_that_the_dead_owed", patient::for_a_lock),
     ("queue_poison_is_buried", poison::poison_is_buried),
+    ("pool_workers_killed", pool::workers_killed),
     (
         "queue_lease_is_in_nobodys_way",
         poison::lease_is_in_nobodys_way,
