@@ -35,6 +35,8 @@ pub(super) struct Crew {
     pub(super) backlog: VecDeque<Kept>,
     /// What the dead had in hand.
     pub(super) letters: Letters,
+    /// The queue has refused a chunk since answers were looked for last: a worker that may be dead is in the way of others.
+    stuck: bool,
     /// No more tasks are taken.
     closed: bool,
     tempo: Tempo,
@@ -91,6 +93,7 @@ impl Crew {
             ledger: Ledger::default(),
             backlog: VecDeque::new(),
             letters: Letters::default(),
+            stuck: false,
             closed: false,
             tempo: Tempo::default(),
             paces: Paces::default(),
@@ -115,7 +118,7 @@ impl Crew {
     /// Tasks that the queue is sure to take now, in chunks of so many.
     pub(super) fn room(&self, chunk: usize) -> usize {
         let full = self.ledger.bytes() >= BYTES && !self.is_short();
-        if full || !self.backlog.is_empty() {
+        if full || self.stuck || !self.backlog.is_empty() {
             return 0;
         }
         let chunks = CHUNKS.saturating_sub(self.ledger.chunks());
@@ -215,7 +218,10 @@ impl Crew {
                 self.ledger.enter(chunk);
                 Ok(None)
             }
-            Err(TryPutError::Full) => Ok(Some(chunk)),
+            Err(TryPutError::Full) => {
+                self.stuck = true;
+                Ok(Some(chunk))
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -300,6 +306,7 @@ impl Crew {
 
     /// Takes all answers that are there, and passes tasks on; how many answers there were.
     pub(super) fn tend(&mut self, seat: &mut Seat) -> usize {
+        self.stuck = false;
         let answers: usize = (0..self.members.len())
             .map(|at| self.collect(at, seat))
             .sum();
