@@ -122,7 +122,7 @@ impl PoolBuilder {
         let hub = Arc::new(Hub::new(Crew::hire(plan, workers)?)?);
         let thread = look_after(&hub)?;
         Ok(Pool {
-            owner: Arc::new(Owner::new(hub, thread)),
+            owner: Arc::new(Owner::new(hub, workers, thread)),
             retries: self.retries,
             again: 0,
             chunk: None,

@@ -8,13 +8,15 @@ use super::hub::Hub;
 /// What all handles of a pool share. Dropping it waits until all tasks are done, and the workers have ended.
 pub(super) struct Owner {
     pub(super) hub: Arc<Hub>,
+    pub(super) workers: usize,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Owner {
-    pub(super) fn new(hub: Arc<Hub>, thread: JoinHandle<()>) -> Self {
+    pub(super) fn new(hub: Arc<Hub>, workers: usize, thread: JoinHandle<()>) -> Self {
         Owner {
             hub,
+            workers,
             thread: Mutex::new(Some(thread)),
         }
     }

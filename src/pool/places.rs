@@ -1,6 +1,6 @@
 //! The results of a map while they come: each in the place where it will stay.
 
-use std::mem::{ManuallyDrop, MaybeUninit, needs_drop};
+use std::mem::{MaybeUninit, needs_drop};
 
 /// See the module. Each place is filled once.
 pub(super) struct Places<R> {
@@ -53,11 +53,11 @@ impl<R> Places<R> {
         let places = std::mem::take(&mut self.places);
         let filled = std::mem::take(&mut self.filled);
         if std::mem::take(&mut self.count) == places.len() {
-            let mut places = ManuallyDrop::new(places);
-            let (start, len, capacity) = (places.as_mut_ptr(), places.len(), places.capacity());
-            // SAFETY: the memory of a vector that is let go of here; a `MaybeUninit<R>` lies as an `R` does, and every one
-            // of them is filled: each is counted once, and there are as many.
-            return Ok(unsafe { Vec::from_raw_parts(start.cast(), len, capacity) });
+            // SAFETY: every one of them is filled: each is counted once, and there are as many. Done in place.
+            return Ok(places
+                .into_iter()
+                .map(|place| unsafe { place.assume_init() })
+                .collect());
         }
         let numbered = places.into_iter().enumerate();
         let some = numbered.filter(|(index, _)| is_set(&filled, *index));

@@ -20,6 +20,8 @@ pub struct Results<R: Message + Send, A, I: Iterator> {
     sink: Arc<Stream<R>>,
     feeder: Feeder<A, I>,
     taken: u64,
+    /// Counted once: in a forked child nobody may lock the pool.
+    workers: usize,
 }
 
 /// The most results that wait for being taken, for each worker.
@@ -37,6 +39,7 @@ where
             sink: Arc::new(Stream::new(ordered)),
             feeder,
             taken: 0,
+            workers: owner.workers,
         }
     }
 
@@ -49,7 +52,7 @@ where
 
     /// How many more results may wait for being taken.
     fn ahead(&self) -> usize {
-        let most = AHEAD * self.owner.hub.lock().members().len();
+        let most = AHEAD * self.workers;
         most.saturating_sub((self.feeder.given() - self.taken) as usize)
     }
 }
