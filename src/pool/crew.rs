@@ -107,7 +107,9 @@ impl Crew {
 
     /// How long tasks of this routine take, as far as that is known.
     pub(super) fn pace(&self, routine: u64) -> Option<Pace> {
-        self.paces.of(routine)
+        let told = self.members.iter().map(Member::told);
+        let told = told.filter_map(|told| Pace::heard(told, routine)).max();
+        told.or_else(|| self.paces.of(routine))
     }
 
     /// Whether nothing but lone tasks can be given, so that each worker has its share of them.
@@ -311,7 +313,7 @@ impl Crew {
             .map(|at| self.collect(at, seat))
             .sum();
         self.tempo.note(answers, self.ledger.open());
-        if answers > 0 && self.ledger.open() > 0 {
+        if answers > 1 || answers > 0 && self.ledger.open() > 0 {
             let told = self.members.iter().map(Member::told);
             told.for_each(|told| self.paces.hear(told));
         }
