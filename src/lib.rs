@@ -127,6 +127,7 @@
 //! | take a lock again that one holds | [`ReentrantLock`] |
 //! | let many look at data, or one change them | [`RwLock`] |
 //! | wait for data to change | [`Condition`]: a lock, and those who wait for what it guards |
+//! | let many read what nobody changes | [`Context`], and [`Pool::map_with`] |
 //! | count together | [`Value`]: a number or a `bool` that is its own atomic |
 //! | make a value once, or do something once | [`OnceValue`], [`Once`] |
 //! | wait for each other | [`Barrier`], and what it does when a party dies |
@@ -176,6 +177,8 @@ mod message;
 mod barrier;
 #[cfg(not(loom))]
 mod condition;
+#[cfg(not(loom))]
+mod context;
 #[cfg(not(loom))]
 mod event;
 #[cfg(not(loom))]
@@ -231,6 +234,8 @@ pub use barrier::{Barrier, BarrierError, BarrierTurn, BrokenBy};
 pub use condition::{
     Condition, ConditionError, ConditionGuard, ConditionTimeoutError, RegisterError, Waiter,
 };
+#[cfg(not(loom))]
+pub use context::Context;
 pub use error::{Error, ErrorKind, Result, TimedOut, WaitError};
 #[cfg(not(loom))]
 pub use event::Event;
@@ -258,7 +263,9 @@ pub use pipe::{
     TryRecvError, TrySendError,
 };
 #[cfg(not(loom))]
-pub use pool::{In, Job, MapError, Pool, PoolBuilder, Progress, Results, Task, TaskError};
+pub use pool::{
+    AsContext, In, Job, JobWith, MapError, Pool, PoolBuilder, Progress, Results, Task, TaskError,
+};
 #[cfg(not(loom))]
 pub use process::{
     ExitStatus, Process, Stdio, active_children, current_process, init, parent_process,

@@ -34,6 +34,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("latch", 6),
     ("semaphore", 6),
     ("condition", 6),
+    ("context", 6),
     ("reentrant", 6),
     ("rwlock", 6),
     ("once", 6),

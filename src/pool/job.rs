@@ -33,6 +33,20 @@ use crate::{Error, Result};
 /// ```
 pub struct In<'a, A: Message>(&'a A::View);
 
+impl<'a, A: Message> In<'a, A> {
+    pub(super) fn new(view: &'a A::View) -> Self {
+        In(view)
+    }
+}
+
+impl<A: Message> Clone for In<'_, A> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<A: Message> Copy for In<'_, A> {}
+
 impl<A: Message> Deref for In<'_, A> {
     type Target = A::View;
 
@@ -113,7 +127,7 @@ where
     type Return = O::Value;
 
     fn run(self, desk: &Desk<'_>, bytes: &[u8]) {
-        answer(desk, || self(In(desk.view::<A>(bytes))).settle());
+        answer(desk, || self(In::new(desk.view::<A>(bytes))).settle());
     }
 }
 

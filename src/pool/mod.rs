@@ -24,9 +24,11 @@
 //! | `sink`, `places` | where results go; those of a map |
 //! | `frame`, `brief` | what goes through the queue, and back at length; short answers |
 //! | `routine`, `job` | functions by name; [`Job`], [`In`] |
+//! | `alongside`, `with` | a context that goes along with items; the maps that have one |
 //! | `worker`, `desk` | a worker's life, and one task of it |
 //! | `error`, `progress` | [`TaskError`], [`MapError`]; [`Progress`] |
 
+mod alongside;
 mod brief;
 mod builder;
 mod crew;
@@ -50,8 +52,10 @@ mod sink;
 mod stream;
 mod task;
 mod tempo;
+mod with;
 mod worker;
 
+pub use alongside::{AsContext, JobWith};
 pub use builder::PoolBuilder;
 pub use error::{MapError, TaskError};
 pub use job::{In, Job};
@@ -69,7 +73,7 @@ use feeder::Feeder;
 use frame::Place;
 use member::Errand;
 use owner::Owner;
-use sink::{All, One, Sink};
+use sink::{All, One, Sink, Stream};
 
 /// Processes that wait for work: functions run in them, on arguments that are given from here.
 ///
@@ -301,16 +305,7 @@ impl Pool {
         A: Message,
         I: IntoIterator<Item: Encode<A>>,
     {
-        let numbered = self.imap(function, items).enumerate();
-        let failed = numbered.filter_map(|(index, result)| Some((index, result.err()?)));
-        let failures: Vec<_> = failed.collect();
-        match failures.is_empty() {
-            true => Ok(()),
-            false => Err(MapError {
-                results: Vec::new(),
-                failures,
-            }),
-        }
+        failures_of(self.imap(function, items))
     }
 
     /// As [`map`](Pool::map), for a function of several arguments and items that are tuples of them.
@@ -395,7 +390,7 @@ impl Pool {
     {
         let routine = routine::of_one::<F, A, Kind>(function);
         let feeder = Feeder::new(routine, items.into_iter(), self.again, self.chunk);
-        Results::new(&self.owner, feeder, true)
+        Results::new(&self.owner, feeder, Stream::new(true))
     }
 
     /// As [`imap`](Pool::imap), but in the order in which the results come.
@@ -425,7 +420,7 @@ impl Pool {
     {
         let routine = routine::of_one::<F, A, Kind>(function);
         let feeder = Feeder::new(routine, items.into_iter(), self.again, self.chunk);
-        Results::new(&self.owner, feeder, false)
+        Results::new(&self.owner, feeder, Stream::new(false))
     }
 
     /// Runs `function` once, and returns at once: the result is had from the [`Task`].
@@ -490,6 +485,22 @@ impl Pool {
     /// Ends all workers at once (`SIGKILL`). Tasks that are not over fail with [`TaskError::Closed`].
     pub fn terminate(&self) {
         self.owner.hub.lock().terminate();
+    }
+}
+
+/// Throws the results away, and keeps why there are none.
+fn failures_of<R>(
+    results: impl Iterator<Item = std::result::Result<R, TaskError>>,
+) -> std::result::Result<(), MapError<()>> {
+    let numbered = results.enumerate();
+    let failed = numbered.filter_map(|(index, result)| Some((index, result.err()?)));
+    let failures: Vec<_> = failed.collect();
+    match failures.is_empty() {
+        true => Ok(()),
+        false => Err(MapError {
+            results: Vec::new(),
+            failures,
+        }),
     }
 }
 

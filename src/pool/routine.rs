@@ -3,6 +3,7 @@
 use std::any::type_name;
 use std::ptr::NonNull;
 
+use super::alongside::{JobWith, run_along};
 use super::desk::Desk;
 use super::job::{Job, answer};
 use crate::message::Message;
@@ -20,6 +21,17 @@ where
 {
     check::<F>();
     name::<F>(run_with_one::<F, A, Kind> as Routine as usize)
+}
+
+/// The name of a function of one argument beside a context.
+pub(super) fn of_one_with<F, C, A, Kind>(_job: F) -> Result<u64>
+where
+    F: JobWith<C, A, Kind>,
+    C: Message,
+    A: Message,
+{
+    check::<F>();
+    name::<F>(run_with_context::<F, C, A, Kind> as Routine as usize)
 }
 
 /// The name of a function of which the arguments come as a tuple.
@@ -95,6 +107,15 @@ where
     F: Job<A, Kind>,
 {
     function::<F>().run(desk, bytes);
+}
+
+fn run_with_context<F, C, A, Kind>(desk: &Desk<'_>, bytes: &[u8])
+where
+    F: JobWith<C, A, Kind>,
+    C: Message,
+    A: Message,
+{
+    run_along::<F, C, A, Kind>(function::<F>(), desk, bytes);
 }
 
 fn run_with_many<F, Args, Kind>(desk: &Desk<'_>, bytes: &[u8])

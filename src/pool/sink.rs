@@ -1,11 +1,12 @@
 //! Where results go.
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::brief::Small;
 use super::error::{MapError, TaskError};
 use super::places::Places;
+use crate::context::Home;
 use crate::message::Message;
 use crate::sys::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -136,6 +137,8 @@ impl<R: Message + Send> Sink for All<R> {
 /// The results of a stream: those that came and were not taken yet.
 pub(super) struct Stream<R> {
     ordered: bool,
+    /// What the tasks are given beside their items: here for as long as one of them is not settled.
+    _context: Option<Arc<Home>>,
     results: Mutex<Arrived<R>>,
 }
 
@@ -148,8 +151,18 @@ struct Arrived<R> {
 
 impl<R: Message> Stream<R> {
     pub(super) fn new(ordered: bool) -> Self {
+        Self::keeping(ordered, None)
+    }
+
+    /// The same for tasks that are given a context.
+    pub(super) fn with(ordered: bool, context: &Arc<Home>) -> Self {
+        Self::keeping(ordered, Some(Arc::clone(context)))
+    }
+
+    fn keeping(ordered: bool, context: Option<Arc<Home>>) -> Self {
         Stream {
             ordered,
+            _context: context,
             results: Mutex::new(Arrived {
                 waiting: VecDeque::new(),
                 first: 0,

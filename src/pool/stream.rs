@@ -33,10 +33,10 @@ where
     A: Message,
     I: Iterator<Item: Encode<A>>,
 {
-    pub(super) fn new(owner: &Arc<Owner>, feeder: Feeder<A, I>, ordered: bool) -> Self {
+    pub(super) fn new(owner: &Arc<Owner>, feeder: Feeder<A, I>, sink: Stream<R>) -> Self {
         Results {
             owner: Arc::clone(owner),
-            sink: Arc::new(Stream::new(ordered)),
+            sink: Arc::new(sink),
             feeder,
             taken: 0,
             workers: owner.workers,

@@ -1,11 +1,14 @@
 //! A worker's whole life.
 
+use std::time::Duration;
+
+use super::alongside;
 use super::desk::{Desk, Mouth};
 use super::frame::{Arguments, Frame, Place, STOP, parse};
 use super::pace::{Pace, Told};
 use super::revoked::{Words, is_revoked};
 use super::routine;
-use crate::queue::{Queue, Received};
+use crate::queue::{GetTimeoutError, Queue, Received, TryGetError};
 use crate::sys::atomic::{Ordering, spin_loop};
 use crate::sys::backoff;
 use crate::sys::clock::now_ns;
@@ -39,8 +42,7 @@ pub(super) fn serve(
     let mut manner = Manner::default();
     let mut known = Known::default();
     while left > 0 {
-        look_closely(&tasks);
-        let Ok(chunk) = tasks.get() else {
+        let Some(chunk) = next(&tasks) else {
             return Ok(()); // the pool is closed, and nothing left
         };
         let (name, place, _) = parse(&chunk);
@@ -59,6 +61,28 @@ pub(super) fn serve(
         left = left.saturating_sub(place.at() as u64);
     }
     Ok(())
+}
+
+/// For so long a worker keeps the contexts of its last tasks while there is nothing to do.
+const LINGER: Duration = Duration::from_millis(50);
+
+/// Waits for a task; `None` when there will be no more.
+fn next(tasks: &Queue<Frame>) -> Option<Received<'_, Frame>> {
+    look_closely(tasks);
+    if !alongside::has_any() {
+        return tasks.get().ok();
+    }
+    match tasks.try_get() {
+        Err(TryGetError::Empty) => {}
+        task => return task.ok(),
+    }
+    match tasks.get_timeout(LINGER) {
+        Err(GetTimeoutError::Timeout) => {
+            alongside::forget();
+            tasks.get().ok()
+        }
+        task => task.ok(),
+    }
 }
 
 /// Looks for a task after every pause, for as long as it takes a caller who has just been answered to come again; a queue that

@@ -42,6 +42,8 @@ pub(crate) enum Kind {
     Shared = 17,
     /// The name under which a process listens for connections.
     Listener = 18,
+    /// A value that nobody changes.
+    Context = 19,
     /// A segment of a test, without a protocol.
     Test = 0xffff,
 }
@@ -66,6 +68,7 @@ const KINDS: &[(Kind, &str)] = &[
     (Kind::Barrier, "barrier"),
     (Kind::Shared, "shared"),
     (Kind::Listener, "listener"),
+    (Kind::Context, "context"),
     (Kind::Test, "test"),
 ];
 
