@@ -264,7 +264,8 @@ pub use pipe::{
 };
 #[cfg(not(loom))]
 pub use pool::{
-    AsContext, In, Job, JobWith, MapError, Pool, PoolBuilder, Progress, Results, Task, TaskError,
+    AsContext, FoldError, In, Job, JobWith, MapError, Pool, PoolBuilder, Progress, Results, Step,
+    Task, TaskError,
 };
 #[cfg(not(loom))]
 pub use process::{

@@ -122,3 +122,85 @@ fn a_context_outlasts_the_workers_and_goes_with_its_last_user() {
     }
     assert_eq!(pool.map(|n: u64| n, 0..100).unwrap().len(), 100);
 }
+
+fn add(sum: u64, n: u64) -> u64 {
+    sum + n
+}
+
+#[test]
+fn a_fold_sees_every_item_once_and_in_order() {
+    let pool = Pool::new(3).unwrap();
+    for count in [0, 1, 2, 10, 1000, 50_000] {
+        let sum = pool.fold(|| 0, add, 0..count, add).unwrap();
+        assert_eq!(sum, (0..count).sum::<u64>(), "{count}");
+        let largest = pool.map_reduce(|n: u64| n * n, u64::max, 0..count);
+        assert_eq!(largest.unwrap(), (0..count).max().map(|n| n * n));
+    }
+    fn append(mut text: String, word: In<'_, String>) -> String {
+        text.push_str(&word);
+        text
+    }
+    let words: Vec<String> = (0..5000).map(|n| format!("{n} ")).collect();
+    let unknown = words.iter().filter(|_| true);
+    let all = pool.fold(String::new, append, unknown, |a, b| a + &b);
+    assert_eq!(all.unwrap(), words.concat());
+    let long: Vec<Vec<u64>> = vec![vec![1; 50_000]; 30];
+    let length = |sum: u64, numbers: In<'_, Vec<u64>>| sum + numbers.len() as u64;
+    let lengths = pool.fold(|| 0, length, &long, add);
+    assert_eq!(lengths.unwrap(), 30 * 50_000);
+}
+
+#[test]
+fn a_fold_names_the_items_that_it_lost() {
+    fn picky(sum: u64, n: u64) -> std::io::Result<u64> {
+        match n {
+            500 => Err(std::io::Error::other("not this one")),
+            n => Ok(sum + n),
+        }
+    }
+    let pool = Pool::new(2).unwrap();
+    let error = pool.fold(|| 0, picky, 0..1000u64, add).unwrap_err();
+    let [(range, TaskError::Failed { text, .. })] = &error.lost[..] else {
+        panic!("{:?}", error.lost);
+    };
+    assert!(range.contains(&500) && text.contains("not this one"));
+    let missing: u64 = range.clone().map(|n| n as u64).sum();
+    assert_eq!(error.partial, Some((0..1000).sum::<u64>() - missing));
+    pool.close();
+    let error = pool.fold(|| 0, add, 0..1000u64, add).unwrap_err();
+    assert_eq!(
+        error
+            .lost
+            .iter()
+            .map(|(range, _)| range.len())
+            .sum::<usize>(),
+        1000
+    );
+    assert_eq!(error.partial, None);
+}
+
+/// What is lost and what is not are all items together, each once; and nothing is where items may be run again.
+#[test]
+fn kills_during_a_fold_cost_shares_or_nothing() {
+    let pool = Pool::builder().workers(2).retries(100).build().unwrap();
+    for round in 0..6 {
+        let (victim, done) = (pool.clone(), pool.progress().done);
+        let killer = thread::spawn(move || {
+            while victim.progress().done < done + 50 {
+                thread::yield_now();
+            }
+            victim.pids().into_iter().for_each(kill_worker);
+        });
+        let all = 0..500_000_u64;
+        if round % 2 == 0 {
+            let sum = pool.idempotent().fold(|| 0, add, all.clone(), add).unwrap();
+            assert_eq!(sum, all.sum::<u64>());
+        } else if let Err(error) = pool.fold(|| 0, add, all.clone(), add) {
+            assert!(error.lost.len() <= 2);
+            let missing = error.lost.iter().flat_map(|(range, _)| range.clone());
+            let missing: u64 = missing.map(|n| n as u64).sum();
+            assert_eq!(error.partial, Some(all.sum::<u64>() - missing));
+        }
+        killer.join().unwrap();
+    }
+}

@@ -87,9 +87,13 @@ pub trait Job<A, Kind>: Copy + 'static {
     /// What comes of an item.
     type Return: Message;
 
-    /// Runs the function on the item that lies in these bytes, and answers.
+    /// Runs the function on the item that lies in these bytes.
+    ///
+    /// # Errors
+    ///
+    /// What the function says, or what attaching a handle in the item does.
     #[doc(hidden)]
-    fn run(self, desk: &Desk<'_>, bytes: &[u8]);
+    fn call(self, desk: &Desk<'_>, bytes: &[u8]) -> Result<Self::Return>;
 }
 
 /// The argument is the function's own.
@@ -110,11 +114,9 @@ where
 {
     type Return = O::Value;
 
-    fn run(self, desk: &Desk<'_>, bytes: &[u8]) {
-        match desk.arguments::<A>(bytes) {
-            Ok(argument) => answer(desk, || self(argument).settle()),
-            Err(error) => desk.fail(&error),
-        }
+    #[inline]
+    fn call(self, desk: &Desk<'_>, bytes: &[u8]) -> Result<O::Value> {
+        self(desk.arguments::<A>(bytes)?).settle()
     }
 }
 
@@ -126,8 +128,9 @@ where
 {
     type Return = O::Value;
 
-    fn run(self, desk: &Desk<'_>, bytes: &[u8]) {
-        answer(desk, || self(In::new(desk.view::<A>(bytes))).settle());
+    #[inline]
+    fn call(self, desk: &Desk<'_>, bytes: &[u8]) -> Result<O::Value> {
+        self(In::new(desk.view::<A>(bytes))).settle()
     }
 }
 

@@ -24,17 +24,20 @@
 //! | `sink`, `places` | where results go; those of a map |
 //! | `frame`, `brief` | what goes through the queue, and back at length; short answers |
 //! | `routine`, `job` | functions by name; [`Job`], [`In`] |
+//! | `batch`, `fold` | several items in one task; what comes of them all, [`FoldError`] |
 //! | `alongside`, `with` | a context that goes along with items; the maps that have one |
 //! | `worker`, `desk` | a worker's life, and one task of it |
 //! | `error`, `progress` | [`TaskError`], [`MapError`]; [`Progress`] |
 
 mod alongside;
+mod batch;
 mod brief;
 mod builder;
 mod crew;
 mod desk;
 mod error;
 mod feeder;
+mod fold;
 mod frame;
 mod hearing;
 mod hub;
@@ -58,6 +61,7 @@ mod worker;
 pub use alongside::{AsContext, JobWith};
 pub use builder::PoolBuilder;
 pub use error::{MapError, TaskError};
+pub use fold::{FoldError, Step};
 pub use job::{In, Job};
 pub use progress::Progress;
 pub use stream::Results;

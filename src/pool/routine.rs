@@ -5,6 +5,7 @@ use std::ptr::NonNull;
 
 use super::alongside::{JobWith, run_along};
 use super::desk::Desk;
+use super::fold::{Step, run_fold, run_reduce};
 use super::job::{Job, answer};
 use crate::message::Message;
 use crate::process::Entry;
@@ -32,6 +33,29 @@ where
 {
     check::<F>();
     name::<F>(run_with_context::<F, C, A, Kind> as Routine as usize)
+}
+
+/// The name of a fold.
+pub(super) fn of_fold<N, F, S, A, Kind>(_init: N, _step: F) -> Result<u64>
+where
+    N: Fn() -> S + Copy + 'static,
+    F: Step<S, A, Kind>,
+    S: Message,
+{
+    check::<N>();
+    check::<F>();
+    name::<F>(fold::<N, F, S, A, Kind> as Routine as usize)
+}
+
+/// The name of a function of one argument, and of what combines its results.
+pub(super) fn of_reduce<F, C, A, Kind>(_job: F, _combine: C) -> Result<u64>
+where
+    F: Job<A, Kind>,
+    C: Fn(F::Return, F::Return) -> F::Return + Copy + 'static,
+{
+    check::<F>();
+    check::<C>();
+    name::<F>(reduce::<F, C, A, Kind> as Routine as usize)
 }
 
 /// The name of a function of which the arguments come as a tuple.
@@ -106,7 +130,7 @@ fn run_with_one<F, A, Kind>(desk: &Desk<'_>, bytes: &[u8])
 where
     F: Job<A, Kind>,
 {
-    function::<F>().run(desk, bytes);
+    answer(desk, || function::<F>().call(desk, bytes));
 }
 
 fn run_with_context<F, C, A, Kind>(desk: &Desk<'_>, bytes: &[u8])
@@ -116,6 +140,23 @@ where
     A: Message,
 {
     run_along::<F, C, A, Kind>(function::<F>(), desk, bytes);
+}
+
+fn fold<N, F, S, A, Kind>(desk: &Desk<'_>, bytes: &[u8])
+where
+    N: Fn() -> S + Copy + 'static,
+    F: Step<S, A, Kind>,
+    S: Message,
+{
+    run_fold(function::<N>(), function::<F>(), desk, bytes);
+}
+
+fn reduce<F, C, A, Kind>(desk: &Desk<'_>, bytes: &[u8])
+where
+    F: Job<A, Kind>,
+    C: Fn(F::Return, F::Return) -> F::Return + Copy + 'static,
+{
+    run_reduce(function::<F>(), function::<C>(), desk, bytes);
 }
 
 fn run_with_many<F, Args, Kind>(desk: &Desk<'_>, bytes: &[u8])
