@@ -2,8 +2,11 @@
 
 use std::fs;
 use std::thread;
+use std::time::Duration;
 
 use multiproc::{Context, In, Pool, TaskError, Value};
+
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn kill_worker(pid: i32) {
     // SAFETY: a worker of this test's pool, or nobody any more.
@@ -203,4 +206,87 @@ fn kills_during_a_fold_cost_shares_or_nothing() {
         }
         killer.join().unwrap();
     }
+}
+
+/// Sleeps for so many milliseconds, or for ever.
+fn take(millis: u64) -> u64 {
+    match millis {
+        0 => loop {
+            thread::park();
+        },
+        n => thread::sleep(Duration::from_millis(n)),
+    }
+    millis
+}
+
+fn by_time((_, error): &(usize, TaskError)) -> bool {
+    matches!(error, TaskError::TimedOut { .. })
+}
+
+#[test]
+fn a_task_that_takes_too_long_fails_alone() {
+    let pool = Pool::builder()
+        .workers(2)
+        .task_timeout(Duration::from_millis(50))
+        .build()
+        .unwrap();
+    let times = (0..40).map(|n| if n % 10 == 3 { 0 } else { 1 });
+    let error = pool.map(take, times).unwrap_err();
+    assert_eq!(error.results.len() + error.failures.len(), 40);
+    assert!(error.failures.iter().all(by_time), "{:?}", error.failures);
+    let stuck = [3, 13, 23, 33];
+    assert!(
+        stuck
+            .iter()
+            .all(|n| error.failures.iter().any(|(at, _)| at == n))
+    );
+    // One for which nobody waits, also where a task may be run again.
+    let task = pool.idempotent().apply(take, (0,));
+    assert!(
+        matches!(task.get(), Err(TaskError::TimedOut { limit, .. }) if limit.as_millis() == 50)
+    );
+    let patient = pool.task_timeout(PATIENCE);
+    assert_eq!(patient.map(take, [120, 1]).unwrap(), [120, 1]);
+}
+
+#[test]
+fn a_limit_is_for_the_tasks_that_have_it() {
+    let pool = Pool::new(2).unwrap();
+    assert_eq!(pool.map(take, [1, 1]).unwrap(), [1, 1]);
+    let slow = pool.apply(take, (200,));
+    let hasty = pool.task_timeout(Duration::from_millis(20));
+    let stuck = hasty.apply(take, (0,));
+    assert!(matches!(stuck.get(), Err(TaskError::TimedOut { .. })));
+    assert_eq!(slow.get(), Ok(200));
+    let many = hasty
+        .task_timeout(Duration::from_secs(10))
+        .map(|n: u64| n, 0..20_000);
+    assert_eq!(many.unwrap().len(), 20_000);
+    let lone = Pool::new(1)
+        .unwrap()
+        .task_timeout(Duration::from_millis(400));
+    let total = lone.fold(|| 0, |sum: u64, n: u64| sum + take(n), [150; 12], add);
+    assert_eq!(total, Ok(1800), "each item of a share has as long");
+}
+
+/// Kills and limits at once: every task is answered once.
+#[test]
+fn limits_and_deaths_are_told_apart() {
+    let pool = Pool::builder().workers(2).retries(100).build().unwrap();
+    let hasty = pool.task_timeout(Duration::from_millis(30)).idempotent();
+    let victim = pool.clone();
+    let killer = thread::spawn(move || {
+        for done in [20, 60, 100, 140] {
+            while victim.progress().done < done {
+                thread::yield_now();
+            }
+            victim.pids().into_iter().for_each(kill_worker);
+        }
+    });
+    let times = (0..200).map(|n| if n % 50 == 7 { 0 } else { 1 });
+    let error = hasty.map(take, times).unwrap_err();
+    killer.join().unwrap();
+    assert!(error.failures.iter().all(by_time), "{:?}", error.failures);
+    assert_eq!(error.results.len() + error.failures.len(), 200);
+    assert!(error.failures.len() >= 4);
 }

@@ -1,10 +1,12 @@
 //! What a pool shall be.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Pool;
 use super::crew::Crew;
 use super::frame::STOP;
+use super::grant::Grant;
 use super::hub::{Hub, look_after};
 use super::member::Plan;
 use super::owner::Owner;
@@ -33,6 +35,7 @@ pub struct PoolBuilder {
     name: String,
     tasks_per_worker: u64,
     retries: u32,
+    limit: u64,
     initializer: Option<std::result::Result<u64, String>>,
 }
 
@@ -43,6 +46,7 @@ impl PoolBuilder {
             name: "Pool".into(),
             tasks_per_worker: 0,
             retries: 1,
+            limit: Grant::ANY,
             initializer: None,
         }
     }
@@ -69,6 +73,14 @@ impl PoolBuilder {
     /// most.
     pub fn retries(mut self, times: u32) -> Self {
         self.retries = times.min(routine::MOST_AGAIN);
+        self
+    }
+
+    /// How long a task may take, from the instant at which a worker begins it; as long as it likes by default. The worker of
+    /// one that takes longer is killed and replaced, and the task, and no other, fails with
+    /// [`TaskError::TimedOut`](super::TaskError::TimedOut); it is not begun again. [`Pool::task_timeout`] is for some tasks only.
+    pub fn task_timeout(mut self, limit: Duration) -> Self {
+        self.limit = Grant::limit_of(limit);
         self
     }
 
@@ -124,7 +136,10 @@ impl PoolBuilder {
         Ok(Pool {
             owner: Arc::new(Owner::new(hub, workers, thread)),
             retries: self.retries,
-            again: 0,
+            grant: Grant {
+                limit: self.limit,
+                ..Grant::new()
+            },
             chunk: None,
         })
     }

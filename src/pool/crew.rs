@@ -1,10 +1,14 @@
 //! The workers of a pool, and what they have to do.
 
+mod overdue;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::error::TaskError;
 use super::frame::{Body, Encoded, Frame, Many, Parts, Place, Plain};
+use super::grant::Grant;
 use super::hearing::Run;
 use super::ledger::{Chunk, Ledger, Luggage};
 use super::letters::Letters;
@@ -40,6 +44,8 @@ pub(super) struct Crew {
     /// No more tasks are taken.
     closed: bool,
     tempo: Tempo,
+    /// The shortest time that a task which may be open is given, in nanoseconds, or [`ANY`](Grant::ANY).
+    shortest: u64,
     paces: Paces,
     pub(super) progress: Progress,
 }
@@ -96,6 +102,7 @@ impl Crew {
             stuck: false,
             closed: false,
             tempo: Tempo::default(),
+            shortest: Grant::ANY,
             paces: Paces::default(),
             progress: Progress::default(),
         })
@@ -204,6 +211,7 @@ impl Crew {
         let number = self.ledger.next();
         chunk.bytes = body.guess();
         revoked::allow(&self.revoked, number);
+        self.watch(&chunk.errand);
         let parts = Parts {
             head: [routine, Place::new(number, chunk.count).0],
             body,
@@ -358,7 +366,8 @@ impl Crew {
         if self.closed && self.outstanding() == 0 {
             return self.members[at].leave();
         }
-        match self.members[at].succeed(&self.plan, (&self.tasks, &self.revoked)) {
+        let watched = self.shortest != Grant::ANY;
+        match self.members[at].succeed(&self.plan, (&self.tasks, &self.revoked), watched) {
             Ok(ears) => {
                 seat.ears[at] = Some(ears);
                 self.progress.replaced += 1;
@@ -385,7 +394,10 @@ impl Crew {
         if chunk.done != task.at() {
             return; // it was answered
         }
-        if chunk.deaths < chunk.errand.again {
+        let limit = Duration::from_nanos(chunk.errand.limit);
+        if self.members[at].overdue.take() == Some(task) {
+            self.fail_next(task.chunk(), TaskError::TimedOut { limit });
+        } else if chunk.deaths < chunk.errand.again {
             chunk.deaths += 1;
             self.progress.retried += 1;
         } else {
@@ -432,7 +444,7 @@ impl Crew {
         membarrier::heavy();
         let task = Place::new(number, 0);
         let begun = self.members.iter().any(|m| m.last_begun() == Some(task));
-        if begun && !self.members.iter().any(|m| m.kill_in(task)) {
+        if begun && !self.members.iter().any(|m| m.kill_in(task, None)) {
             return false; // it is over, and the answer on its way
         }
         self.fail_next(number, TaskError::Cancelled);

@@ -1,6 +1,7 @@
 //! What becomes of tasks that have no result.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::process::{Failure, Panic};
 use crate::{Error, ErrorKind};
@@ -50,6 +51,12 @@ pub enum TaskError {
         /// The signal that ended it; `None` when it ended by itself, by `std::process::exit` for instance.
         signal: Option<i32>,
     },
+    /// The task took longer than it [may](super::PoolBuilder::task_timeout); its worker was killed with it, and replaced.
+    #[non_exhaustive]
+    TimedOut {
+        /// How long it may take.
+        limit: Duration,
+    },
     /// The task was [cancelled](super::Task::cancel).
     Cancelled,
     /// The pool was [closed](super::Pool::close) or [terminated](super::Pool::terminate) before the task began, or while it
@@ -74,6 +81,7 @@ impl TaskError {
             TaskError::Panicked(_) => ErrorKind::Panicked,
             TaskError::WorkerDied { signal: None, .. } => ErrorKind::Exited,
             TaskError::WorkerDied { .. } => ErrorKind::Signaled,
+            TaskError::TimedOut { .. } => ErrorKind::Timeout,
             TaskError::Cancelled | TaskError::Closed => ErrorKind::Closed,
         }
     }
@@ -116,6 +124,7 @@ impl fmt::Display for TaskError {
                 }
                 f.write_str(" while it ran the task; mark tasks that may be run again with Pool::idempotent")
             }
+            TaskError::TimedOut { limit } => write!(f, "the task took longer than {limit:?}"),
             TaskError::Cancelled => f.write_str("the task was cancelled"),
             TaskError::Closed => f.write_str("the pool was closed before the task was done"),
             TaskError::NotStarted { text, .. } => write!(f, "the task could not begin: {text}"),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::crew::Crew;
 use super::error::TaskError;
+use super::grant::Grant;
 use super::hub::Hub;
 use super::member::Errand;
 use super::sink::Sink;
@@ -15,7 +16,7 @@ use crate::message::{Encode, Message};
 /// What is left of an input, and how many of its items were given to workers.
 pub(super) struct Feeder<A, I: Iterator> {
     routine: std::result::Result<u64, TaskError>,
-    again: u32,
+    grant: Grant,
     /// How many items make a chunk; none where that goes by how long they take.
     fixed: Option<usize>,
     /// None behind the last item.
@@ -45,11 +46,11 @@ where
     A: Message,
     I: Iterator<Item: Encode<A>>,
 {
-    /// Nothing is given yet. Each task may be begun again so often.
-    pub(super) fn new(routine: Result<u64>, items: I, again: u32, fixed: Option<usize>) -> Self {
+    /// Nothing is given yet. Each task may cost so much.
+    pub(super) fn new(routine: Result<u64>, items: I, grant: Grant, fixed: Option<usize>) -> Self {
         Feeder {
             routine: routine.map_err(|error| TaskError::not_started(&error)),
-            again,
+            grant,
             fixed,
             items: Some(items),
             kept: VecDeque::new(),
@@ -126,6 +127,9 @@ where
                 Ok(mut crew) => while self.give_chunk(&mut crew, sink, end) {},
                 Err(error) => self.fail(&error, sink),
             }
+            if self.grant.limit != Grant::ANY {
+                hub.remind(); // that somebody looks at the time
+            }
         }
     }
 
@@ -168,7 +172,8 @@ where
         let errand = Errand {
             sink: Arc::clone(sink),
             index: self.given,
-            again: self.again,
+            again: self.grant.again,
+            limit: self.grant.limit,
         };
         let given = self.routine.clone().and_then(|routine| {
             let given = crew.give::<A, _>(routine, items, &errand);

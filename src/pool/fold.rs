@@ -10,6 +10,7 @@ use super::feeder::Feeder;
 use super::frame::Frame;
 use super::job::{In, InPlace, Job, Owned, answer};
 use super::sink::Stream;
+use super::stopwatch;
 use super::stream::Results;
 use super::{Pool, routine};
 use crate::message::{Encode, Message};
@@ -65,7 +66,10 @@ where
     S: Message,
 {
     answer(desk, || {
-        Items::new(bytes).try_fold(init(), |state, item| step.step(desk, state, item))
+        Items::new(bytes).try_fold(init(), |state, item| {
+            stopwatch::lap();
+            step.step(desk, state, item)
+        })
     });
 }
 
@@ -79,7 +83,10 @@ where
         let mut items = Items::new(bytes);
         let first = items.next().ok_or_else(nothing)?;
         let first = job.call(desk, first)?;
-        items.try_fold(first, |sum, item| Ok(combine(sum, job.call(desk, item)?)))
+        items.try_fold(first, |sum, item| {
+            stopwatch::lap();
+            Ok(combine(sum, job.call(desk, item)?))
+        })
     });
 }
 
@@ -263,7 +270,7 @@ impl Pool {
     {
         let workers = self.owner.hub.lock().members().len();
         let (batches, sizes) = Batches::<A, _>::new(items, workers);
-        let feeder = Feeder::<Frame, _>::new(routine, batches, self.again, Some(1));
+        let feeder = Feeder::<Frame, _>::new(routine, batches, self.grant, Some(1));
         let shares = Results::new(&self.owner, feeder, Stream::<S>::new(true));
         let (mut partial, mut lost, mut at) = (None, Vec::new(), 0);
         for share in shares {

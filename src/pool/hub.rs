@@ -284,17 +284,18 @@ impl Calm {
 impl Hub {
     /// Waits for the end of a worker, for the alarm, or for a round; false once all is over.
     fn rest(&self, calm: &mut Calm) -> bool {
-        let (children, idle) = {
-            let crew = self.lock();
+        let (children, idle, due) = {
+            let mut crew = self.lock();
             if crew.is_over() {
                 return false;
             }
+            let due = crew.end_overdue();
             // Under the lock: whoever takes a task later sees it.
             let idle = calm.is_deep(&crew);
             self.asleep.store(idle, Ordering::Release); // pairs with `remind`
             let processes = crew.members().iter().filter_map(|m| m.process());
             let children: Vec<Child> = processes.map(Process::child).cloned().collect();
-            (children, idle)
+            (children, idle, due.map(Duration::from_nanos))
         };
         let mut things: Vec<&dyn Waitable> = vec![&self.alarm];
         things.extend(children.iter().map(|child| child as &dyn Waitable));
@@ -303,7 +304,7 @@ impl Hub {
         } else {
             ROUND
         };
-        let ready = wait_any_timeout(&things, most);
+        let ready = wait_any_timeout(&things, due.map_or(most, |due| due.min(most)));
         self.alarm.clear();
         if let Ok(Some(1..)) = ready {
             self.death.store(true, Ordering::Release);

@@ -184,6 +184,7 @@ mod tests {
             sink: Arc::new(One::<u64>::new()),
             index,
             again: 0,
+            limit: 0,
         };
         Chunk {
             errand,

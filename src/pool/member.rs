@@ -9,6 +9,7 @@ use super::hearing::Run;
 use super::pace::Told;
 use super::revoked::Words;
 use super::sink::{Outcome, Sink};
+use super::stopwatch::{self, Since};
 use super::worker::{Marks, serve};
 use crate::pipe::{Pipe, Receiver};
 use crate::process::{Failure, Process};
@@ -38,6 +39,8 @@ pub(super) struct Errand {
     pub(super) index: u64,
     /// How often each may be begun again.
     pub(super) again: u32,
+    /// How many nanoseconds it may take, or [`ANY`](super::grant::Grant::ANY).
+    pub(super) limit: u64,
 }
 
 impl Errand {
@@ -84,6 +87,10 @@ pub(super) struct Member {
     /// The [place](Place) of the task that the worker began last, plus one.
     begun: Value<u64>,
     told: Told,
+    /// When it began that.
+    since: Since,
+    /// The task with which it was killed, because that took too long.
+    pub(super) overdue: Option<Place>,
     /// It may have ended.
     pub(super) ended: bool,
     /// Workers in this place that ended one after the other without a task.
@@ -107,25 +114,31 @@ impl Member {
             process: None,
             begun: Value::new(0)?,
             told: Value::new(0)?,
+            since: Since::new(0)?,
+            overdue: None,
             ended: false,
             barren: 0,
             broken: None,
         };
-        let ears = member.succeed(plan, posts)?;
+        let ears = member.succeed(plan, posts, false)?;
         Ok((member, ears))
     }
 
-    /// Starts another worker in this place; on which pipe it answers.
+    /// Starts another worker in this place, which says when its tasks begin if that is asked; on which pipe it answers.
     pub(super) fn succeed(
         &mut self,
         plan: &Plan,
         (tasks, revoked): (&Queue<Frame>, &Words),
+        watched: bool,
     ) -> Result<Ears> {
         let (short, brief) = Pipe::<Brief, ()>::one_way()?;
         let (at_length, long) = Pipe::<Frame, ()>::one_way()?;
         let terms = (plan.share, plan.initializer);
         self.begun.store(0);
-        let marks: Marks = (self.begun.clone(), self.told.clone(), revoked.clone());
+        self.overdue = None;
+        stopwatch::reset(&self.since, watched);
+        let begun = (self.begun.clone(), self.since.clone());
+        let marks: Marks = (begun, self.told.clone(), revoked.clone());
         let started = Process::builder()
             .name(format!("{}-{}", plan.name, self.number))
             .daemon(true)
@@ -182,6 +195,16 @@ impl Member {
         self.told.load()
     }
 
+    /// Has the worker say when its tasks begin, from the next one on.
+    pub(super) fn ask(&self) {
+        stopwatch::ask(&self.since);
+    }
+
+    /// When it began the task that it has, if it has one and was asked to say so.
+    pub(super) fn since(&self) -> Option<u64> {
+        stopwatch::read(&self.since)
+    }
+
     /// How it ended, for the task that it had in hand.
     pub(super) fn epitaph(&self) -> TaskError {
         let status = self.process.as_ref().and_then(Process::exit_status);
@@ -197,16 +220,21 @@ impl Member {
         self.ended = false;
     }
 
-    /// Ends the worker at once, but only if this is the task that it is running; whether it is.
-    pub(super) fn kill_in(&self, task: Place) -> bool {
+    /// Ends the worker at once, but only if this is the task that it is running, since that instant if one is given; whether
+    /// it is.
+    pub(super) fn kill_in(&self, task: Place, since: Option<u64>) -> bool {
+        let is_it = || {
+            let same = since.is_none_or(|since| self.since() == Some(since));
+            same && self.last_begun() == Some(task)
+        };
         let Some(process) = &self.process else {
             return false;
         };
         // Stopped, it can begin no other task while it is looked at.
-        if self.last_begun() != Some(task) || process.child().stop().is_err() {
+        if !is_it() || process.child().stop().is_err() {
             return false;
         }
-        let is_it = self.last_begun() == Some(task);
+        let is_it = is_it();
         let _ = match is_it {
             true => process.kill(),
             false => process.child().go_on(),

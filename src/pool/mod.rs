@@ -27,6 +27,7 @@
 //! | `batch`, `fold` | several items in one task; what comes of them all, [`FoldError`] |
 //! | `alongside`, `with` | a context that goes along with items; the maps that have one |
 //! | `worker`, `desk` | a worker's life, and one task of it |
+//! | `grant`, `stopwatch` | what a task may cost; since when a worker has it |
 //! | `error`, `progress` | [`TaskError`], [`MapError`]; [`Progress`] |
 
 mod alongside;
@@ -39,6 +40,7 @@ mod error;
 mod feeder;
 mod fold;
 mod frame;
+mod grant;
 mod hearing;
 mod hub;
 mod job;
@@ -52,6 +54,7 @@ mod progress;
 mod revoked;
 mod routine;
 mod sink;
+mod stopwatch;
 mod stream;
 mod task;
 mod tempo;
@@ -69,12 +72,14 @@ pub use task::Task;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::Result;
 use crate::message::{Encode, Message};
 use crate::process::Entry;
 use feeder::Feeder;
 use frame::Place;
+use grant::Grant;
 use member::Errand;
 use owner::Owner;
 use sink::{All, One, Sink, Stream};
@@ -119,8 +124,8 @@ use sink::{All, One, Sink, Stream};
 pub struct Pool {
     owner: Arc<Owner>,
     retries: u32,
-    /// How often each task of this handle may be begun again.
-    again: u32,
+    /// What each task of this handle may cost.
+    grant: Grant,
     /// How many items of this handle's maps make a chunk; none where that goes by how long they take.
     chunk: Option<usize>,
 }
@@ -165,10 +170,45 @@ impl Pool {
     /// ```
     #[must_use]
     pub fn idempotent(&self) -> Pool {
-        Pool {
-            again: self.retries,
-            ..self.clone()
-        }
+        let mut pool = self.clone();
+        pool.grant.again = self.retries;
+        pool
+    }
+
+    /// The same pool, for tasks that may take so long each, from the instant at which a worker begins them, and no longer; see
+    /// [`PoolBuilder::task_timeout`].
+    ///
+    /// In a [fold](Pool::fold) that is the time for an item.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> multiproc::Result<()> {
+    /// # multiproc::init();
+    /// use std::time::Duration;
+    /// use multiproc::{Pool, TaskError};
+    ///
+    /// fn collatz(mut n: u64) -> u64 {
+    ///     let mut steps = 0;
+    ///     while n != 1 {
+    ///         n = if n % 2 == 0 { n / 2 } else { 3 * n + 1 };      // 0 is never 1
+    ///         steps += 1;
+    ///     }
+    ///     steps
+    /// }
+    ///
+    /// let pool = Pool::new(2)?;
+    /// let error = pool.task_timeout(Duration::from_millis(100)).map(collatz, [27, 0]).unwrap_err();
+    /// assert_eq!(error.results, [(0, 111)]);
+    /// assert!(matches!(error.failures[0], (1, TaskError::TimedOut { .. })));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn task_timeout(&self, limit: Duration) -> Pool {
+        let mut pool = self.clone();
+        pool.grant.limit = Grant::limit_of(limit);
+        pool
     }
 
     /// The same pool, with so many items of a map or a stream in each chunk that a worker takes, 1 at least and 32,767 at most.
@@ -357,7 +397,7 @@ impl Pool {
         let hub = &self.owner.hub;
         let all = Arc::new(All::new());
         let sink: Arc<dyn Sink> = Arc::clone(&all) as _;
-        let mut feeder = Feeder::<A, _>::new(routine, items, self.again, self.chunk);
+        let mut feeder = Feeder::<A, _>::new(routine, items, self.grant, self.chunk);
         loop {
             feeder.feed(hub, &sink, usize::MAX, |count| all.expect(count));
             if feeder.is_empty() {
@@ -393,7 +433,7 @@ impl Pool {
         I: IntoIterator<Item: Encode<A>>,
     {
         let routine = routine::of_one::<F, A, Kind>(function);
-        let feeder = Feeder::new(routine, items.into_iter(), self.again, self.chunk);
+        let feeder = Feeder::new(routine, items.into_iter(), self.grant, self.chunk);
         Results::new(&self.owner, feeder, Stream::new(true))
     }
 
@@ -423,7 +463,7 @@ impl Pool {
         I: IntoIterator<Item: Encode<A>>,
     {
         let routine = routine::of_one::<F, A, Kind>(function);
-        let feeder = Feeder::new(routine, items.into_iter(), self.again, self.chunk);
+        let feeder = Feeder::new(routine, items.into_iter(), self.grant, self.chunk);
         Results::new(&self.owner, feeder, Stream::new(false))
     }
 
@@ -446,7 +486,8 @@ impl Pool {
         let errand = Errand {
             sink: Arc::clone(&one) as _,
             index: 0,
-            again: self.again,
+            again: self.grant.again,
+            limit: self.grant.limit,
         };
         let taken = hub.ready().and_then(|mut crew| {
             let routine = routine::of_many::<F, Args, Kind>(function);

@@ -104,7 +104,7 @@ impl Pool {
     {
         let routine = routine::of_one_with::<F, C, A, Kind>(function);
         let items = each_with::<C, A, _>(context, items.into_iter());
-        let feeder = Feeder::<Frame, _>::new(routine, items, self.again, self.chunk);
+        let feeder = Feeder::<Frame, _>::new(routine, items, self.grant, self.chunk);
         Results::new(&self.owner, feeder, Stream::with(true, context.home()))
     }
 
@@ -130,7 +130,8 @@ impl Pool {
         match context.as_context() {
             Ok(context) => failures_of(self.imap_with(&context, function, items)),
             Err(error) => {
-                let feeder = Feeder::<A, _>::new(Err(error), items.into_iter(), 0, self.chunk);
+                let feeder =
+                    Feeder::<A, _>::new(Err(error), items.into_iter(), self.grant, self.chunk);
                 let stream = Stream::<F::Return>::new(true);
                 failures_of(Results::new(&self.owner, feeder, stream))
             }

@@ -8,6 +8,7 @@ use super::frame::{Arguments, Frame, Place, STOP, parse};
 use super::pace::{Pace, Told};
 use super::revoked::{Words, is_revoked};
 use super::routine;
+use super::stopwatch::{self, Since};
 use crate::queue::{GetTimeoutError, Queue, Received, TryGetError};
 use crate::sys::atomic::{Ordering, spin_loop};
 use crate::sys::backoff;
@@ -19,8 +20,8 @@ use crate::waiting::Source;
 use crate::{Error, ErrorKind, Result};
 
 /// What either side tells the other beside queue and pipes: the [place](Place) of the task that the worker began last, plus
-/// one; how long its tasks take; and the chunks of which no task is to be begun.
-pub(super) type Marks = (Value<u64>, Told, Words);
+/// one, and when it did, where that matters; how long its tasks take; and the chunks of which no task is to be begun.
+pub(super) type Marks = ((Value<u64>, Since), Told, Words);
 
 /// How many tasks are to be run at most (0: any number), and what is to be run first ([`STOP`] for nothing).
 pub(super) type Terms = (u64, u64);
@@ -38,6 +39,7 @@ pub(super) fn serve(
         // Its failure is the worker's.
         routine::find_initializer(initializer).ok_or_else(unknown)?()?;
     }
+    stopwatch::wear(&marks.0.1);
     let mut left = if share == 0 { u64::MAX } else { share };
     let mut manner = Manner::default();
     let mut known = Known::default();
@@ -111,18 +113,22 @@ impl Known {
     }
 
     /// Runs the tasks of a chunk and answers each.
-    fn run(&mut self, frame: &[u8], answers: &Mouth, (begun, _, revoked): &Marks) {
+    fn run(&mut self, frame: &[u8], answers: &Mouth, ((begun, since), _, revoked): &Marks) {
         let (name, place, bytes) = parse(frame);
         let (chunk, count) = (place.chunk(), place.at());
         let run = self.find(name);
         for (at, argument) in Arguments::new(count, bytes).enumerate() {
             let task = Place::new(chunk, at);
             let desk = Desk { answers, task };
+            let watched = stopwatch::start(since); // first: nobody takes it for one that has long been running
             begin(begun, task);
             match run {
                 _ if is_revoked(revoked, chunk) => return desk.fail(&cancelled()),
                 Some(run) => run(&desk, argument),
                 None => desk.fail(&unknown()),
+            }
+            if watched {
+                stopwatch::stop(since);
             }
         }
     }
