@@ -290,3 +290,51 @@ fn limits_and_deaths_are_told_apart() {
     assert_eq!(error.results.len() + error.failures.len(), 200);
     assert!(error.failures.len() >= 4);
 }
+
+#[test]
+fn a_task_that_takes_too_much_memory_fails_alone() {
+    fn allocate((mebibytes, politely): (u64, bool)) -> u64 {
+        let mut memory = Vec::<u8>::new();
+        let bytes = (mebibytes << 20) as usize;
+        if politely && memory.try_reserve_exact(bytes).is_err() {
+            return 0;
+        }
+        memory.resize(bytes, 1);
+        std::hint::black_box(memory).len() as u64 >> 20
+    }
+    let builder = Pool::builder().workers(2).worker_memory(64 << 20);
+    let pool = builder.build().unwrap();
+    let items = [
+        (1, false),
+        (32, false),
+        (200, false),
+        (2, false),
+        (200, true),
+    ];
+    let error = pool.map(allocate, items).unwrap_err();
+    assert_eq!(error.results, [(0, 1), (1, 32), (3, 2), (4, 0)]);
+    let [(2, TaskError::WorkerDied { signal, .. })] = error.failures[..] else {
+        panic!("{:?}", error.failures);
+    };
+    assert_eq!(signal, Some(libc::SIGABRT));
+    // What is read where it lies is not the worker's own.
+    let long = Context::new(vec![7u64; 10 << 20]).unwrap();
+    assert_eq!(pool.map_with(&long, at, [1, 2, 9 << 20]).unwrap(), [7; 3]);
+}
+
+/// What workers need for themselves is far below any limit that is of use.
+#[test]
+fn a_worker_needs_little_memory_for_itself() {
+    fn data() -> u64 {
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        let data = status.lines().find_map(|line| line.strip_prefix("VmData:"));
+        data.unwrap()
+            .trim()
+            .trim_end_matches(" kB")
+            .parse()
+            .unwrap()
+    }
+    let pool = Pool::new(1).unwrap();
+    let kibibytes = pool.apply(data, ()).get().unwrap();
+    assert!(kibibytes < 4 << 10, "{kibibytes} KiB");
+}

@@ -36,6 +36,7 @@ pub struct PoolBuilder {
     tasks_per_worker: u64,
     retries: u32,
     limit: u64,
+    memory: Option<u64>,
     initializer: Option<std::result::Result<u64, String>>,
 }
 
@@ -47,6 +48,7 @@ impl PoolBuilder {
             tasks_per_worker: 0,
             retries: 1,
             limit: Grant::ANY,
+            memory: None,
             initializer: None,
         }
     }
@@ -81,6 +83,15 @@ impl PoolBuilder {
     /// [`TaskError::TimedOut`](super::TaskError::TimedOut); it is not begun again. [`Pool::task_timeout`] is for some tasks only.
     pub fn task_timeout(mut self, limit: Duration) -> Self {
         self.limit = Grant::limit_of(limit);
+        self
+    }
+
+    /// The most bytes of memory that each worker may have for itself, as much as there is by default; see
+    /// [`memory_limit`](crate::process::Builder::memory_limit). A task that needs more ends its worker, and fails alone, with
+    /// [`TaskError::WorkerDied`](super::TaskError::WorkerDied) by `SIGABRT`. Items, results and contexts where they lie do not
+    /// count, copies of them do.
+    pub fn worker_memory(mut self, bytes: u64) -> Self {
+        self.memory = Some(bytes);
         self
     }
 
@@ -129,6 +140,7 @@ impl PoolBuilder {
         let plan = Plan {
             name: self.name,
             initializer: initializer.map_err(|text| Error::new(ErrorKind::Unsupported, text))?,
+            memory: self.memory,
             share: self.tasks_per_worker,
         };
         let hub = Arc::new(Hub::new(Crew::hire(plan, workers)?)?);

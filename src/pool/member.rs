@@ -27,6 +27,8 @@ pub(super) struct Plan {
     pub(super) name: String,
     /// What each runs first; [`STOP`](super::frame::STOP) for nothing.
     pub(super) initializer: u64,
+    /// The most bytes of memory that each may have for itself.
+    pub(super) memory: Option<u64>,
     /// How many tasks each runs; 0 for any number.
     pub(super) share: u64,
 }
@@ -139,10 +141,13 @@ impl Member {
         stopwatch::reset(&self.since, watched);
         let begun = (self.begun.clone(), self.since.clone());
         let marks: Marks = (begun, self.told.clone(), revoked.clone());
-        let started = Process::builder()
+        let mut process = Process::builder()
             .name(format!("{}-{}", plan.name, self.number))
-            .daemon(true)
-            .spawn(serve, (tasks.clone(), (short, at_length), marks, terms));
+            .daemon(true);
+        if let Some(bytes) = plan.memory {
+            process = process.memory_limit(bytes);
+        }
+        let started = process.spawn(serve, (tasks.clone(), (short, at_length), marks, terms));
         let process = started.map_err(|error| {
             let text = format!("cannot start worker {} of the pool: {error}", self.number);
             Error::new(error.kind(), text).with_source(error)

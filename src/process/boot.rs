@@ -3,6 +3,7 @@
 use std::ffi::CString;
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::num::NonZeroU64;
 use std::os::fd::{AsFd, RawFd};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Mutex, PoisonError};
@@ -143,6 +144,7 @@ fn serve(launch: Launch, order: &Order, args: Packed) -> i32 {
 /// Ties the child to its parent, takes over what it inherits, and finds its entry.
 fn prepare(order: &Order) -> Result<Trampoline> {
     order.leash.map_or(Ok(()), tie)?;
+    order.memory.map_or(Ok(()), limit_memory)?;
     let image = Image::own().map_err(|cause| Error::os("cannot examine the own image", cause))?;
     if image.id() != &order.build {
         let text = "the child runs another build of the program than its parent";
@@ -154,6 +156,12 @@ fn prepare(order: &Order) -> Result<Trampoline> {
         let text = "the entry function does not lie in the code of the program";
         Error::new(ErrorKind::Corrupt, text)
     })
+}
+
+/// Has allocations fail that would give this process more memory of its own.
+fn limit_memory(bytes: NonZeroU64) -> Result<()> {
+    let limited = process::limit_memory(bytes.get());
+    limited.map_err(|cause| Error::os("cannot limit the memory of the process", cause))
 }
 
 /// Makes this process end with its parent.
@@ -290,6 +298,7 @@ mod tests {
             leash: None,
             awaited: None,
             daemon: false,
+            memory: None,
             name: String::new(),
             lineage: String::new(),
             inherited: Vec::new(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
 use std::io::{PipeReader, PipeWriter, Read as _};
+use std::num::NonZeroU64;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
@@ -55,6 +56,7 @@ pub struct Builder {
     stderr: Stdio,
     daemon: bool,
     detached: bool,
+    memory: Option<NonZeroU64>,
 }
 
 impl Builder {
@@ -120,6 +122,34 @@ impl Builder {
     /// a group of its own, so that Ctrl-C at this process's terminal does not reach it either.
     pub fn detached(mut self, detached: bool) -> Self {
         self.detached = detached;
+        self
+    }
+
+    /// The most bytes of memory that it may have for itself: heap, stacks of threads, private mappings (`RLIMIT_DATA`).
+    ///
+    /// Memory that it shares with others does not count: queues, messages, [contexts](crate::Context). An allocation that would
+    /// exceed it fails: `try_reserve` returns an error, and `Vec::push` and its like end the process by `SIGABRT`. The
+    /// runtime's own needs are less than a mebibyte. Its children inherit the limit.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multiproc::Process;
+    ///
+    /// fn has_room_for(bytes: u64) -> bool {
+    ///     Vec::<u8>::new().try_reserve_exact(bytes as usize).is_ok()
+    /// }
+    ///
+    /// # fn main() -> multiproc::Result<()> {
+    /// # multiproc::init();
+    /// let limited = || Process::builder().memory_limit(64 << 20);
+    /// assert!(limited().spawn(has_room_for, (32 << 20,))?.join()?);
+    /// assert!(!limited().spawn(has_room_for, (100 << 20,))?.join()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn memory_limit(mut self, bytes: u64) -> Self {
+        self.memory = Some(NonZeroU64::new(bytes).unwrap_or(NonZeroU64::MIN));
         self
     }
 
@@ -225,6 +255,7 @@ impl Builder {
             leash: None,
             awaited: None,
             daemon: self.daemon,
+            memory: self.memory,
             name: match &self.name {
                 Some(name) => name.clone(),
                 None => format!("Process-{lineage}"),

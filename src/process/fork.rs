@@ -95,6 +95,7 @@ fn order() -> Order {
         parent_name: me.name().to_owned(),
         leash: None,
         awaited: None,
+        memory: None,
         daemon: false,
         name: format!("Process-{lineage}"),
         lineage,

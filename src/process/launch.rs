@@ -16,10 +16,11 @@
 //! | 96 | 8 | length of the arguments |
 //! | 104 | 8 | progress of the child: 0, started, attached |
 //! | 112 | 8 | **outcome**: what and how many bytes, 0 while there is none; the commit word of the result |
-//! | 120 | 8 | reserved |
+//! | 120 | 8 | the most bytes of memory that the child may have for itself, or 0 |
 //! | 128 | | inherited objects (16 bytes each), name, lineage, parent's name, arguments, result |
 
 use std::fs::File;
+use std::num::NonZeroU64;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileExt;
 
@@ -35,6 +36,7 @@ const HEAD: usize = 128;
 const ARGS_LEN_AT: usize = 96;
 const PROGRESS_AT: u64 = 104;
 const OUTCOME_AT: u64 = 112;
+const MEMORY_AT: usize = 120;
 const DAEMON: u32 = 1;
 
 /// What the parent tells the child.
@@ -49,6 +51,8 @@ pub(super) struct Order {
     /// The writing end of a pipe that the child closes when it has attached: then its parent waits for that.
     pub(super) awaited: Option<RawFd>,
     pub(super) daemon: bool,
+    /// The most bytes of memory that it may have for itself.
+    pub(super) memory: Option<NonZeroU64>,
     pub(super) name: String,
     /// The child's place in the family, as `1:2`.
     pub(super) lineage: String,
@@ -196,7 +200,8 @@ impl Order {
         ];
         bytes.extend(halves.iter().flat_map(|half| half.to_ne_bytes()));
         bytes.extend((args_len as u64).to_ne_bytes());
-        bytes.resize(HEAD, 0);
+        bytes.resize(MEMORY_AT, 0);
+        bytes.extend(self.memory.map_or(0, NonZeroU64::get).to_ne_bytes());
         for &(segment, fd) in &self.inherited {
             bytes.extend(segment.to_ne_bytes());
             bytes.extend(i64::from(fd).to_ne_bytes());
@@ -231,6 +236,7 @@ impl Order {
             leash: (leash >= 0).then_some(leash),
             awaited: (awaited >= 0).then_some(awaited),
             daemon: flags & DAEMON != 0,
+            memory: NonZeroU64::new(Reader(bytes.get(MEMORY_AT..)?).long()?),
             name,
             lineage,
             inherited,
@@ -293,6 +299,7 @@ mod tests {
             leash: Some(5),
             awaited: Some(6),
             daemon: true,
+            memory: NonZeroU64::new(1 << 40),
             name: "wörker".into(),
             lineage: "1:2".into(),
             inherited: vec![(u64::MAX, 7), (1, 8)],
@@ -310,6 +317,7 @@ mod tests {
             leash: None,
             awaited: None,
             daemon: false,
+            memory: None,
             inherited: Vec::new(),
             ..order()
         };

@@ -271,6 +271,26 @@ pub(crate) fn go_on(pidfd: BorrowedFd<'_>) -> io::Result<()> {
     signal(pidfd, libc::SIGCONT).map(drop)
 }
 
+/// Has allocations of this process fail by which its private memory would exceed so many bytes.
+pub(crate) fn limit_memory(bytes: u64) -> io::Result<()> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: writes the structure, which lives as long as the call.
+    if unsafe { libc::getrlimit(libc::RLIMIT_DATA, &raw mut limit) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // What somebody else has set is lowered, never raised.
+    limit.rlim_max = limit.rlim_max.min(bytes);
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: reads the structure, which lives as long as the call.
+    match unsafe { libc::setrlimit(libc::RLIMIT_DATA, &raw const limit) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Kills and reaps a child that cannot be handed to anyone.
 #[cold]
 fn abandon(pid: i32) {
