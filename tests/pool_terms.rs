@@ -4,7 +4,7 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
-use multiproc::{Context, In, Pool, TaskError, Value};
+use multiproc::{Context, Event, In, Pool, Process, Queue, TaskError, Value};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -337,4 +337,84 @@ fn a_worker_needs_little_memory_for_itself() {
     let pool = Pool::new(1).unwrap();
     let kibibytes = pool.apply(data, ()).get().unwrap();
     assert!(kibibytes < 4 << 10, "{kibibytes} KiB");
+}
+
+#[test]
+fn results_are_looked_at_where_they_lie_and_in_order() {
+    fn repeat(n: u64) -> Vec<String> {
+        assert_ne!(n, 5, "not this one");
+        vec![n.to_string(); n as usize % 300]
+    }
+    let pool = Pool::new(2).unwrap();
+    let mut next = 0;
+    let error = pool.map_each(repeat, 0..2000, |index, words| {
+        next += usize::from(next == 5);
+        assert_eq!((index, words.len()), (next, next % 300));
+        assert!(words.iter().all(|word| **word == *next.to_string()));
+        if next % 500 == 1 {
+            assert_eq!(
+                pool.map(|n: u64| n, [7]).unwrap(),
+                [7],
+                "it may use the pool"
+            );
+        }
+        next += 1;
+    });
+    assert_eq!(next, 2000);
+    let failures = error.unwrap_err().failures;
+    assert!(matches!(failures[..], [(5, TaskError::Panicked(_))]));
+}
+
+fn hold(begun: Event) {
+    begun.set();
+    loop {
+        thread::park();
+    }
+}
+
+/// Whether that process is no more, or waits for its parent to take note.
+fn has_ended(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let rest = stat.rsplit(')').next().unwrap_or_default();
+    rest.is_empty() || rest.trim_start().starts_with(['Z', 'X'])
+}
+
+/// As Ctrl-C at a terminal: to all processes of the foreground job.
+#[test]
+fn an_interrupt_leaves_no_worker_and_no_object() {
+    fn busy(pids: Queue<i32>) -> multiproc::Result<()> {
+        let pool = Pool::new(2)?;
+        let context = Context::<u64>::new(1)?;
+        let begun = Event::new()?;
+        let stuck = pool.apply(hold, (begun.clone(),));
+        begun.wait();
+        for pid in pool.pids() {
+            pids.put(pid)?;
+        }
+        let _ = pool.map_with(&context, |_: In<'_, u64>, n: u64| n, 0..u64::MAX);
+        drop(stuck);
+        Ok(())
+    }
+    let directory = tempfile::tempdir().unwrap();
+    // Who starts the tests may have interrupts ignored, and what is ignored stays so in children.
+    // SAFETY: has no memory preconditions; nothing in this process handles interrupts.
+    unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
+    let pids = Queue::new(2).unwrap();
+    let owner = Process::builder()
+        .detached(true) // leads a group of its own, as a shell's foreground job does
+        .env("MULTIPROC_DIR", directory.path())
+        .spawn(busy, (pids.clone(),))
+        .unwrap();
+    let workers = [pids.get_owned().unwrap(), pids.get_owned().unwrap()];
+    // SAFETY: has no memory preconditions; the group is the child's own.
+    assert_eq!(unsafe { libc::kill(-owner.pid(), libc::SIGINT) }, 0);
+    let status = owner.child().wait().unwrap();
+    assert_eq!(status.signal(), Some(libc::SIGINT));
+    for pid in workers {
+        while !has_ended(pid) {
+            thread::yield_now();
+        }
+    }
+    let left: Vec<_> = fs::read_dir(directory.path()).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
 }

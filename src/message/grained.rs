@@ -6,31 +6,38 @@ use rkyv::vec::{ArchivedVec, VecResolver};
 use rkyv::{Archive, Deserialize, Place, Serialize};
 
 use super::write::copy_bytes;
-use super::{InvalidMessage, Message, Reader, Shape, Sink, WriteError};
+use super::{InvalidMessage, Message, Packed, Reader, Shape, Sink, WriteError};
 use crate::Error;
 
 /// Bytes that begin at a multiple of 16, so that whoever puts a message among them can say where it begins.
-#[derive(Clone, Debug)]
-pub(crate) struct Grained(Vec<u8>);
+#[derive(Debug)]
+pub(crate) struct Grained(Packed);
+
+impl Grained {
+    /// The bytes, at a multiple of 16 here as well.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.0.bytes()
+    }
+}
 
 impl Archive for Grained {
     type Archived = ArchivedVec<u8>;
     type Resolver = VecResolver;
 
     fn resolve(&self, resolver: VecResolver, out: Place<Self::Archived>) {
-        ArchivedVec::resolve_from_slice(&self.0, resolver, out);
+        ArchivedVec::resolve_from_slice(self.bytes(), resolver, out);
     }
 }
 
 impl Serialize<Sink> for Grained {
     fn serialize(&self, sink: &mut Sink) -> Result<VecResolver, WriteError> {
-        ArchivedVec::serialize_from_slice(&self.0, sink)
+        ArchivedVec::serialize_from_slice(self.bytes(), sink)
     }
 }
 
 impl Deserialize<Grained, Reader> for ArchivedVec<u8> {
     fn deserialize(&self, _: &mut Reader) -> Result<Grained, InvalidMessage> {
-        Ok(Grained(self.to_vec()))
+        Ok(Grained(Packed::copy_of(self)))
     }
 }
 
@@ -46,11 +53,11 @@ unsafe impl Message for Grained {
     }
 
     fn extra(&self) -> usize {
-        self.0.len()
+        self.bytes().len()
     }
 
     fn write(&self, room: &mut [MaybeUninit<u8>]) -> Result<usize, WriteError> {
-        copy_bytes(&self.0, room)
+        copy_bytes(self.bytes(), room)
     }
 
     #[inline]
@@ -69,7 +76,7 @@ unsafe impl Message for Grained {
     }
 
     fn to_owned(view: &[u8]) -> Result<Self, Error> {
-        Ok(Grained(view.to_vec()))
+        Ok(Grained(Packed::copy_of(view)))
     }
 
     fn forward(view: &[u8], room: &mut [MaybeUninit<u8>]) -> Result<usize, WriteError> {
