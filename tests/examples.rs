@@ -83,6 +83,24 @@ fn barrier() {
     assert_eq!(passed, expected);
 }
 
+/// How many workers there are is the machine's affair.
+#[test]
+fn primes() {
+    let [line] = &printed("primes")[..] else {
+        panic!("one line is expected");
+    };
+    assert!(line.starts_with("78498 primes below 1000000, by "));
+}
+
+#[test]
+fn progress() {
+    let lines = printed_with("progress", &["60"]);
+    assert_eq!(
+        lines,
+        ["60 tasks, of which 4 took too long; the longest chain has 339 steps"]
+    );
+}
+
 /// Both strategies trade on the same ticks each time; how old these were is the machine's affair.
 #[test]
 fn tick_pipeline() {
