@@ -269,6 +269,27 @@ fn a_limit_is_for_the_tasks_that_have_it() {
     assert_eq!(total, Ok(1800), "each item of a share has as long");
 }
 
+/// Quick tasks go out many at a time; what is behind a slow one goes to another worker.
+#[test]
+fn a_slow_task_among_quick_ones_costs_itself_alone() {
+    fn stop_at((n, stuck): (u64, u64)) -> u64 {
+        if n == stuck {
+            take(0);
+        }
+        n
+    }
+    let pool = Pool::new(2).unwrap();
+    let hasty = pool.task_timeout(Duration::from_millis(100));
+    for stuck in [0, 1, 19_000, 29_999] {
+        let error = hasty.map(stop_at, (0..30_000).map(|n| (n, stuck)));
+        let error = error.unwrap_err();
+        assert!(error.failures.iter().all(by_time), "{:?}", error.failures);
+        assert!(error.failures.iter().any(|&(at, _)| at as u64 == stuck));
+        assert_eq!(error.results.len() + error.failures.len(), 30_000);
+        assert!(error.results.iter().all(|&(at, n)| at as u64 == n));
+    }
+}
+
 /// Kills and limits at once: every task is answered once.
 #[test]
 fn limits_and_deaths_are_told_apart() {
