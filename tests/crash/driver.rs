@@ -9,8 +9,8 @@ use crate::common::numbers::size;
 use crate::common::runner::fail_fast;
 use crate::engine::{Engine, Plan, Scenario};
 use crate::{
-    annex, asleep, barrier, cell, condition, deque, dict, endings, event, list, lock, names, once,
-    pipe, queue, reentrant, rwlock, semaphore, shared, transaction, watch,
+    annex, asleep, barrier, cell, condition, context, deque, dict, endings, event, list, lock,
+    names, once, pipe, queue, reentrant, rwlock, semaphore, shared, transaction, watch,
 };
 
 /// The scenarios still to do, and what was found so far; every worker adds to it.
@@ -41,6 +41,7 @@ fn scenarios() -> Vec<&'static Scenario> {
         transaction::SCENARIOS,
         list::SCENARIOS,
         deque::SCENARIOS,
+        context::SCENARIOS,
         shared::SCENARIOS,
         annex::SCENARIOS,
         event::SCENARIOS,

@@ -18,6 +18,8 @@ mod common;
 #[cfg(debug_assertions)]
 mod condition;
 #[cfg(debug_assertions)]
+mod context;
+#[cfg(debug_assertions)]
 mod deque;
 #[cfg(debug_assertions)]
 mod dict;
