@@ -95,8 +95,8 @@ fn it_begins_again_when_what_it_saw_has_changed() {
     let mut runs = 0;
     let changes: [&dyn Fn(); 4] = [
         &|| count.set(10).unwrap(),
-        &|| drop(accounts.insert("alice", 1).unwrap()),
-        &|| drop(accounts.remove("alice").unwrap()),
+        &|| assert!(accounts.insert("alice", 1).unwrap()),
+        &|| assert!(accounts.remove("alice").unwrap()),
         &|| other.set(1).unwrap(),
     ];
     manager
