@@ -108,7 +108,7 @@ impl Heap {
 
     /// The bytes that have memory.
     pub(crate) fn size(&self) -> u64 {
-        self.room.grown() * CHUNK
+        (self.room.grown() * CHUNK).saturating_sub(self.room.bare_bytes())
     }
 
     fn stock(&self) -> &ForkMutex<Stock> {
@@ -311,6 +311,31 @@ impl Heap {
             })
         })
         .is_ok()
+    }
+
+    /// [`replace`](Heap::replace) where a table has become too small: there will be no such small one again for long, and its memory
+    /// goes back to the system.
+    pub(crate) fn outgrow(
+        &self,
+        me: Participant,
+        home: u64,
+        old: Option<Handle>,
+        (fresh, len): (Fresh, usize),
+    ) -> bool {
+        let mut retired = Vec::new();
+        let draft = Draft {
+            block: fresh.block,
+            len: len as u64,
+            home,
+        };
+        let old = old.map_or(0, Handle::to_bits);
+        let mut note = |block| retired.push(block);
+        let done = protocol::replace(&*self.room, me, old, draft, &mut note);
+        let mut stock = self.stock().lock();
+        for block in retired {
+            stock.retire_memory(&self.room, me, block);
+        }
+        done.is_ok()
     }
 
     /// Takes the block away to which the cell at `home` leads; see [`protocol::vacate`] for what the caller must do.

@@ -116,7 +116,7 @@ impl Model {
         value: u64,
         retired: &mut Vec<Handle>,
     ) -> Option<Result<(), Option<Handle>>> {
-        let block = self.units().find_map(|unit| take(self, me, unit))?;
+        let block = self.units().find_map(|unit| take(self, me, unit))?.block;
         let content = &self.contents[block.unit() as usize - 1];
         // SAFETY: the block is this writer's; the model checker reports any concurrent access.
         content.with_mut(|content| unsafe { *content = value });
@@ -191,7 +191,9 @@ impl Model {
             .words
             .iter()
             .map(|word| Word(word.load(Relaxed)).state());
-        states.filter(|&state| state != State::Free).count()
+        states
+            .filter(|state| !matches!(state, State::Free | State::Bare))
+            .count()
     }
 }
 
@@ -396,7 +398,7 @@ impl Model {
 
     fn fresh(&self, me: Participant, value: u64) -> Handle {
         let free = self.units().find_map(|unit| take(self, me, unit));
-        let block = free.expect("there are blocks enough");
+        let block = free.expect("there are blocks enough").block;
         let content = &self.contents[block.unit() as usize - 1];
         // SAFETY: the block is this writer's; the model checker reports any concurrent access.
         content.with_mut(|content| unsafe { *content = value });
@@ -510,8 +512,8 @@ fn loom_heap_a_reader_keeps_what_a_transaction_replaces() {
         assert!(model.put_both(FIRST, model.both(), 1, &mut retired));
         reclaim(&*model, Some(FIRST), &mut retired, &mut |_| {});
         let unit = model.units().find_map(|unit| take(&*model, FIRST, unit));
-        if let Some(block) = unit {
-            let content = &model.contents[block.unit() as usize - 1];
+        if let Some(taken) = unit {
+            let content = &model.contents[taken.block.unit() as usize - 1];
             // SAFETY: the block is this writer's; the model checker reports any concurrent access.
             content.with_mut(|content| unsafe { *content = 9 });
         }

@@ -18,7 +18,7 @@
 //!
 //! | dies after | left | repair |
 //! |---|---|---|
-//! | 1, 2 | `Owned(dead)`, its cell leads elsewhere | free it |
+//! | 1, 2 | `Owned(dead)`, its cell leads elsewhere | free it, bare |
 //! | 3 | `Owned(dead)`, its cell leads to it | steps 4 and 5 |
 //! | 4 | the same, and `Retired(dead)` | the same, and step 6 |
 //! | 5 | `Retired(dead)` | step 6 |
@@ -126,19 +126,30 @@ pub(crate) struct Draft {
     pub(crate) home: u64,
 }
 
+/// A block that was taken.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Taken {
+    pub(super) block: Handle,
+    /// Whether memory is to be asked for before it is used.
+    pub(super) is_bare: bool,
+}
+
 /// Takes the block at `unit` for `me`, if it is free.
 #[inline]
-pub(super) fn take(memory: &impl Memory, me: Participant, unit: u64) -> Option<Handle> {
+pub(super) fn take(memory: &impl Memory, me: Participant, unit: u64) -> Option<Taken> {
     let word = memory.word(unit)?;
     let seen = Word(word.load(Relaxed));
-    if seen.state() != State::Free {
+    if !matches!(seen.state(), State::Free | State::Bare) {
         return None;
     }
     let mine = seen.owned_by(me);
     step("heap.take.cas");
     // Acquire: pairs with the Release of `free`: the last readers have gone before this writes.
     let won = word.compare_exchange(seen.0, mine.0, Acquire, Relaxed);
-    won.is_ok().then(|| mine.handle(unit))
+    won.is_ok().then(|| Taken {
+        block: mine.handle(unit),
+        is_bare: seen.state() == State::Bare,
+    })
 }
 
 /// Gives back a block of `me`'s to which no cell has led.
@@ -146,6 +157,14 @@ pub(super) fn give_back(memory: &impl Memory, me: Participant, block: Handle) ->
     exchange(memory, block, "heap.give-back.cas", |word| {
         (word.state() == State::Owned(me.get())).then(|| word.freed())
     })
+}
+
+/// Gives back a block of `me`'s for which there was no memory.
+#[cfg(not(loom))]
+pub(super) fn give_back_bare(memory: &impl Memory, me: Participant, block: Handle) {
+    exchange(memory, block, "heap.give-back.cas", |word| {
+        (word.state() == State::Owned(me.get())).then(|| word.bared())
+    });
 }
 
 /// What the cell at `home` leads to at the moment; looked at by who will replace it.
@@ -317,11 +336,20 @@ pub(super) fn retire(memory: &impl Memory, by: Option<Participant>, block: Handl
     })
 }
 
-/// Frees what `by` has retired and nobody reads.
+/// Frees what `by` has retired and nobody reads. What is freed for the dead is bare: they may have given its memory away.
 pub(super) fn free(memory: &impl Memory, by: Option<Participant>, block: Handle) -> bool {
     let owner = by.map_or(0, Participant::get);
     exchange(memory, block, "heap.free.cas", |word| {
-        (word.state() == State::Retired(owner)).then(|| word.freed())
+        let freed = || by.map_or(word.bared(), |_| word.freed());
+        (word.state() == State::Retired(owner)).then(freed)
+    })
+}
+
+/// Frees what `me` has retired and nobody reads, and whose memory may be gone.
+#[cfg(not(loom))]
+fn free_bare(memory: &impl Memory, me: Participant, block: Handle) -> bool {
+    exchange(memory, block, "heap.free.cas", |word| {
+        (word.state() == State::Retired(me.get())).then(|| word.bared())
     })
 }
 
@@ -357,18 +385,43 @@ pub(super) fn reclaim(
     retired: &mut Vec<Handle>,
     freed: &mut impl FnMut(Handle),
 ) {
+    unread(memory, retired, |block| {
+        if free(memory, by, block) {
+            freed(block);
+        }
+    });
+}
+
+/// [`reclaim`] of blocks that will not be needed soon: `punch` gives the memory of each away before it is free.
+#[cfg(not(loom))]
+pub(super) fn reclaim_memory(
+    memory: &impl Memory,
+    me: Participant,
+    retired: &mut Vec<Handle>,
+    punch: &mut impl FnMut(Handle),
+) -> Vec<Handle> {
+    let mut freed = Vec::new();
+    unread(memory, retired, |block| {
+        punch(block);
+        if free_bare(memory, me, block) {
+            freed.push(block);
+        }
+    });
+    freed
+}
+
+/// Hands on those of `retired` that nobody reads.
+fn unread(memory: &impl Memory, retired: &mut Vec<Handle>, mut act: impl FnMut(Handle)) {
     if retired.is_empty() {
         return;
     }
     let read = hazards(memory.rows());
     retired.retain(|&block| {
-        if read.binary_search(&block.to_bits()).is_ok() {
-            return true;
+        let is_read = read.binary_search(&block.to_bits()).is_ok();
+        if !is_read {
+            act(block);
         }
-        if free(memory, by, block) {
-            freed(block);
-        }
-        false
+        is_read
     });
 }
 
@@ -394,7 +447,7 @@ pub(super) fn settle(
             }
             step("heap.settle.cas");
             // From exactly the dead word: while it says so, no cell has led away from the block.
-            let _ = word.compare_exchange(seen.0, seen.freed().0, AcqRel, Relaxed);
+            let _ = word.compare_exchange(seen.0, seen.bared().0, AcqRel, Relaxed);
         }
         State::Retired(owner) if owner == dead.get() => {
             step("heap.adopt.cas");
@@ -420,5 +473,13 @@ pub(super) fn orphan(memory: &impl Memory, unit: u64) -> Option<Handle> {
 /// Whether the block at `unit` is free, for the moment.
 pub(super) fn is_free(memory: &impl Memory, unit: u64) -> bool {
     let word = memory.word(unit);
-    word.is_some_and(|word| Word(word.load(Relaxed)).state() == State::Free) // a hint
+    let state = word.map(|word| Word(word.load(Relaxed)).state()); // a hint
+    matches!(state, Some(State::Free | State::Bare))
+}
+
+/// Whether the block at `unit` is free and perhaps without memory, for the moment.
+#[cfg(not(loom))]
+pub(super) fn is_bare(memory: &impl Memory, unit: u64) -> bool {
+    let word = memory.word(unit);
+    word.is_some_and(|word| Word(word.load(Relaxed)).state() == State::Bare) // a hint
 }

@@ -5,12 +5,13 @@
 //! | memory given | memory that nobody counts | the next to grow |
 //! | the chunk behind the last given to a size | the same | the next to grow counts it, whatever it came for |
 //! | chunk counted | blocks that are free | nothing to repair |
+//! | memory given back to the system | a block that is still retired | the sweep frees it, bare |
 
 use super::geometry::{
     CHUNK, CHUNK_HEAD, CLASSES, Extents, GRAIN, NOTE, ROWS, UNITS_PER_CHUNK, shape,
 };
 use super::hazard::HazardRow;
-use super::protocol::{Memory, Note};
+use super::protocol::{Memory, Note, is_bare};
 use super::word::Handle;
 use crate::error::{Error, ErrorKind, Result};
 use crate::segment::Segment;
@@ -19,6 +20,7 @@ use crate::sys::atomic::{
     AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
 };
+use crate::sys::shm;
 use crate::sys::step::step;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -177,6 +179,54 @@ impl Room {
     /// The class of the block at `unit`, if one begins there.
     pub(super) fn class_at(&self, unit: u64) -> Option<usize> {
         self.find(unit).map(|(_, class, _)| class)
+    }
+
+    /// Whether a block has chunks of its own.
+    pub(super) fn is_large(&self, block: Handle) -> bool {
+        let class = self.class_at(block.unit());
+        class.is_some_and(|class| shape(class).count == 1)
+    }
+
+    /// The pages that are a large block's alone, all but the first of its chunks: offset and length.
+    fn pages(&self, block: Handle, class: usize) -> (u64, u64) {
+        let chunk = block.unit() / UNITS_PER_CHUNK;
+        let start = self.extents.chunk(chunk);
+        (start + PAGE, shape(class).span * CHUNK - PAGE)
+    }
+
+    /// Gives the memory of a large block to the system, as far as it has pages of its own; nobody else has the block.
+    pub(super) fn punch(&self, block: Handle) {
+        if let Some(class) = self.class_at(block.unit()) {
+            let (start, len) = self.pages(block, class);
+            shm::punch(self.segment.fd(), start, len); // where it cannot, the memory stays
+        }
+    }
+
+    /// Makes sure that a block has memory which was bare.
+    ///
+    /// # Errors
+    ///
+    /// `NoSpace`.
+    pub(super) fn ask_for_memory(&self, block: Handle, class: usize) -> Result<()> {
+        let (start, len) = match shape(class).count {
+            1 => self.pages(block, class),
+            // Of a small one nobody gives memory away.
+            _ => return Ok(()),
+        };
+        shm::allocate(self.segment.fd(), start, len)
+    }
+
+    /// The bytes of large blocks that are free and need no memory.
+    pub(super) fn bare_bytes(&self) -> u64 {
+        let large = self
+            .chunks_from(0)
+            .filter(|&(_, class)| shape(class).count == 1);
+        let bare = large.filter(|&(chunk, class)| {
+            let mut units = self.units_of(chunk, class);
+            units.any(|unit| is_bare(self, unit))
+        });
+        bare.map(|(_, class)| shape(class).span * CHUNK - PAGE)
+            .sum()
     }
 
     /// The room for the content of a block of this class.

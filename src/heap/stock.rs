@@ -4,7 +4,7 @@
 //! nothing but time.
 
 use super::geometry::{CLASSES, shape};
-use super::protocol::{is_free, orphan, reclaim, take};
+use super::protocol::{Taken, give_back_bare, is_free, orphan, reclaim, reclaim_memory, take};
 use super::room::Room;
 use super::word::Handle;
 use crate::error::Result;
@@ -36,6 +36,8 @@ pub(super) struct Stock {
     seen: u64,
     retired: Vec<Handle>,
     retired_bytes: u64,
+    /// Those of which the memory is to be given away.
+    cold: Vec<Handle>,
     /// How many of them somebody read when they were last looked at.
     read: usize,
 }
@@ -47,6 +49,7 @@ impl Default for Stock {
             seen: 0,
             retired: Vec::new(),
             retired_bytes: 0,
+            cold: Vec::new(),
             read: 0,
         }
     }
@@ -77,8 +80,11 @@ impl Stock {
     ) -> Result<Handle> {
         loop {
             while let Some(unit) = self.pools[class].free.pop() {
-                if let Some(block) = take(room, me, unit) {
-                    return Ok(block);
+                if let Some(taken) = take(room, me, unit) {
+                    return match taken.is_bare {
+                        true => clothe(room, me, class, taken),
+                        false => Ok(taken.block),
+                    };
                 }
             }
             self.refill(room, class, effort)?;
@@ -139,6 +145,19 @@ impl Stock {
         });
     }
 
+    /// Gives the memory of a block to the system that `me` has retired, as soon as nobody reads it: one that will not be needed
+    /// again for long.
+    pub(super) fn retire_memory(&mut self, room: &Room, me: Participant, block: Handle) {
+        if !room.is_large(block) {
+            return self.retire(room, me, block);
+        }
+        self.cold.push(block);
+        let mut punch = |block| room.punch(block);
+        for block in reclaim_memory(room, me, &mut self.cold, &mut punch) {
+            self.put_back(room, block);
+        }
+    }
+
     /// Notes a block that nobody has taken after all.
     pub(super) fn put_back(&mut self, room: &Room, block: Handle) {
         if let Some(class) = room.class_at(block.unit()) {
@@ -169,4 +188,14 @@ impl Stock {
         self.read = self.retired.len();
         self.retired_bytes = 0;
     }
+}
+
+/// Asks for the memory of a block that was taken, or gives it back.
+#[cold]
+fn clothe(room: &Room, me: Participant, class: usize, taken: Taken) -> Result<Handle> {
+    let asked = room.ask_for_memory(taken.block, class);
+    if asked.is_err() {
+        give_back_bare(room, me, taken.block);
+    }
+    asked.map(|()| taken.block)
 }

@@ -66,6 +66,8 @@ pub(super) struct Word(pub(super) u64);
 pub(super) enum State {
     /// Nobody's.
     Free,
+    /// Nobody's, and perhaps without memory: whoever takes it asks for that first.
+    Bare,
     /// Somebody writes it, or has just led a cell to it and not said so yet.
     Owned(u16),
     /// A cell leads to it.
@@ -80,12 +82,14 @@ const FREE: u64 = 0;
 const OWNED: u64 = 1;
 const LINKED: u64 = 2;
 const RETIRED: u64 = 3;
+const BARE: u64 = 4;
 
 impl Word {
     pub(super) fn state(self) -> State {
         let owner = (self.0 >> 4) as u16 & 0xfff;
         match self.0 & 0xf {
             FREE => State::Free,
+            BARE => State::Bare,
             OWNED => State::Owned(owner),
             LINKED => State::Linked,
             RETIRED => State::Retired(owner),
@@ -115,6 +119,11 @@ impl Word {
         Word((self.0 >> 16).wrapping_add(1) << 16)
     }
 
+    /// Free for the next use, which asks for memory.
+    pub(super) fn bared(self) -> Self {
+        Word(self.freed().0 | BARE)
+    }
+
     /// The handle of this use of the block at `unit`.
     pub(super) fn handle(self, unit: u64) -> Handle {
         Handle::new(unit, self.0 >> 16)
@@ -139,6 +148,8 @@ mod tests {
         assert_eq!(word.linked().state(), State::Linked);
         assert_eq!(word.linked().retired_by(None).state(), State::Retired(0));
         assert_eq!(word.freed().state(), State::Free);
+        assert_eq!(word.bared().state(), State::Bare);
+        assert_eq!(word.bared().owned_by(ME).state(), State::Owned(ME.get()));
         assert_eq!(Word(9).state(), State::Unknown);
     }
 

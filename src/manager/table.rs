@@ -519,7 +519,7 @@ impl Held<'_> {
         }
         let home = self.place / 16;
         let before = Handle::from_bits(self.shard.table.load(Acquire)); // as in `slots`
-        if !core.heap.replace(self.me, home, before, (fresh, bytes)) {
+        if !core.heap.outgrow(self.me, home, before, (fresh, bytes)) {
             return Err(StoreError::refused(damaged()));
         }
         step("dict.recount");

@@ -278,7 +278,8 @@ impl<'a> Held<'a> {
     pub(super) fn lead(&self, table: (Fresh, usize), len: u64) -> Result<(), StoreError> {
         let heap = &self.sequence.core.heap;
         let home = self.sequence.place / 16;
-        if !heap.lead(self.me, home, self.table(), table) {
+        let before = Handle::from_bits(self.table());
+        if !heap.outgrow(self.me, home, before, table) {
             heap.give_back(self.me, table.0);
             return Err(StoreError::refused(damaged()));
         }
