@@ -141,6 +141,70 @@ fn what_it_reads_is_of_one_instant() {
 }
 
 #[test]
+fn the_end_of_a_list_and_its_elements_change_with_the_rest() {
+    let manager = Manager::new().unwrap();
+    let jobs = manager.list_from("jobs", [1_u64, 2]).unwrap();
+    let done = manager.list::<u64>("done").unwrap();
+    let count = manager.cell("count", 0_u64).unwrap();
+    for round in 0..40 {
+        manager
+            .transaction(|t| -> Result<()> {
+                let job = t.list(&jobs).pop()?.unwrap_or(100 + round);
+                t.list(&done).push(job)?;
+                t.list(&done).push(0)?;
+                assert_eq!(t.list(&done).pop()?, Some(0));
+                let now = t.cell(&count).get()?;
+                t.cell(&count).set(now + 1)?;
+                assert_eq!(t.list(&done).len()?, round as usize + 1);
+                Ok(())
+            })
+            .unwrap();
+    }
+    assert!(jobs.is_empty().unwrap());
+    let all = done.snapshot().unwrap();
+    assert_eq!((all.len(), done.len().unwrap()), (40, 40));
+    assert_eq!((all[..3].to_vec(), all[39]), (vec![2, 1, 102], 139));
+    manager
+        .transaction(|t| -> Result<()> {
+            t.list(&done).set(0, 7_u64)?;
+            assert_eq!(t.list(&done).get(0)?, Some(7));
+            assert_eq!(t.list(&done).get(40)?, None);
+            let beyond = t.list(&done).set(40, 1_u64);
+            assert!(matches!(beyond, Err(StoreError::OutOfRange { .. })));
+            Ok(())
+        })
+        .unwrap();
+    let mut runs = 0;
+    manager
+        .transaction(|t| -> Result<()> {
+            let len = t.list(&done).len()? as u64;
+            runs += 1;
+            if runs == 1 {
+                done.push(1)?; // the length was seen: it begins again
+            }
+            t.list(&done).push(len).map_err(multiproc::Error::from)
+        })
+        .unwrap();
+    assert_eq!(
+        (runs, done.snapshot().unwrap()[40..].to_vec()),
+        (2, vec![1, 41])
+    );
+}
+
+#[test]
+fn within_an_update_there_is_no_transaction() {
+    let manager = Manager::new().unwrap();
+    let accounts = accounts(&manager);
+    accounts.insert("alice", 1).unwrap();
+    let updated = accounts.update("alice", |_| {
+        let refused = manager.transaction(|_| Ok::<(), StoreError>(()));
+        assert!(matches!(refused, Err(StoreError::Deadlock)));
+        2
+    });
+    assert!(updated.unwrap());
+}
+
+#[test]
 fn new_keys_of_one_shard_do_not_get_in_each_others_way() {
     let manager = Manager::new().unwrap();
     let dict = manager.dict::<u64, u64>("numbers").unwrap();

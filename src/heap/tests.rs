@@ -77,6 +77,33 @@ fn a_heap_that_is_written_over_and_over_does_not_grow() {
 }
 
 #[test]
+fn what_was_outgrown_takes_no_memory_until_it_is_needed_again() {
+    let (heap, cell) = heap(1 << 10);
+    let home = heap.home_at(cell).unwrap();
+    let write = |len: usize| {
+        let fresh = heap.alloc(ME, len).unwrap();
+        // SAFETY: the block is ours, and has as many bytes.
+        unsafe { crate::segment::poke(fresh.room, &vec![len as u8; len]) };
+        (fresh, len)
+    };
+    put(&heap, cell, ME, &[1; 1 << 20]).unwrap();
+    let reading = heap.read(me, word(&heap, cell)).unwrap().unwrap();
+    let size = heap.size();
+    assert!(heap.outgrow(ME, home, heap.current(home), write(100)));
+    assert_eq!(heap.size(), size + CHUNK, "somebody reads it");
+    // SAFETY: the hazard keeps the block as it is.
+    assert_eq!(unsafe { crate::segment::peek(reading.bytes) }, [1; 1 << 20]);
+    drop(reading);
+    assert!(heap.outgrow(ME, home, heap.current(home), write(200)));
+    put(&heap, cell, ME, &[2; 3 << 20]).unwrap();
+    assert!(heap.outgrow(ME, home, heap.current(home), write(100)));
+    assert!(heap.size() < 4 * CHUNK, "{}", heap.size());
+    put(&heap, cell, ME, &[3; 1 << 20]).unwrap();
+    assert_eq!(get(&heap, cell), Some(vec![3; 1 << 20]));
+    assert!(heap.size() > size);
+}
+
+#[test]
 fn the_limit_is_an_error_that_changes_nothing() {
     let (heap, cell) = heap(4);
     let kept = heap.room().object_row(1).unwrap();

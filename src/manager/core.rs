@@ -9,6 +9,7 @@ use crate::sys::clock::Deadline;
 use crate::sys::identity::{Oracle, Participant};
 use crate::tenancy::Tenant;
 use crate::{ErrorKind, Result};
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::mem::MaybeUninit;
 use std::sync::{Arc, Weak};
@@ -21,6 +22,30 @@ const TRANSACTIONS: u64 = 63;
 pub(super) struct Core {
     pub(super) heap: Heap,
     pub(super) tenant: Arc<Tenant>,
+}
+
+thread_local! {
+    /// How many functions of users the thread is in that are called with an object's lock held.
+    static CHANGES: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Calls a function of a user's with an object's lock held: a transaction in it would wait for other locks, in no order.
+#[inline]
+pub(super) fn changing<R>(change: impl FnOnce() -> R) -> R {
+    struct End;
+    impl Drop for End {
+        fn drop(&mut self) {
+            CHANGES.set(CHANGES.get() - 1);
+        }
+    }
+    CHANGES.set(CHANGES.get() + 1);
+    let _end = End;
+    change()
+}
+
+/// Whether the calling thread is in such a function.
+pub(super) fn is_changing() -> bool {
+    CHANGES.get() > 0
 }
 
 /// By segment: one for each manager, so that its threads have one row each, and know of the same free blocks.
@@ -61,7 +86,8 @@ impl Core {
         }
     }
 
-    /// Takes the lock that whoever commits a transaction holds, and settles what the last one left who died with it.
+    /// Takes the lock that whoever commits a transaction holds, and settles what the last one left who died with it. Behind all
+    /// other locks: who has it waits for nobody, so anybody may wait for it.
     pub(super) fn lock_transactions(&self, me: Participant) -> Result<Unlock<'_>, StoreError> {
         let lock = self.lock(TRANSACTIONS);
         let taken = lock.recover(me, &*self.tenant, Deadline::NEVER);

@@ -1,6 +1,6 @@
 //! [`Dict`]: a dictionary in a manager, read in place without a lock.
 
-use super::core::Core;
+use super::core::{Core, changing};
 use super::directory::{Form, Sort};
 use super::error::StoreError;
 use super::key::Key;
@@ -217,7 +217,7 @@ impl<K: Key, V: Message> Dict<K, V> {
             let Spot::Taken(_, entry) = spot else {
                 return Ok(false);
             };
-            let value = change(view::<V>(held.entry(entry)));
+            let value = changing(|| change(view::<V>(held.entry(entry))));
             held.put(name, spot, self.write(held.me, bytes, &value)?)?;
             Ok(true)
         })
@@ -244,8 +244,8 @@ impl<K: Key, V: Message> Dict<K, V> {
             let held = self.table.hold(name)?;
             let spot = held.spot(name);
             let value = match spot {
-                Spot::Taken(_, entry) => make(Some(view::<V>(held.entry(entry)))),
-                Spot::Vacant(_) => make(None),
+                Spot::Taken(_, entry) => changing(|| make(Some(view::<V>(held.entry(entry))))),
+                Spot::Vacant(_) => changing(|| make(None)),
             };
             held.put(name, spot, self.write(held.me, bytes, &value)?)
         })

@@ -34,7 +34,7 @@ pub enum StoreError {
 }
 
 const DEADLOCK: &str =
-    "the thread is changing an entry of the dictionary, or the list, already; finish that first";
+    "the thread is changing an object of the manager, and holds its lock; finish that first";
 
 const OUTDATED: &str = "another process has changed what the transaction has seen; it begins again";
 const FOREIGN: &str = "the object belongs to another manager; a transaction is one manager's";

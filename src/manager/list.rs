@@ -1,7 +1,7 @@
 //! [`List`]: a list in a manager, read in place without a lock.
 
 use super::cell::CellGuard;
-use super::core::Core;
+use super::core::{Core, changing};
 use super::directory::{Form, Sort};
 use super::error::StoreError;
 use super::manager_expect;
@@ -64,7 +64,7 @@ use std::sync::Arc;
 /// # }
 /// ```
 pub struct List<T: Message> {
-    sequence: Arc<Sequence>,
+    pub(super) sequence: Arc<Sequence>,
     value: PhantomData<fn() -> T>,
 }
 
@@ -195,7 +195,7 @@ impl<T: Message> List<T> {
     ) -> Result<(), StoreError> {
         let held = self.sequence.hold()?;
         let (spot, element) = found(&held, index)?;
-        let value = change(view::<T>(&held, element));
+        let value = changing(|| change(view::<T>(&held, element)));
         held.put(spot, self.sequence.core.write::<T>(held.me, &value)?)
     }
 
@@ -361,7 +361,7 @@ impl<T: Message> List<T> {
         let held = self.sequence.hold()?;
         held.elements(0, u64::MAX)
             .enumerate()
-            .for_each(|(index, element)| look(index, view::<T>(&held, element)));
+            .for_each(|(index, element)| changing(|| look(index, view::<T>(&held, element))));
         Ok(())
     }
 
@@ -396,7 +396,7 @@ impl<T: Message> List<T> {
             .elements(0, u64::MAX)
             .map(|element| Ok((element, T::to_owned(view::<T>(&held, element))?)));
         let mut copies: Vec<(BlockHandle, T)> = copies.collect::<Result<_>>()?;
-        copies.sort_by(|(_, one), (_, other)| compare(one, other));
+        changing(|| copies.sort_by(|(_, one), (_, other)| compare(one, other)));
         Ok(held.arrange(copies.iter().map(|(element, _)| *element))?)
     }
 

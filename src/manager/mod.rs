@@ -35,7 +35,7 @@ pub use self::named::Named;
 pub use self::namespace::{Namespace, NamespaceGuard};
 use self::sequence::Sequence;
 use self::table::Table;
-pub use self::transaction::{CellIn, DictIn, Transaction};
+pub use self::transaction::{CellIn, DictIn, ListIn, Transaction};
 use crate::Result;
 use crate::message::{Encode, Handle, Message, handle_message};
 use crate::segment::layout::fingerprint;

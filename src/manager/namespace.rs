@@ -1,6 +1,6 @@
 //! [`Namespace`]: values of different types under names, in a manager.
 
-use super::core::Core;
+use super::core::{Core, changing};
 use super::directory::{Form, Sort};
 use super::error::StoreError;
 use super::named::Named;
@@ -205,7 +205,8 @@ impl Namespace {
         };
         let seen = view::<T>(held.entry(entry));
         let seen = seen.ok_or_else(|| StoreError::refused(other_type::<T>(name)))?;
-        let fresh = self.write::<T>(held.me, name, &change(seen))?;
+        let value = changing(|| change(seen));
+        let fresh = self.write::<T>(held.me, name, &value)?;
         held.put(key, spot, fresh)?;
         Ok(true)
     }

@@ -24,11 +24,12 @@ mod plan;
 pub(super) use self::drafts::Drafts;
 pub(super) use self::held::{End, Held, Spot};
 use super::core::Core;
+use super::directory::Unlock;
 use super::error::StoreError;
 use crate::heap::{Fresh, Handle, Reading};
 use crate::segment::Place;
 use crate::segment::layout::{Layout, Offset, assert_offsets};
-use crate::sync::{Claimant, RawLock, Refused};
+use crate::sync::{Claimant, RawLock};
 use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sys::clock::Deadline;
 use crate::sys::identity::Participant;
@@ -182,11 +183,31 @@ impl Sequence {
             true => false,
             false => self.wait_for(me)?,
         };
-        let held = Held::new(self, me);
+        let held = Held::new(self, me, Some(Unlock(self.lock.get())));
         if is_marked {
-            held.recover();
+            held.take_over();
         }
         Ok(held)
+    }
+
+    /// Takes the lock apart from what it guards, for a transaction, which takes several.
+    pub(super) fn lock(&self, me: Participant) -> Result<Unlock<'_>, StoreError> {
+        let is_marked = self.wait_for(me)?;
+        let unlock = Unlock(self.lock.get());
+        if is_marked {
+            self.hold_within(me).take_over();
+        }
+        Ok(unlock)
+    }
+
+    /// The sequence for somebody who has the lock.
+    pub(super) fn hold_within(&self, me: Participant) -> Held<'_> {
+        Held::new(self, me, None)
+    }
+
+    /// Whether it is the same sequence by another handle.
+    pub(super) fn is_same(&self, other: &Sequence) -> bool {
+        Arc::ptr_eq(&self.core, &other.core) && self.index == other.index
     }
 
     /// [`hold`](Sequence::hold), or gives the block back in which a new element is.
@@ -207,10 +228,7 @@ impl Sequence {
         let taken = lock.recover(me, &*self.core.tenant, Deadline::NEVER);
         taken
             .map(|last| last.is_some())
-            .map_err(|refused| match refused {
-                Refused::Deadlock => StoreError::Deadlock,
-                other => StoreError::refused(cannot_lock(other)),
-            })
+            .map_err(StoreError::from_lock)
     }
 }
 
@@ -218,10 +236,4 @@ impl Sequence {
 pub(super) fn damaged() -> Error {
     let text = "a list leads nowhere: the manager is damaged";
     Error::new(ErrorKind::Corrupt, text)
-}
-
-#[cold]
-fn cannot_lock(refused: Refused) -> Error {
-    let text = format!("a list cannot be locked: {refused:?}");
-    Error::new(ErrorKind::Os, text)
 }

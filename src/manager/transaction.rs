@@ -3,15 +3,18 @@
 mod commit;
 mod faces;
 mod item;
+mod list;
 
 pub use self::faces::{CellIn, DictIn};
-use self::item::{Item, Target};
+use self::item::{Item, Spotted, Target};
+pub use self::list::ListIn;
 use super::cell::Cell;
-use super::core::Core;
+use super::core::{Core, is_changing};
 use super::dict::Dict;
 use super::error::StoreError;
 use super::key::Key;
-use super::{Manager, Table};
+use super::list::List;
+use super::{Manager, Sequence, Table};
 use crate::message::Message;
 use crate::sys::identity::Participant;
 use std::fmt;
@@ -45,13 +48,13 @@ impl Manager {
     /// # Waiting and cost
     ///
     /// `run` holds no lock. The transactions of a manager are committed one after the other; a commit takes the locks of the
-    /// dictionaries' shards that it changes, and some 100 ns for each change. Readers never wait. Who stores in a cell that is
+    /// lists and of the dictionaries' shards that it changes, and some 100 ns for each change. Readers never wait. Who stores in a cell that is
     /// being changed waits for the commit: a process that is *stopped* within one holds him up.
     ///
     /// # Errors
     ///
     /// What `run` returns; [`StoreError::NoSpace`] when the manager's limit is reached, [`StoreError::Deadlock`] within a
-    /// function that was given to [`Dict::update`].
+    /// function that was given to [`Dict::update`] and its like, which is called with a lock held.
     ///
     /// # Examples
     ///
@@ -98,6 +101,9 @@ impl Manager {
 
 impl<'m> Transaction<'m> {
     fn new(core: &'m Arc<Core>) -> Result<Self, StoreError> {
+        if is_changing() {
+            return Err(StoreError::Deadlock);
+        }
         Ok(Transaction {
             me: core.me().map_err(StoreError::refused)?,
             core,
@@ -117,6 +123,11 @@ impl<'m> Transaction<'m> {
         dict: &'t Dict<K, V>,
     ) -> DictIn<'t, 'm, K, V> {
         DictIn::new(self, dict)
+    }
+
+    /// A list, as the transaction sees it.
+    pub fn list<'t, T: Message>(&'t mut self, list: &'t List<T>) -> ListIn<'t, 'm, T> {
+        ListIn::new(self, list)
     }
 
     /// Refuses objects of another manager.
@@ -147,6 +158,30 @@ impl<'m> Transaction<'m> {
         }
     }
 
+    /// Which item is about an element of a list, likewise.
+    fn item_of_element(&mut self, sequence: &Arc<Sequence>, at: u64) -> Result<usize, StoreError> {
+        self.admit(&sequence.core)?;
+        let mut known = self.items.iter();
+        match known.position(|item| item.is_element(sequence, at)) {
+            Some(at) => Ok(at),
+            None => self.add(Item::element(sequence, at)?),
+        }
+    }
+
+    /// How many elements a list has, as far as the transaction has come.
+    fn length_of(&mut self, sequence: &Arc<Sequence>) -> Result<&mut u64, StoreError> {
+        self.admit(&sequence.core)?;
+        let mut known = self.items.iter();
+        let at = match known.position(|item| item.is_length(sequence)) {
+            Some(at) => at,
+            None => self.add(Item::length(sequence)?)?,
+        };
+        match &mut self.items[at].place {
+            Spotted::Length { now, .. } => Ok(now),
+            _ => Err(StoreError::Outdated),
+        }
+    }
+
     /// Notes what was seen, if all that was seen before is so yet: then it is of one instant.
     fn add(&mut self, item: Item) -> Result<usize, StoreError> {
         for seen in &self.items {
@@ -173,11 +208,7 @@ impl<'m> Transaction<'m> {
 
     /// Commits; `false` if somebody has changed what was seen.
     fn commit(mut self) -> Result<bool, StoreError> {
-        if self
-            .items
-            .iter()
-            .all(|item| matches!(item.target, Target::Same))
-        {
+        if !self.items.iter().any(Item::is_change) {
             return Ok(true); // what was seen was of one instant
         }
         let done = commit::commit(self.core, self.me, &self.items)?;

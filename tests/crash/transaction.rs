@@ -18,6 +18,7 @@ pub const SCENARIOS: &[Scenario] = scenarios! {
     "transaction: cells, another": keep cells one_cell;
     "transaction: entries": keep entries insert;
     "transaction: both, swept": keep both sweep;
+    "transaction: lists": keep_lists lists push;
 };
 
 /// A number, so long that memory is missed that is not used again.
@@ -176,4 +177,65 @@ fn both(stage: &Stage) {
 fn sweep(stage: &Stage) {
     stage.armed();
     multiproc::gc().expect("gc");
+}
+
+type Lists = [multiproc::List<u64>; 2];
+
+fn lists_of(manager: &Manager) -> Lists {
+    ["from", "to"].map(|name| manager.list(name).expect("a list"))
+}
+
+/// Moves the last element of the one to the other, and says in the first how many are there.
+fn move_one(manager: &Manager, [from, to]: &Lists) {
+    let done = manager.transaction(|t| -> multiproc::Result<()> {
+        if let Some(moved) = t.list(from).pop()? {
+            t.list(to).push(moved)?;
+        }
+        let len = t.list(to).len()? as u64;
+        t.list(to).set(0, len)?;
+        Ok(())
+    });
+    done.expect("a transaction");
+}
+
+/// Nothing is lost or doubled, and the first element says how many there are, but for what others have pushed.
+fn lists_are_whole([from, to]: &Lists) {
+    let count = to.get_owned(0).expect("get").expect("the first");
+    let mut all = to.snapshot().expect("snapshot");
+    assert_eq!(to.len().expect("len"), all.len(), "the count is wrong");
+    let pushed = all.iter().filter(|&&element| element == 77).count();
+    assert_eq!(count as usize, all.len() - pushed, "half of it");
+    all[0] = 0;
+    all.retain(|&element| element != 77);
+    all.extend(from.snapshot().expect("snapshot"));
+    all.sort_unstable();
+    assert_eq!(all, [0, 1, 2, 3, 4], "lost, or doubled");
+}
+
+fn keep_lists(stage: &Stage) {
+    let manager = Manager::create(NAME).expect("create");
+    let lists = lists_of(&manager);
+    lists[0].extend([1, 2, 3, 4]).expect("extend");
+    lists[1].push(1).expect("push");
+    stage.stand_by();
+    lists_are_whole(&lists);
+    lists[1].for_each(|_, _| ()).expect("look");
+    for _ in 0..5 {
+        move_one(&manager, &lists);
+    }
+    assert!(lists[0].is_empty().expect("len"));
+}
+
+fn lists(stage: &Stage) {
+    let manager = Manager::open(NAME).expect("open");
+    let lists = lists_of(&manager);
+    stage.armed();
+    move_one(&manager, &lists);
+}
+
+fn push(stage: &Stage) {
+    let manager = Manager::open(NAME).expect("open");
+    let lists = lists_of(&manager);
+    stage.armed();
+    lists[1].push(77).expect("push");
 }

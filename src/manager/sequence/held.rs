@@ -1,5 +1,6 @@
 //! A sequence whose lock is held: finding, leading and vacating single cells, and counting them.
 
+use super::super::directory::Unlock;
 use super::super::error::StoreError;
 use super::{Drafts, HEAD_LEN, Head, PLAN, Sequence, Slot, damaged};
 use crate::heap::{Fresh, Handle};
@@ -19,13 +20,14 @@ const MOST_SLOTS: u64 = 1 << 40;
 pub(in crate::manager) struct Held<'a> {
     pub(super) sequence: &'a Sequence,
     pub(in crate::manager) me: Participant,
+    _unlock: Option<Unlock<'a>>,
 }
 
 /// A cell of the table, and what it says.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::manager) struct Spot {
-    home: u64,
-    bits: u64,
+    pub(in crate::manager) home: u64,
+    pub(in crate::manager) bits: u64,
 }
 
 impl Spot {
@@ -44,8 +46,12 @@ pub(in crate::manager) enum End {
 }
 
 impl<'a> Held<'a> {
-    pub(super) fn new(sequence: &'a Sequence, me: Participant) -> Self {
-        Held { sequence, me }
+    pub(super) fn new(sequence: &'a Sequence, me: Participant, unlock: Option<Unlock<'a>>) -> Self {
+        Held {
+            sequence,
+            me,
+            _unlock: unlock,
+        }
     }
 
     pub(super) fn head(&self) -> &'a Head {
@@ -74,6 +80,11 @@ impl<'a> Held<'a> {
     /// How many elements there are.
     pub(in crate::manager) fn len(&self) -> u64 {
         self.head().len.load(Relaxed) // the lock's
+    }
+
+    /// Says how many elements there are, after the cells of some have been changed at the back.
+    pub(in crate::manager) fn have(&self, len: u64) {
+        self.count(self.start(), len);
     }
 
     fn start(&self) -> u64 {
@@ -208,7 +219,7 @@ impl<'a> Held<'a> {
         step("list.vacating.at");
         head.vacating_at.store(home, Relaxed); // published by the next
         step("list.vacating");
-        head.vacating.store(block.to_bits(), Release); // pairs with `recover`; before the block goes
+        head.vacating.store(block.to_bits(), Release); // pairs with `take_over`; before the block goes
         self.sequence.core.heap.vacate(self.me, home, block);
         self.clear_note();
     }
@@ -293,9 +304,10 @@ impl<'a> Held<'a> {
         (self.sequence.place + PLAN) / 16
     }
 
-    /// Finishes what somebody had begun who died with the lock, and counts again.
+    /// Finishes what somebody had begun who died with the lock, a transaction too, and counts again.
     #[cold]
-    pub(super) fn recover(&self) {
+    pub(super) fn take_over(&self) {
+        self.sequence.core.settle_for_the_dead(self.me);
         let head = self.head();
         let vacating = head.vacating.load(Acquire); // pairs with `vacate`
         if let Some(block) = Handle::from_bits(vacating)
@@ -328,12 +340,5 @@ impl<'a> Held<'a> {
             here && !was_there
         });
         self.count(start.unwrap_or(0) as u64, len);
-    }
-}
-
-impl Drop for Held<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        self.sequence.lock.get().unlock();
     }
 }

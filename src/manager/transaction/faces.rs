@@ -112,18 +112,23 @@ impl<'t, 'm, K: Key, V: Message> DictIn<'t, 'm, K, V> {
     pub fn remove(&mut self, key: &K::Borrowed) -> Result<bool, StoreError> {
         let at = self.item(key)?;
         let was_there = self.transaction.has(at);
-        let target = match self.transaction.items[at].seen {
-            Some(_) => Target::Nothing,
-            None => Target::Same,
-        };
-        self.transaction.aim(at, target);
+        self.transaction.take_away(at);
         Ok(was_there)
     }
 }
 
 impl Transaction<'_> {
+    /// Has nothing be at an item's place.
+    pub(super) fn take_away(&mut self, at: usize) {
+        let target = match self.items[at].seen {
+            Some(_) => Target::Nothing,
+            None => Target::Same,
+        };
+        self.aim(at, target);
+    }
+
     /// Whether there is a value at an item's place, or will be.
-    fn has(&self, at: usize) -> bool {
+    pub(super) fn has(&self, at: usize) -> bool {
         match self.items[at].target {
             Target::Block(..) => true,
             Target::Nothing => false,
@@ -132,7 +137,7 @@ impl Transaction<'_> {
     }
 
     /// Lends the bytes at an item's place: what is to come there, or what was seen.
-    fn lend<R>(
+    pub(super) fn lend<R>(
         &mut self,
         at: usize,
         act: impl FnOnce(&[u8]) -> crate::Result<R>,

@@ -5,6 +5,7 @@ use crate::heap::{Handle, Reading};
 use crate::manager::cell::Cell;
 use crate::manager::core::Core;
 use crate::manager::error::StoreError;
+use crate::manager::sequence::Sequence;
 use crate::manager::table::{Spot, Table};
 use crate::message::Message;
 use crate::segment::Place;
@@ -29,6 +30,16 @@ pub(super) enum Spotted {
         table: Arc<Table>,
         key: Vec<u8>,
     },
+    Element {
+        sequence: Arc<Sequence>,
+        at: u64,
+    },
+    /// How many elements there were, and shall be.
+    Length {
+        sequence: Arc<Sequence>,
+        seen: u64,
+        now: u64,
+    },
 }
 
 impl Item {
@@ -49,6 +60,20 @@ impl Item {
         Item::at(place)
     }
 
+    pub(super) fn element(sequence: &Arc<Sequence>, at: u64) -> Result<Self, StoreError> {
+        let sequence = Arc::clone(sequence);
+        Item::at(Spotted::Element { sequence, at })
+    }
+
+    pub(super) fn length(sequence: &Arc<Sequence>) -> Result<Self, StoreError> {
+        let seen = sequence.hold()?.len();
+        Item::at(Spotted::Length {
+            sequence: Arc::clone(sequence),
+            seen,
+            now: seen,
+        })
+    }
+
     fn at(place: Spotted) -> Result<Self, StoreError> {
         let seen = place.look()?;
         Ok(Item {
@@ -66,9 +91,28 @@ impl Item {
         matches!(&self.place, Spotted::Key { table, key } if table.is_same(wanted) && key == name)
     }
 
+    pub(super) fn is_element(&self, wanted: &Sequence, index: u64) -> bool {
+        matches!(&self.place, Spotted::Element { sequence, at } if sequence.is_same(wanted) && *at == index)
+    }
+
+    pub(super) fn is_length(&self, wanted: &Sequence) -> bool {
+        matches!(&self.place, Spotted::Length { sequence, .. } if sequence.is_same(wanted))
+    }
+
     /// Whether what was seen is there yet.
     pub(super) fn is_current(&self) -> Result<bool, StoreError> {
-        Ok(self.place.look()? == self.seen)
+        match &self.place {
+            Spotted::Length { sequence, seen, .. } => Ok(sequence.hold()?.len() == *seen),
+            place => Ok(place.look()? == self.seen),
+        }
+    }
+
+    /// Whether something is to come there.
+    pub(super) fn is_change(&self) -> bool {
+        match self.place {
+            Spotted::Length { seen, now, .. } => seen != now,
+            _ => !matches!(self.target, Target::Same),
+        }
     }
 }
 
@@ -83,6 +127,8 @@ impl Spotted {
         let reading = match self {
             Spotted::Cell { core, word, .. } => core.heap.read(|| core.me(), word.get()),
             Spotted::Key { table, key } => table.find(table.name(key)),
+            Spotted::Element { sequence, at } => sequence.find(*at as usize),
+            Spotted::Length { .. } => Ok(None),
         };
         reading.map_err(StoreError::from_heap)
     }
