@@ -37,6 +37,7 @@ const RARE: &[&str] = &[
     "eats",
     "arm-after-look",
     "unseen-reader",
+    "frees-twice",
 ];
 
 /// The suites in the order in which to try them.

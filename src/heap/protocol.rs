@@ -30,7 +30,7 @@ use super::word::VACATED;
 use super::word::{Handle, State, UNIT_BITS, Word};
 use crate::sys::atomic::{
     AtomicU64,
-    Ordering::{AcqRel, Acquire, Relaxed, SeqCst},
+    Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
 };
 use crate::sys::identity::Participant;
 use crate::sys::seeded::seeded;
@@ -446,6 +446,9 @@ pub(super) fn settle(
                 return complete(memory, None, block, retired);
             }
             step("heap.settle.cas");
+            if seeded("heap-sweep-frees-twice") {
+                return word.store(seen.bared().0, Release);
+            }
             // From exactly the dead word: while it says so, no cell has led away from the block.
             let _ = word.compare_exchange(seen.0, seen.bared().0, AcqRel, Relaxed);
         }

@@ -535,7 +535,12 @@ impl Held<'_> {
         };
         self.table.core.heap.complete(self.me, entry);
         let hash = slot.hash.load(Relaxed);
-        let free = probe(new, hash).find(|&at| new[at].cell.load(Relaxed) == 0);
+        let mut places = probe(new, hash).take(if seeded("dict-resize-loses-an-entry") {
+            1
+        } else {
+            new.len()
+        });
+        let free = places.find(|&at| new[at].cell.load(Relaxed) == 0);
         if let Some(slot) = free.map(|at| &new[at]) {
             slot.hash.store(hash, Relaxed); // no step: the new table is nobody else's yet, as above
             slot.cell.store(entry.to_bits(), Relaxed); // no step: as above
