@@ -1,7 +1,7 @@
 //! Python's `multiprocessing` rebuilt on shared memory: processes, queues, pipes, locks and values that survive `kill -9`.
 //!
 //! A message is written once, where it will be read, by a process that may die at any instruction. There is no server,
-//! no background thread, and no system call unless somebody has to sleep.
+//! no background thread but in who has a pool or serves an object, and no system call unless somebody has to sleep.
 //!
 //! # What it promises
 //!
@@ -135,6 +135,10 @@
 //! | let only so many in, or count signals | [`BoundedSemaphore`], whose permits come back from the dead; [`Semaphore`] |
 //! | keep several of these together, under one name | [`Shared`], [`shared!`] for a struct of your own |
 //! | wait for the first of many things, or from an event loop | [`wait_any`], [`Watch`]; with tokio `Async`; [`Waiter`] for a condition |
+//! | keep values and primitives under names, without a server | [`Manager`]: its [`Cell`]s, [`Dict`]s, [`List`]s, [`Deque`]s, [`Namespace`]s, [`Array`]s and [`Counter`]s, and [`Manager::queue`] and its like |
+//! | change several of them at once | [`Manager::transaction`] |
+//! | call an object that stays in another process | [`service!`], [`Manager::serve`], [`Proxy`] |
+//! | give many tasks one large input | [`Context`], [`Pool::map_with`] |
 //! | know what can be sent | [`Message`], [`message!`] for types of your own, [`Bytes`] |
 //! | talk with a program that was started by itself | [`Listener`], [`Connection::connect`] |
 //! | call an object that stays in another process | [`Manager::serve`], [`service!`], [`Proxy`] |

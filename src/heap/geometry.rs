@@ -115,7 +115,7 @@ impl Shape {
     pub(super) fn index_at(&self, offset: u64) -> Option<u64> {
         let at = offset.checked_sub(self.first)?;
         // A division that is none: exact as both are below 64 KiB, but for the blocks that are alone.
-        let index = at * self.inverse >> 32;
+        let index = (at * self.inverse) >> 32;
         (index < self.count && index * self.size == at).then_some(index)
     }
 }
@@ -212,7 +212,8 @@ mod tests {
             let shape = shape(class);
             for offset in (0..CHUNK).step_by(GRAIN as usize) {
                 let at = offset.checked_sub(shape.first);
-                let fits = |at: &u64| at % shape.size == 0 && at / shape.size < shape.count;
+                let fits =
+                    |at: &u64| at.is_multiple_of(shape.size) && at / shape.size < shape.count;
                 let begins = at.filter(fits).map(|at| at / shape.size);
                 assert_eq!(shape.index_at(offset), begins, "class {class} at {offset}");
             }
