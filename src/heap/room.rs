@@ -117,9 +117,15 @@ impl Room {
         Ok(())
     }
 
+    /// The most bytes that the chunks may have.
+    #[inline]
+    pub(super) fn limit(&self) -> u64 {
+        self.extents.count * CHUNK
+    }
+
     #[cold]
     fn at_the_limit(&self) -> Error {
-        let limit = self.extents.count * CHUNK;
+        let limit = self.limit();
         let text = format!(
             "the limit of {} KiB of shared memory is reached; make it larger when the manager is made, or store less",
             limit >> 10

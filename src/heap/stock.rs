@@ -17,6 +17,8 @@ const WALK: usize = 4;
 /// on all processors is paid for by as many. Where processes die at every step, fewer make no other steps.
 const BATCH: usize = if cfg!(debug_assertions) { 8 } else { 1024 };
 const BATCH_BYTES: u64 = 1 << 20;
+/// Or of which they are this part of all that the heap may have: several processes may have as many each.
+const PART: u64 = 64;
 
 /// One size of blocks.
 #[derive(Debug, Default)]
@@ -171,7 +173,8 @@ impl Stock {
         self.retired.push(block);
         let class = room.class_at(block.unit());
         self.retired_bytes += class.map_or(0, |class| shape(class).size);
-        if self.retired.len() >= self.read + BATCH || self.retired_bytes >= BATCH_BYTES {
+        let most = BATCH_BYTES.min(room.limit() / PART);
+        if self.retired.len() >= self.read + BATCH || self.retired_bytes >= most {
             self.reclaim(room, me);
         }
     }
