@@ -62,6 +62,7 @@ mod shared;
 #[cfg(debug_assertions)]
 mod transaction;
 
+#[cfg(debug_assertions)]
 mod watch;
 
 #[cfg(debug_assertions)]
