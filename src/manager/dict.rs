@@ -344,13 +344,21 @@ impl<K: Key, V: Message> Dict<K, V> {
     }
 
     /// Takes the lock of a key's shard, or gives the block back in which its new entry is.
-    #[inline]
+    #[inline(always)]
     fn hold(&self, name: Name<'_>, fresh: (Fresh, usize)) -> Result<Held<'_>, StoreError> {
-        self.table.hold(name).inspect_err(|_| {
-            if let Ok(me) = self.table.core.me() {
-                self.table.core.heap.give_back(me, fresh.0);
-            }
-        })
+        // Not by a closure: through a result that is handed on, the parts of what is held go by way of memory.
+        match self.table.hold(name) {
+            Ok(held) => Ok(held),
+            Err(refused) => Err(self.give_back(fresh, refused)),
+        }
+    }
+
+    #[cold]
+    fn give_back(&self, fresh: (Fresh, usize), refused: StoreError) -> StoreError {
+        if let Ok(me) = self.table.core.me() {
+            self.table.core.heap.give_back(me, fresh.0);
+        }
+        refused
     }
 
     /// Writes an entry into a block of its own: the value, the key, and the key's length.

@@ -290,6 +290,7 @@ impl Core {
 pub(super) struct Unlock<'a>(pub(super) &'a RawLock);
 
 impl Drop for Unlock<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.0.unlock();
     }

@@ -176,7 +176,7 @@ impl Sequence {
     /// # Errors
     ///
     /// `Deadlock` if the calling thread has it; `Refused`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn hold(&self) -> Result<Held<'_>, StoreError> {
         let me = self.core.me().map_err(StoreError::refused)?;
         let is_marked = match self.lock.get().claim(&self.claimant) {
@@ -211,13 +211,21 @@ impl Sequence {
     }
 
     /// [`hold`](Sequence::hold), or gives the block back in which a new element is.
-    #[inline]
+    #[inline(always)]
     pub(super) fn hold_for(&self, fresh: (Fresh, usize)) -> Result<Held<'_>, StoreError> {
-        self.hold().inspect_err(|_| {
-            if let Ok(me) = self.core.me() {
-                self.core.heap.give_back(me, fresh.0);
-            }
-        })
+        // Not by a closure: through a result that is handed on, the parts of what is held go by way of memory.
+        match self.hold() {
+            Ok(held) => Ok(held),
+            Err(refused) => Err(self.give_back(fresh, refused)),
+        }
+    }
+
+    #[cold]
+    fn give_back(&self, fresh: (Fresh, usize), refused: StoreError) -> StoreError {
+        if let Ok(me) = self.core.me() {
+            self.core.heap.give_back(me, fresh.0);
+        }
+        refused
     }
 
     /// Takes a lock that somebody has, or had when he died; says whether it is marked.

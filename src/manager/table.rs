@@ -274,11 +274,12 @@ impl Table {
     }
 
     /// Takes the lock of a key's shard.
-    #[inline]
+    #[inline(always)]
     pub(super) fn hold(&self, name: Name<'_>) -> Result<Held<'_>, StoreError> {
         self.hold_shard(Self::shard_of(name))
     }
 
+    #[inline(always)]
     fn hold_shard(&self, number: u32) -> Result<Held<'_>, StoreError> {
         let me = self.core.me().map_err(StoreError::refused)?;
         let lock = self.core.lock(self.lock_of(number));
@@ -301,6 +302,7 @@ impl Table {
         held
     }
 
+    #[inline(always)]
     fn held<'a>(&'a self, me: Participant, number: u32, unlock: Option<Unlock<'a>>) -> Held<'a> {
         Held {
             table: self,

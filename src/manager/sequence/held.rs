@@ -54,6 +54,7 @@ impl<'a> Held<'a> {
         }
     }
 
+    #[inline]
     pub(super) fn head(&self) -> &'a Head {
         self.sequence.head.get()
     }
@@ -78,6 +79,7 @@ impl<'a> Held<'a> {
     }
 
     /// How many elements there are.
+    #[inline]
     pub(in crate::manager) fn len(&self) -> u64 {
         self.head().len.load(Relaxed) // the lock's
     }
@@ -87,6 +89,7 @@ impl<'a> Held<'a> {
         self.count(self.start(), len);
     }
 
+    #[inline]
     fn start(&self) -> u64 {
         self.head().start.load(Relaxed) // the lock's
     }
