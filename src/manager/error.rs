@@ -33,8 +33,7 @@ pub enum StoreError {
     Refused(Error),
 }
 
-const DEADLOCK: &str =
-    "the thread is changing an object of the manager, and holds its lock; finish that first";
+const DEADLOCK: &str = "the thread is changing an object of the manager already, and holds its lock; finish that first";
 
 const OUTDATED: &str = "another process has changed what the transaction has seen; it begins again";
 const FOREIGN: &str = "the object belongs to another manager; a transaction is one manager's";
