@@ -4,6 +4,7 @@
 
 mod dict;
 mod lmdb;
+mod ours;
 mod plain;
 mod std_map;
 
@@ -25,25 +26,36 @@ pub fn rows(bench: &mut Bench) {
         row(bench, access, 1);
         row(bench, access, 2);
     }
+    long(bench);
 }
 
 fn row(bench: &mut Bench, access: Access, workers: usize) {
-    let mut lineup = Lineup {
-        access,
-        workers,
-        span: bench.options.span,
-        contenders: Vec::new(),
-    };
-    lineup.add::<plain::Plain>();
-    lineup.add::<std_map::StdMap>();
+    let mut lineup = Lineup::new(bench, access, workers);
+    lineup.add::<ours::Ours>();
     lineup.add::<lmdb::Lmdb>();
+    lineup.add::<std_map::StdMap>();
+    lineup.add::<plain::Plain>();
     if python::is_there() {
         let run = move || python::dict(access.name(), workers as u64);
         lineup.contenders.push(contender(python::DICT, run));
     }
     let plural = if workers == 1 { "" } else { "es" };
     let name = format!("{}, {workers} process{plural}", access.name());
-    bench.row(&name, Unit::PerSecond, Goal::NONE, lineup.contenders);
+    let goal = match access {
+        Access::Get => Goal::must(2.5),
+        Access::Set => Goal::must(2.0),
+    };
+    bench.row(&name, Unit::PerSecond, goal, lineup.contenders);
+}
+
+/// A value is found as fast however long it is, as long as nobody reads it.
+fn long(bench: &mut Bench) {
+    let mut lineup = Lineup::new(bench, Access::Get, 1);
+    lineup.add::<ours::OursBytes<4096>>();
+    lineup.add::<ours::OursBytes<8>>();
+    lineup.add::<std_map::StdBytes<4096>>();
+    let name = "get of 4 KiB, first word";
+    bench.row(name, Unit::PerSecond, Goal::NONE, lineup.contenders);
 }
 
 /// The contenders of one row.
@@ -55,6 +67,15 @@ struct Lineup {
 }
 
 impl Lineup {
+    fn new(bench: &Bench, access: Access, workers: usize) -> Self {
+        Self {
+            access,
+            workers,
+            span: bench.options.span,
+            contenders: Vec::new(),
+        }
+    }
+
     fn add<D: Dict>(&mut self) {
         let (access, workers) = (self.access, self.workers);
         let run = move |operations| run::<D>(access, workers, operations);

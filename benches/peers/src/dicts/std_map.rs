@@ -39,3 +39,41 @@ impl Entries for &StdMap {
         }
     }
 }
+
+/// A map of values with so many bytes, of which only the first word is looked at.
+#[derive(Debug)]
+pub struct StdBytes<const LEN: usize>(Mutex<HashMap<String, Box<[u8; LEN]>>>);
+
+impl<const LEN: usize> Dict for StdBytes<LEN> {
+    const NAME: &'static str = StdMap::NAME;
+    const THREADS: bool = true;
+
+    type Entries<'a> = &'a Self;
+
+    fn new() -> Self {
+        Self(Mutex::default())
+    }
+
+    fn open(&self) -> &Self {
+        self
+    }
+}
+
+impl<const LEN: usize> Entries for &StdBytes<LEN> {
+    #[inline]
+    fn get(&mut self, key: &str) -> Option<u64> {
+        let map = self.0.lock().expect("nobody panicked");
+        let value = map.get(key)?;
+        value.first_chunk().copied().map(u64::from_ne_bytes)
+    }
+
+    #[inline]
+    fn set(&mut self, key: &str, value: u64) {
+        let mut map = self.0.lock().expect("nobody panicked");
+        let place = match map.get_mut(key) {
+            Some(place) => place,
+            None => map.entry(key.to_owned()).or_insert(Box::new([0; LEN])),
+        };
+        place[..8].copy_from_slice(&value.to_ne_bytes());
+    }
+}
