@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use common::{Json, arg, children, command, is_running, ran, run, signal, wait_for_children};
 
 /// The kinds, and how many rows each has for two payloads and both modes.
-const KINDS: [(&str, usize); 6] = [
+const KINDS: [(&str, usize); 7] = [
     ("latency", 16),
     ("throughput", 26),
     ("counter", 4),
     ("lock", 4),
+    ("manager", 8),
     ("wake", 9),
     ("spawn", 1),
 ];
@@ -60,7 +61,7 @@ fn check_row(kind: &str, row: &Json) {
     let payload = row.get("payload");
     let has_payload = ["latency", "throughput"].contains(&kind);
     assert_eq!(payload != "null", has_payload, "{row:?}");
-    let timed = row.get("unit") == "\"ns\"" && !["counter", "lock"].contains(&kind);
+    let timed = row.get("unit") == "\"ns\"" && !["counter", "lock", "manager"].contains(&kind);
     assert_eq!(row.get("latency_ns") != "null", timed, "{row:?}");
 }
 

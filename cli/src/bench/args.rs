@@ -50,7 +50,7 @@ fn finish(mut settings: Settings) -> Result<Command, Wrong> {
     Ok(Command::Bench(settings))
 }
 
-const KINDS: &str = "there are latency, throughput, counter, lock, wake, spawn and all";
+const KINDS: &str = "there are latency, throughput, counter, lock, manager, wake, spawn and all";
 
 /// The kinds that a name means.
 fn kinds(name: &std::ffi::OsStr) -> Result<Vec<Kind>, Wrong> {

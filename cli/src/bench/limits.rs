@@ -101,6 +101,16 @@ pub fn addition() -> Contender {
     })
 }
 
+/// One load of a bare word that nobody else uses, in nanoseconds.
+pub fn load() -> Contender {
+    Contender::new("bare load", |stage| {
+        let mut crew = stage.crew(Place::Apart, 0, 1)?;
+        let span_ns = stage.span_ns();
+        crew.hire(bare, |seat| (seat, Bare::Load { span_ns }))?;
+        Ok(Sample::of_rate(&crew.join(stage.signals)?).map(|rate| 1e9 / rate))
+    })
+}
+
 fn additions(stage: &Stage<'_>, place: Place, processes: usize) -> Result<Sample, Ended> {
     let mut crew = stage.crew(place, 0, processes)?;
     for _ in 0..processes {

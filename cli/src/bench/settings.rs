@@ -10,17 +10,19 @@ pub enum Kind {
     Throughput,
     Counter,
     Lock,
+    Manager,
     Wake,
     Spawn,
 }
 
 impl Kind {
     /// All of them, in the order of the report.
-    pub const ALL: [Kind; 6] = [
+    pub const ALL: [Kind; 7] = [
         Kind::Latency,
         Kind::Throughput,
         Kind::Counter,
         Kind::Lock,
+        Kind::Manager,
         Kind::Wake,
         Kind::Spawn,
     ];
@@ -32,6 +34,7 @@ impl Kind {
             Kind::Throughput => "throughput",
             Kind::Counter => "counter",
             Kind::Lock => "lock",
+            Kind::Manager => "manager",
             Kind::Wake => "wake",
             Kind::Spawn => "spawn",
         }
@@ -48,6 +51,7 @@ impl Kind {
             }
             Kind::Counter => "additions to one shared number",
             Kind::Lock => "lock, add one, unlock",
+            Kind::Manager => "values in a manager: read, stored, several changed at once",
             Kind::Wake => {
                 "from one process's call until the process that waits for it is running again"
             }

@@ -36,7 +36,8 @@ fn add(stage: &Stage<'_>, place: Place, processes: usize) -> Result<Sample, Ende
     checked(&reports, found)
 }
 
-fn mutex(stage: &Stage<'_>, place: Place, threads: usize) -> Result<Sample, Ended> {
+/// Additions under a mutex of the standard library by so many threads, per second.
+pub fn mutex(stage: &Stage<'_>, place: Place, threads: usize) -> Result<Sample, Ended> {
     let mut crew = stage.crew(place, 0, 1)?;
     let errand = Bare::Mutex {
         span_ns: stage.span_ns(),

@@ -3,6 +3,7 @@
 mod counter;
 mod latency;
 mod lock;
+mod manager;
 mod spawn;
 mod throughput;
 mod wake;
@@ -20,6 +21,7 @@ pub fn plans(kind: Kind, stage: &Stage<'_>) -> Vec<Plan> {
         Kind::Throughput => throughput::plans(stage),
         Kind::Counter => counter::plans(stage),
         Kind::Lock => lock::plans(stage),
+        Kind::Manager => manager::plans(stage),
         Kind::Wake => wake::plans(stage),
         Kind::Spawn => spawn::plans(),
     }

@@ -1,5 +1,6 @@
 //! Additions to one number, by processes and by threads.
 
+use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Barrier, Mutex, PoisonError};
 
@@ -30,7 +31,11 @@ fn adds(span_ns: u64, mut add: impl FnMut() -> Result<()>) -> Result<Report> {
 }
 
 /// Warms up, starts with the others, and adds.
-fn together(span_ns: u64, meet: impl Fn(), mut add: impl FnMut() -> Result<()>) -> Result<Report> {
+pub(super) fn together(
+    span_ns: u64,
+    meet: impl Fn(),
+    mut add: impl FnMut() -> Result<()>,
+) -> Result<Report> {
     let warm = adds(span_ns / 8, &mut add)?;
     meet();
     let mut report = adds(span_ns, add)?;
@@ -70,25 +75,48 @@ pub fn add_bare(seat: Seat, span_ns: u64) -> Result<Report> {
     })
 }
 
+/// Reads a bare word of the shared page.
+pub fn load_bare(seat: Seat, span_ns: u64) -> Result<Report> {
+    let page = seat.take()?;
+    let meet = || page.meet(seat.parties);
+    let count: &AtomicU64 = &page.count;
+    together(span_ns, meet, || {
+        black_box(count.load(Ordering::Relaxed));
+        Ok(())
+    })
+}
+
 /// Adds to the number under a [`Mutex`], with a thread of this process for each processor given.
 pub fn add_on_threads(span_ns: u64, cpus: Vec<u32>) -> Result<Report> {
     let number = Mutex::new(0_u64);
+    on_threads(span_ns, &cpus, |_| {
+        || {
+            *number.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+            Ok(())
+        }
+    })
+}
+
+/// Does what `work` makes for each thread, with a thread of this process for each processor given.
+pub(super) fn on_threads<A: FnMut() -> Result<()>>(
+    span_ns: u64,
+    cpus: &[u32],
+    work: impl Fn(u32) -> A + Sync,
+) -> Result<Report> {
     let start = Barrier::new(cpus.len());
-    let work = |cpu| {
+    let run = |worker, cpu| {
         let refused = |error: std::io::Error| Error::new(ErrorKind::Os, error.to_string());
         sys::pin(cpu).map_err(refused)?;
         let meet = || {
             start.wait();
         };
-        together(span_ns, meet, || {
-            *number.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-            Ok(())
-        })
+        together(span_ns, meet, work(worker))
     };
+    let run = &run;
     let reports: Result<Vec<Report>> = std::thread::scope(|scope| {
-        let threads: Vec<_> = cpus
-            .iter()
-            .map(|cpu| scope.spawn(move || work(*cpu)))
+        let threads: Vec<_> = (0..)
+            .zip(cpus)
+            .map(|(worker, &cpu)| scope.spawn(move || run(worker, cpu)))
             .collect();
         let joined = threads.into_iter().map(|thread| thread.join());
         joined.map(|ended| ended.expect("no panic")).collect()

@@ -3,12 +3,14 @@
 mod add;
 mod beat;
 mod copy;
+mod keep;
 mod ping;
 mod stream;
 mod wake;
 
 pub use add::{add_locked, add_value};
 pub use beat::Beat;
+pub use keep::{Deed, Kept, keep};
 pub use ping::Pace;
 pub use stream::Flow;
 pub use wake::{notify, set, wait_for_any, wait_for_condition, wait_for_event};
@@ -51,8 +53,16 @@ multiproc::message! {
         Wake { pace: Pace },
         /// Adds to a word.
         Add { span_ns: u64 },
+        /// Reads a word.
+        Load { span_ns: u64 },
         /// Adds to a number under a mutex, with a thread for each processor.
         Mutex { span_ns: u64, cpus: Vec<u32> },
+        /// Reads or sets entries of a map under a mutex, with a thread for each processor.
+        Map {
+            span_ns: u64,
+            cpus: Vec<u32>,
+            sets: bool,
+        },
         /// Copies a payload.
         Copy { span_ns: u64, len: u64 },
     }
@@ -99,7 +109,13 @@ pub fn bare(seat: Seat, errand: Bare) -> Result<Report> {
         Bare::Wait { spin } => wake::wait_for_bare(seat, spin),
         Bare::Wake { pace } => wake::wake_bare(seat, pace),
         Bare::Add { span_ns } => add::add_bare(seat, span_ns),
+        Bare::Load { span_ns } => add::load_bare(seat, span_ns),
         Bare::Mutex { span_ns, cpus } => add::add_on_threads(span_ns, cpus),
+        Bare::Map {
+            span_ns,
+            cpus,
+            sets,
+        } => keep::keep_on_threads(span_ns, cpus, sets),
         Bare::Copy { span_ns, len } => copy::copy(seat, span_ns, len),
     }
 }
