@@ -9,6 +9,9 @@ use multiproc::{
     TryRecvError, Value,
 };
 
+#[path = "layout/manager.rs"]
+mod manager;
+
 /// The file of a named object, read by position.
 struct Object {
     file: File,
