@@ -115,3 +115,22 @@ fn tick_pipeline() {
         assert!(line.starts_with(begin), "{line}");
     }
 }
+
+/// Which worker computes what is a race; what is asked, and so what is in the cache at last, is none.
+#[test]
+fn sharded_cache() {
+    let lines = printed_with("sharded_cache", &["3", "20000"]);
+    let (workers, others): (Vec<_>, Vec<_>) =
+        lines.iter().partition(|line| line.starts_with("worker "));
+    assert_eq!(others.len(), 2, "{lines:?}");
+    let all = "3 workers, 20000 requests each, 397 different ones";
+    let again = " computed more than once, all of it in ";
+    assert!(others.iter().any(|line| *line == all), "{lines:?}");
+    assert!(others.iter().any(|line| line.contains(again)), "{lines:?}");
+    for (worker, line) in workers.into_iter().enumerate() {
+        let rest = line.strip_prefix(&format!("worker {worker}: "));
+        let found = rest.and_then(|rest| rest.split_once(" % found, "));
+        let found: f64 = found.expect(line).0.parse().expect(line);
+        assert!(found >= 98.0, "{line}: at most 397 are computed");
+    }
+}
