@@ -1,4 +1,4 @@
-//! Cells, dictionaries and transactions do what they do at one instant: several processes do it to the same few things at the
+//! Cells, dictionaries, lists, queues with two ends and transactions do what they do at one instant: several processes do it to the same few things at the
 //! same time, note when each call began and ended and what came of it, and a checker looks for an order.
 //!
 //! Short histories and many of them: `MULTIPROC_HISTORIES=100000 cargo test --release --test linear -- --nocapture`. Without
@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 mod checker;
 mod record;
+mod rows;
 mod several;
 mod single;
 
