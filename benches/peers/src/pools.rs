@@ -8,6 +8,7 @@ mod pipe;
 mod plain;
 mod pool;
 mod procspawn;
+mod queue;
 mod rayon;
 
 use std::hint::black_box;
@@ -41,6 +42,7 @@ fn squares(bench: &mut Bench) {
     let span = bench.options.span;
     let mut contenders = vec![
         mapped::<ours::Ours>(span),
+        mapped::<queue::Queues>(span),
         mapped::<plain::Plain<1>>(span),
         mapped::<plain::Plain<2>>(span),
         mapped::<rayon::Rayon>(span),
@@ -51,19 +53,20 @@ fn squares(bench: &mut Bench) {
         let map = || python::pool_map(TASKS, Some(1));
         contenders.push(contender(python::POOL, map));
     }
-    bench.row("10,000 squares", Unit::PerSecond, Goal::NONE, contenders);
+    bench.row("10,000 squares, chunk 1", Unit::PerSecond, Goal::NONE, contenders);
 }
 
 /// As many tasks in a message as each one thinks best.
 fn chunked(bench: &mut Bench) {
     let span = bench.options.span;
-    let chunked = move || run_map(span, rayon::Rayon::chunked);
-    let mut contenders = vec![mapped::<ours::Ours>(span), contender(rayon::NAME, chunked)];
+    let ours = move || run_map(span, ours::Ours::chunked);
+    let rayon = move || run_map(span, rayon::Rayon::chunked);
+    let mut contenders = vec![contender(ours::NAME, ours), contender(rayon::NAME, rayon)];
     if python::is_there() {
         let map = || python::pool_map(TASKS, None);
         contenders.push(contender(python::POOL, map));
     }
-    let name = "10,000 squares, in chunks";
+    let name = "10,000 squares, automatic chunks";
     bench.row(name, Unit::PerSecond, Goal::NONE, contenders);
 }
 
@@ -71,6 +74,7 @@ fn applied(bench: &mut Bench, name: &str, gap: Duration) {
     let span = bench.options.span;
     let mut contenders: Vec<Contender<'_>> = Vec::new();
     add_apply::<ours::Ours>(&mut contenders, span, gap);
+    add_apply::<queue::Queues>(&mut contenders, span, gap);
     add_apply::<plain::Plain<1>>(&mut contenders, span, gap);
     add_apply::<pipe::Pipe>(&mut contenders, span, gap);
     add_apply::<rayon::Rayon>(&mut contenders, span, gap);

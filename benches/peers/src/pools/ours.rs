@@ -9,7 +9,7 @@ use super::pool::{Bulk, Pool, WORKERS, processor, square};
 use crate::harness::{Payload, pin_other};
 
 /// The name in the tables.
-const NAME: &str = "multiproc Pool";
+pub const NAME: &str = "multiproc Pool";
 
 /// A pool.
 #[derive(Debug)]
@@ -36,6 +36,13 @@ pub struct OursBulk {
     pool: multiproc::Pool,
     buffers: Vec<Vec<u8>>,
     payload: Payload,
+}
+
+impl Ours {
+    /// The squares of `0..tasks`, in chunks as the library likes.
+    pub fn chunked(&mut self, tasks: u64) -> Vec<u64> {
+        self.0.map(square, 0..tasks).expect("results")
+    }
 }
 
 impl Bulk for OursBulk {
@@ -67,7 +74,8 @@ impl Pool for Ours {
     }
 
     fn squares(&mut self, tasks: u64) -> Vec<u64> {
-        self.0.map(square, 0..tasks).expect("results")
+        let alone = self.0.chunk(1);
+        alone.map(square, 0..tasks).expect("results")
     }
 
     fn apply(&mut self, x: u64) -> u64 {
