@@ -4,9 +4,10 @@ use super::alongside::{AsContext, JobWith, each_with};
 use super::error::{MapError, TaskError};
 use super::feeder::Feeder;
 use super::frame::Frame;
+use super::maps::failures_of;
 use super::sink::Stream;
 use super::stream::Results;
-use super::{Pool, failures_of, routine};
+use super::{Pool, routine};
 use crate::context::Context;
 use crate::message::{Encode, Message};
 

@@ -53,7 +53,12 @@ fn squares(bench: &mut Bench) {
         let map = || python::pool_map(TASKS, Some(1));
         contenders.push(contender(python::POOL, map));
     }
-    bench.row("10,000 squares, chunk 1", Unit::PerSecond, Goal::NONE, contenders);
+    bench.row(
+        "10,000 squares, chunk 1",
+        Unit::PerSecond,
+        Goal::NONE,
+        contenders,
+    );
 }
 
 /// As many tasks in a message as each one thinks best.

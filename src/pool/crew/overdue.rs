@@ -1,7 +1,8 @@
 //! Tasks that take longer than they may.
 
-use super::{Crew, Errand};
+use super::Crew;
 use crate::pool::grant::Grant;
+use crate::pool::member::Errand;
 use crate::sys::clock::now_ns;
 
 impl Crew {
