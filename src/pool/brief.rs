@@ -76,12 +76,15 @@ impl Encode<Brief> for Elsewhere {
 #[repr(align(16))]
 pub(super) struct Small {
     bytes: [u8; ROOM],
+    /// Of which task it is, as its sink counts them: what a worker says does not tell.
+    pub(super) index: u64,
     len: u8,
 }
 
 impl Small {
     pub(super) const NONE: Small = Small {
         bytes: [0; ROOM],
+        index: 0,
         len: 0,
     };
 
@@ -115,6 +118,7 @@ pub(super) fn said(words: &<Brief as Message>::View) -> Said {
         at: (head >> 16) as u16,
         result: (len != LONG).then_some(Small {
             bytes,
+            index: 0,
             len: len.min(ROOM as u16) as u8,
         }),
     }

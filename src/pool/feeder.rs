@@ -89,7 +89,8 @@ where
         let pace = self.routine.as_ref().ok().and_then(|r| crew.pace(*r));
         match pace {
             Some(pace) => {
-                let chunk = pace.chunk(self.left().min(most), crew.members().len());
+                let left = self.left().min(most);
+                let chunk = pace.chunk(left, self.given, crew.members().len());
                 (chunk, crew.room(chunk).min(most))
             }
             None => (1, crew.room_for_few(self.given as usize).min(most)),
@@ -176,7 +177,7 @@ where
             limit: self.grant.limit,
         };
         let given = self.routine.clone().and_then(|routine| {
-            let given = crew.give::<A, _>(routine, items, &errand);
+            let given = crew.give::<A, _>(routine, items, errand);
             given.map_err(|error| TaskError::not_started(&error))
         });
         match (given, items.len()) {

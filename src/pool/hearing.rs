@@ -1,20 +1,30 @@
 //! What workers answer, and what becomes of it.
 
+use std::sync::Arc;
+
 use super::brief::{Said, Small, said};
 use super::crew::Crew;
 use super::error::TaskError;
 use super::frame::{RETURNED, parse};
 use super::member::{Ears, Seat};
+use super::sink::Sink;
 use crate::message::Packed;
 use crate::process::{Failure, Report};
 use crate::{Error, ErrorKind, TryRecvError};
 
-/// Results of one chunk, one after the other, which are settled together.
+/// Results in hand, which are settled together: they all go to one sink.
 pub(super) struct Run {
-    chunk: u64,
-    at: usize,
     results: [Small; RUN],
     len: usize,
+    /// Where they go, unless all are of the chunk in hand, which knows.
+    sink: Option<Arc<dyn Sink>>,
+    /// The chunk in hand: its number, its next task with that one's index, and how many tasks it has yet.
+    chunk: u64,
+    at: usize,
+    index: u64,
+    left: usize,
+    /// How many of its results are here and not in the ledger.
+    new: usize,
 }
 
 /// So many are worth a lock.
@@ -23,26 +33,41 @@ const RUN: usize = 32;
 impl Run {
     pub(super) const fn new() -> Self {
         Run {
-            chunk: 0,
-            at: 0,
             results: [Small::NONE; RUN],
             len: 0,
+            sink: None,
+            chunk: 0,
+            at: 0,
+            index: 0,
+            left: 0,
+            new: 0,
         }
     }
 
-    /// Takes the result, if it comes behind the others.
+    /// Whether this is the next task of the chunk in hand.
     #[inline]
-    fn take(&mut self, chunk: u64, at: usize, result: Small) -> bool {
-        if self.len == 0 {
-            (self.chunk, self.at) = (chunk, at);
-        }
-        let is_next = chunk == self.chunk && at == self.at + self.len;
-        match self.results.get_mut(self.len) {
-            Some(place) if is_next => *place = result,
-            _ => return false,
+    fn is_next(&self, chunk: u64, at: usize) -> bool {
+        self.left > 0 && self.chunk == chunk && self.at == at
+    }
+
+    /// Takes the result of the next task; whether there is room for another.
+    #[inline]
+    fn take(&mut self, mut result: Small) -> bool {
+        result.index = self.index;
+        if let Some(place) = self.results.get_mut(self.len) {
+            *place = result;
         }
         self.len += 1;
-        true
+        self.new += 1;
+        self.left -= 1;
+        self.at += 1;
+        self.index += 1;
+        self.len < RUN
+    }
+
+    #[inline]
+    fn results(&self) -> &[Small] {
+        self.results.get(..self.len).unwrap_or_default()
     }
 }
 
@@ -73,37 +98,61 @@ impl Crew {
 
     #[inline]
     fn hear(&mut self, said: Said, run: &mut Run, ears: &Ears) {
-        let chunk = self.ledger.number_of(said.chunk);
-        let at = usize::from(said.at);
         let Some(result) = said.result else {
             self.settle(run);
             self.hear_at_length(ears);
             return;
         };
-        if !run.take(chunk, at, result) {
+        let chunk = self.ledger.number_of(said.chunk);
+        let at = usize::from(said.at);
+        if (run.is_next(chunk, at) || self.turn_to(run, chunk, at)) && !run.take(result) {
             self.settle(run);
-            run.take(chunk, at, result);
         }
     }
 
-    /// Settles the results in hand, but for those of a chunk that is over.
+    /// Takes this chunk in hand; false if it is over, or another task is its next.
+    #[inline]
+    fn turn_to(&mut self, run: &mut Run, number: u64, at: usize) -> bool {
+        if run.len > 0 && run.sink.is_none() {
+            let before = self.ledger.find(run.chunk);
+            run.sink = before.map(|chunk| Arc::clone(&chunk.errand.sink));
+        }
+        self.enter(run);
+        let Some(chunk) = self.ledger.find(number).filter(|c| c.done == at) else {
+            return false;
+        };
+        let (index, left) = (chunk.index(), chunk.left());
+        if let Some(sink) = &run.sink
+            && !Arc::ptr_eq(sink, &chunk.errand.sink)
+        {
+            self.settle(run);
+        }
+        (run.chunk, run.at) = (number, at);
+        (run.index, run.left) = (index, left);
+        true
+    }
+
+    /// Settles the results in hand.
     #[inline]
     fn settle(&mut self, run: &mut Run) {
-        let len = std::mem::take(&mut run.len);
-        let results = run.results.get(..len).unwrap_or_default();
-        if results.is_empty() {
-            return;
+        if run.len > 0 {
+            match (run.sink.take(), self.ledger.find(run.chunk)) {
+                (Some(sink), _) => sink.settle_all(run.results()),
+                (None, Some(chunk)) => chunk.errand.sink.settle_all(run.results()),
+                (None, None) => {} // it would have been kept in hand
+            }
+            self.progress.done += std::mem::take(&mut run.len) as u64;
         }
-        let Some(chunk) = self.ledger.find(run.chunk) else {
-            return;
-        };
-        let results = results.get(..chunk.left()).unwrap_or(results);
-        if chunk.done != run.at {
-            return;
+        self.enter(run);
+    }
+
+    /// Lets go of the chunk in hand: enters in the ledger what is new of it.
+    #[inline]
+    fn enter(&mut self, run: &mut Run) {
+        if run.new > 0 {
+            self.ledger.advance(run.chunk, run.new);
         }
-        chunk.errand.sink.settle_run(chunk.index(), results);
-        self.progress.done += results.len() as u64;
-        self.ledger.advance(run.chunk, results.len());
+        (run.new, run.left) = (0, 0);
     }
 
     /// The next of the long answers; false if there is none.

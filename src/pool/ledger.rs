@@ -98,16 +98,22 @@ impl Ledger {
     /// The next `count` tasks of this chunk are answered.
     #[inline]
     pub(super) fn advance(&mut self, number: u64, count: usize) {
-        let Some(chunk) = self.find(number) else {
+        let Some(entry) = self.entry(number) else {
+            return;
+        };
+        let Some(chunk) = entry else {
             return;
         };
         chunk.done += count;
         chunk.deaths = 0;
-        let is_over = chunk.left() == 0;
-        self.open -= count;
-        if is_over {
-            self.strike(number);
+        if chunk.left() == 0 {
+            let bytes = chunk.bytes as u64;
+            *entry = None;
+            self.chunks -= 1;
+            self.bytes -= bytes;
+            self.forget_the_first();
         }
+        self.open -= count;
     }
 
     /// Leaves out all tasks of this chunk but the first `count`; how many were left out.
@@ -131,11 +137,17 @@ impl Ledger {
         self.chunks -= 1;
         self.open -= chunk.left();
         self.bytes -= chunk.bytes as u64;
+        self.forget_the_first();
+        Some(chunk)
+    }
+
+    /// Drops the first entries as far as they are over.
+    #[inline]
+    fn forget_the_first(&mut self) {
         while let Some(None) = self.entries.front() {
             self.entries.pop_front();
             self.first += 1;
         }
-        Some(chunk)
     }
 
     /// The numbers of all open chunks like this.

@@ -22,6 +22,12 @@ const LEAST: u64 = 2_000;
 /// Each worker is to take so many more chunks of what is left.
 const SHARES: usize = 4;
 
+/// So many times as long as before, and no longer, tasks can seem to take.
+const LEAP: u32 = 8;
+
+/// One in so many tasks may be in the last chunk.
+const PROVEN: usize = 64;
+
 impl Pace {
     /// That of `count` tasks which took so long together.
     pub(super) fn of(nanos: u64, count: usize) -> Self {
@@ -29,12 +35,17 @@ impl Pace {
         Pace(u32::try_from(each).unwrap_or(u32::MAX).max(1))
     }
 
-    /// That after another chunk: few tasks say little.
+    /// That after another chunk, of `count` tasks. A worker that was not let run for a while takes its tasks for long ones:
+    /// they become so by and by only, and short again at once.
     pub(super) fn after(self, before: Option<Pace>, count: usize) -> Self {
-        match before {
-            Some(Pace(before)) if count < SHARES => Pace(self.0 / 2 + before / 2 + 1),
-            _ => self,
-        }
+        let Some(Pace(before)) = before else {
+            return self;
+        };
+        let now = self.0.min(before.saturating_mul(LEAP));
+        Pace(match now < before || count < SHARES {
+            true => now / 2 + before / 2 + 1,
+            false => before + (now - before) / 4,
+        })
     }
 
     pub(super) fn told(self, routine: u64) -> u64 {
@@ -52,10 +63,13 @@ impl Pace {
         (nanos * FRACTION / u64::from(self.0)).max(1) as usize
     }
 
-    /// How many of the `left` tasks are to make the next chunk: a share of them, so that all workers end together.
-    pub(super) fn chunk(self, left: usize, workers: usize) -> usize {
+    /// How many of the `left` tasks are to make the next chunk, after `given` others: a share of them, so that all workers end
+    /// together.
+    pub(super) fn chunk(self, left: usize, given: u64, workers: usize) -> usize {
         let share = left / (SHARES * workers);
-        let least = self.tasks(LEAST).min(left.div_ceil(2 * workers));
+        // Few tasks go to all workers, whatever is known of others; at the end of many it is known what they take.
+        let few = left.div_ceil(2 * workers).max(given as usize / PROVEN);
+        let least = self.tasks(LEAST).min(few);
         share.max(least).min(self.tasks(MOST)).max(1)
     }
 }
@@ -98,14 +112,15 @@ mod tests {
     #[test]
     fn cheap_tasks_go_by_the_thousand_and_long_ones_alone() {
         let cheap = Pace::of(10_000, 1000);
-        assert_eq!(cheap.chunk(10_000, 2), 1250);
-        assert_eq!(cheap.chunk(1_000_000, 2), 3000);
-        assert_eq!(cheap.chunk(300, 2), 75);
-        assert_eq!(cheap.chunk(3, 2), 1);
-        assert_eq!(Pace::of(u64::MAX, 1).chunk(10_000, 2), 1);
-        assert_eq!(Pace::of(100_000, 1).chunk(10_000, 2), 1);
-        assert_eq!(Pace::of(10_000, 1).chunk(10_000, 2), 3);
-        assert!(Pace::of(0, 0).chunk(usize::MAX, 2) > 100_000);
+        assert_eq!(cheap.chunk(10_000, 0, 2), 1250);
+        assert_eq!(cheap.chunk(1_000_000, 0, 2), 3000);
+        assert_eq!(cheap.chunk(300, 0, 2), 75);
+        assert_eq!(cheap.chunk(3, 0, 2), 1);
+        assert_eq!(cheap.chunk(300, 9_700, 2), 151);
+        assert_eq!(Pace::of(u64::MAX, 1).chunk(10_000, 0, 2), 1);
+        assert_eq!(Pace::of(100_000, 1).chunk(10_000, 0, 2), 1);
+        assert_eq!(Pace::of(10_000, 1).chunk(10_000, 0, 2), 3);
+        assert!(Pace::of(0, 0).chunk(usize::MAX, 0, 2) > 100_000);
     }
 
     #[test]
@@ -129,10 +144,11 @@ mod tests {
         assert_eq!(Pace::heard(told, 0x12_3456_7890), Some(pace));
         assert_eq!(Pace::heard(told, 0x12_3456_7891), None);
         assert_eq!(Pace::heard(0, 0), None);
-        assert_eq!(
-            Pace::of(900, 1).after(Some(pace), 1),
-            Pace::of(700, 1).max(Pace(11_201))
-        );
-        assert_eq!(Pace::of(900, 100).after(Some(pace), 100), Pace::of(9, 1));
+        assert_eq!(Pace::of(900, 1).after(None, 1), Pace::of(900, 1));
+        let after = |nanos, count| Pace::of(nanos, count).after(Some(pace), count);
+        assert_eq!(after(900, 1), Pace(700 * 16 + 1));
+        assert_eq!(after(100_000, 100), Pace(625 * 16), "little by little");
+        assert_eq!(after(u64::MAX, 100), Pace(1375 * 16), "as if it were 4 us");
+        assert_eq!(after(0, 100), Pace(250 * 16 + 1));
     }
 }

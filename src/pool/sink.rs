@@ -18,13 +18,14 @@ pub(super) trait Sink: Send + Sync {
     /// Takes what came of task `index`.
     fn settle(&self, index: u64, outcome: Outcome<'_>);
 
-    /// Takes the results of as many tasks, from task `first` on.
-    fn settle_run(&self, first: u64, results: &[Small]);
+    /// Takes the results of as many tasks, each of which says whose it is.
+    fn settle_all(&self, results: &[Small]);
 }
 
 /// A result as an ordinary value.
 pub(super) type Settled<R> = Result<R, Box<TaskError>>;
 
+#[inline]
 fn settled<R: Message>(outcome: Outcome<'_>) -> Settled<R> {
     let bytes = outcome?;
     // SAFETY: a worker of the same build wrote the result of the function of which the caller awaits one.
@@ -124,10 +125,10 @@ impl<R: Message + Send> Sink for All<R> {
         self.settled.fetch_add(1, Ordering::Release); // pairs with `settled`
     }
 
-    fn settle_run(&self, first: u64, results: &[Small]) {
+    fn settle_all(&self, results: &[Small]) {
         let mut came = lock(&self.came);
-        for (index, result) in (first..).zip(results) {
-            came.take(index, Ok(result.bytes()));
+        for result in results {
+            came.take(result.index, Ok(result.bytes()));
         }
         drop(came);
         self.settled.fetch_add(results.len(), Ordering::Release); // pairs with `settled`
@@ -216,10 +217,10 @@ impl<R: Message + Send> Sink for Stream<R> {
         lock(&self.results).take(index, self.ordered, outcome);
     }
 
-    fn settle_run(&self, first: u64, results: &[Small]) {
+    fn settle_all(&self, results: &[Small]) {
         let mut arrived = lock(&self.results);
-        for (index, result) in (first..).zip(results) {
-            arrived.take(index, self.ordered, Ok(result.bytes()));
+        for result in results {
+            arrived.take(result.index, self.ordered, Ok(result.bytes()));
         }
     }
 }
@@ -256,9 +257,9 @@ impl<R: Message + Send> Sink for One<R> {
         }
     }
 
-    fn settle_run(&self, first: u64, results: &[Small]) {
-        for (index, result) in (first..).zip(results) {
-            self.settle(index, Ok(result.bytes()));
+    fn settle_all(&self, results: &[Small]) {
+        for result in results {
+            self.settle(result.index, Ok(result.bytes()));
         }
     }
 }

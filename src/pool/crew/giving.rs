@@ -31,9 +31,9 @@ impl Crew {
         &mut self,
         routine: u64,
         arguments: &[V],
-        errand: &Errand,
+        errand: Errand,
     ) -> Result<bool> {
-        let chunk = chunk_of(errand.clone(), arguments.len());
+        let chunk = chunk_of(errand, arguments.len());
         let put = match arguments {
             [one] => self.put(routine, Encoded::<T, V>::new(one), chunk),
             many => self.put(routine, Many::<T, V>::new(many), chunk),
@@ -85,7 +85,7 @@ impl Crew {
         errand: &Errand,
     ) -> Result<()> {
         let one = std::slice::from_ref(arguments);
-        if self.room(1) > 0 && self.give::<T, T>(routine, one, errand)? {
+        if self.room(1) > 0 && self.give::<T, T>(routine, one, errand.clone())? {
             return Ok(());
         }
         let (arguments, luggage) = pack_with(|| Packed::new(arguments));
