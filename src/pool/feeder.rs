@@ -129,7 +129,7 @@ where
                 Err(error) => self.fail(&error, sink),
             }
             if self.grant.limit != Grant::ANY {
-                hub.remind(); // that somebody looks at the time
+                hub.remind(self.grant); // that somebody looks at the time
             }
         }
     }

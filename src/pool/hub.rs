@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::crew::Crew;
 use super::error::TaskError;
+use super::grant::Grant;
 use super::member::Seat;
 use crate::event::Event;
 use crate::process::{Child, Process};
@@ -29,6 +30,8 @@ pub(super) struct Hub {
     alarm: Event,
     /// That thread sleeps until the alarm.
     asleep: AtomicBool,
+    /// It sleeps for longer than a round.
+    slow: AtomicBool,
     /// A worker has ended.
     death: AtomicBool,
     /// The count of forks under which the pool was made: a forked child has a copy.
@@ -64,6 +67,7 @@ impl Hub {
             bell: Event::new()?,
             alarm: Event::new()?,
             asleep: AtomicBool::new(false),
+            slow: AtomicBool::new(false),
             death: AtomicBool::new(false),
             forks: atfork::forks(),
         })
@@ -92,10 +96,14 @@ impl Hub {
         Ok(crew)
     }
 
-    /// Has the pool's own thread look after tasks for which nobody waits yet.
-    pub(super) fn remind(&self) {
-        // Pairs with `rest`: it says that it sleeps, and then looks at what is outstanding, under the lock.
-        if self.asleep.load(Ordering::Acquire) {
+    /// Has the pool's own thread look after tasks for which nobody waits yet, and which may cost so much.
+    pub(super) fn remind(&self, grant: Grant) {
+        // Pairs with `rest`: it says how it sleeps, and has looked at what is outstanding, under the lock.
+        let asleep = match grant.limit {
+            Grant::ANY => &self.asleep,
+            _ => &self.slow,
+        };
+        if asleep.load(Ordering::Acquire) {
             self.alarm.set();
         }
     }
@@ -227,18 +235,20 @@ impl Hub {
         self.bell.clear();
     }
 
-    /// One round of the pool's own thread, if nobody has the seat.
-    fn come_by(&self) {
+    /// One round of the pool's own thread, if nobody has the seat; whether there was anything to do.
+    fn come_by(&self) -> bool {
         let mut crew = self.lock();
         if let Some(mut seat) = crew.seat.take() {
-            self.tend(&mut crew, &mut seat);
+            let was_useful = self.tend(&mut crew, &mut seat) > 0 || crew.letters.are_awaited();
             crew.seat = Some(seat);
             self.release(crew);
+            was_useful
         } else {
             drop(crew);
             if self.death.load(Ordering::Acquire) {
                 self.bell.set();
             }
+            false
         }
     }
 }
@@ -265,12 +275,33 @@ pub(super) fn look_after(hub: &Arc<Hub>) -> Result<std::thread::JoinHandle<()>> 
 struct Calm {
     rounds: u32,
     submitted: u64,
+    /// Rounds in which others had done all that was to be done.
+    vain: u32,
 }
 
-/// Rounds without a task after which the pool's own thread sleeps until it is called: half a second.
-const CALM: u32 = 250;
+/// Rounds without a task after which the pool's own thread sleeps until it is called: a second.
+const CALM: u32 = 60;
+
+/// The longest sleep.
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// Each round in vain makes the next one twice as long, so many times at most.
+const DOUBLED: u32 = 3;
 
 impl Calm {
+    /// For how long it may sleep as long as somebody else takes the answers.
+    fn round(&self) -> Duration {
+        ROUND * (1 << self.vain.min(DOUBLED))
+    }
+
+    fn note(&mut self, was_useful: bool) {
+        self.vain = if was_useful {
+            0
+        } else {
+            self.vain.saturating_add(1)
+        };
+    }
+
     /// Whether it may sleep for as long as nobody calls.
     fn is_deep(&mut self, crew: &Crew) -> bool {
         let submitted = crew.progress.submitted;
@@ -284,34 +315,34 @@ impl Calm {
 impl Hub {
     /// Waits for the end of a worker, for the alarm, or for a round; false once all is over.
     fn rest(&self, calm: &mut Calm) -> bool {
-        let (children, idle, due) = {
+        let (children, idle, most) = {
             let mut crew = self.lock();
             if crew.is_over() {
                 return false;
             }
-            let due = crew.end_overdue();
+            let due = crew.end_overdue().map(Duration::from_nanos);
             // Under the lock: whoever takes a task later sees it.
             let idle = calm.is_deep(&crew);
+            let most = if idle { IDLE } else { calm.round() };
+            let most = due.map_or(most, |due| due.min(most));
             self.asleep.store(idle, Ordering::Release); // pairs with `remind`
+            self.slow.store(most > ROUND, Ordering::Release); // pairs with `remind`
             let processes = crew.members().iter().filter_map(|m| m.process());
             let children: Vec<Child> = processes.map(Process::child).cloned().collect();
-            (children, idle, due.map(Duration::from_nanos))
+            (children, idle, most)
         };
         let mut things: Vec<&dyn Waitable> = vec![&self.alarm];
         things.extend(children.iter().map(|child| child as &dyn Waitable));
-        let most = if idle {
-            Duration::from_secs(3600)
-        } else {
-            ROUND
-        };
-        let ready = wait_any_timeout(&things, due.map_or(most, |due| due.min(most)));
+        let ready = wait_any_timeout(&things, most);
         self.alarm.clear();
         if let Ok(Some(1..)) = ready {
             self.death.store(true, Ordering::Release);
             self.come_by();
             self.until_buried(&children);
+        } else if matches!(ready, Ok(Some(0))) {
+            calm.note(true); // somebody calls
         } else if !idle {
-            self.come_by();
+            calm.note(self.come_by());
         }
         true
     }

@@ -268,7 +268,7 @@ impl Pool {
             taken.map_err(|error| TaskError::not_started(&error))
         });
         match taken {
-            Ok(()) => hub.remind(),
+            Ok(()) => hub.remind(self.grant),
             Err(error) => errand.settle(Err(error)),
         }
         Task::new(hub, one)

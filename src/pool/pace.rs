@@ -17,7 +17,7 @@ const FRACTION: u64 = 16;
 const MOST: u64 = 30_000;
 
 /// And at least, where there is enough to do.
-const LEAST: u64 = 2_000;
+const LEAST: u64 = 5_000;
 
 /// Each worker is to take so many more chunks of what is left.
 const SHARES: usize = 4;
