@@ -134,6 +134,7 @@ fn run_map<P: Pool>(span: Duration, map: fn(&mut P, u64) -> Vec<u64>) -> f64 {
     let report = call(|| {
         let mut pool = P::start();
         map(&mut pool, TASKS / 10);
+        (0..P::WARM).for_each(|_| drop(map(&mut pool, TASKS)));
         let (mut spent, mut count) = (0, 0);
         while nanos(spent) < span.as_nanos() as f64 {
             let begin = ticks();

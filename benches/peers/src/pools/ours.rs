@@ -68,6 +68,8 @@ impl Bulk for OursBulk {
 
 impl Pool for Ours {
     const NAME: &'static str = NAME;
+    /// Long messages lie in blocks of memory that are used in turn.
+    const WARM: usize = 32;
 
     fn start() -> Self {
         Self(start())

@@ -15,6 +15,9 @@ pub trait Pool: Sized {
     /// Whether a worker can sleep until there is work.
     const SLEEPS: bool = true;
 
+    /// How many maps go before those that count: enough to touch all memory of the pool.
+    const WARM: usize = 0;
+
     /// Starts the workers, in a process of which nobody else wants anything.
     fn start() -> Self;
 
