@@ -144,7 +144,11 @@ impl Crew {
     pub(super) fn leisure(&self) -> u64 {
         // Each worker's pipe has room for more answers than that.
         let answers = (self.ledger.open() / 2).min(256 * self.members.len());
-        self.tempo.lasts(answers)
+        // How fast answers came says little once somebody has slept while there were none to come.
+        let told = self.members.iter().map(Member::told);
+        let each = told.filter_map(|told| Pace::lasts(told, answers)).min();
+        let all = each.map_or(0, |each| each / self.members.len().max(1) as u64);
+        self.tempo.lasts(answers).min(all)
     }
 
     /// Whether all is over: no task is taken, and no worker left.

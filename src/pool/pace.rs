@@ -58,6 +58,12 @@ impl Pace {
         is_known.then_some(Pace(told as u32))
     }
 
+    /// How many nanoseconds so many tasks last for a worker that told this.
+    pub(super) fn lasts(told: u64, tasks: usize) -> Option<u64> {
+        let pace = Pace::heard(told, told >> 32)?;
+        Some(u64::from(pace.0).saturating_mul(tasks as u64) / FRACTION)
+    }
+
     /// Tasks that last for so many nanoseconds.
     fn tasks(self, nanos: u64) -> usize {
         (nanos * FRACTION / u64::from(self.0)).max(1) as usize
@@ -144,6 +150,10 @@ mod tests {
         assert_eq!(Pace::heard(told, 0x12_3456_7890), Some(pace));
         assert_eq!(Pace::heard(told, 0x12_3456_7891), None);
         assert_eq!(Pace::heard(0, 0), None);
+        assert_eq!(
+            (Pace::lasts(told, 3), Pace::lasts(0, 3)),
+            (Some(1500), None)
+        );
         assert_eq!(Pace::of(900, 1).after(None, 1), Pace::of(900, 1));
         let after = |nanos, count| Pace::of(nanos, count).after(Some(pace), count);
         assert_eq!(after(900, 1), Pace(700 * 16 + 1));
