@@ -358,6 +358,9 @@ impl Hub {
         let mut crew = self.lock();
         while !crew.is_over() && ends(&crew) && crew.seat.is_none() {
             crew = self.wait_until_moved(crew, ROUND);
+            // Who has the seat may have looked when another had ended, and this one had not.
+            self.death.store(true, Ordering::Release); // pairs with the swap in `tend`
+            self.bell.set();
         }
     }
 
