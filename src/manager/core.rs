@@ -6,7 +6,7 @@ use crate::heap::{Fresh, Heap};
 use crate::message::{Encode, Message, WriteError, room_at};
 use crate::sys::atfork::ForkMutex;
 use crate::sys::clock::Deadline;
-use crate::sys::identity::{Oracle, Participant};
+use crate::sys::identity::Participant;
 use crate::tenancy::Tenant;
 use crate::{ErrorKind, Result};
 use std::cell::Cell;
@@ -122,14 +122,13 @@ impl Core {
         Ok(())
     }
 
-    /// Settles the last transaction if its writer has died: called by whoever takes over a lock from the dead.
+    /// Settles the last transaction, for whoever has taken a lock over from the dead, before he looks at what is behind it.
+    ///
+    /// By way of the transactions' lock, and not of the question whether its writer lives: the kernel marks the locks of a dying
+    /// process some time before it lets go of the files by which that is told. Who has that lock waits for nobody.
     #[cold]
-    pub(super) fn settle_for_the_dead(&self, me: Participant) {
-        let is_alive = |writer: Participant| self.tenant.is_alive(writer);
-        self.heap.settle(me, |writer| {
-            let writer = u16::try_from(writer).ok().and_then(Participant::new);
-            !writer.is_some_and(is_alive)
-        });
+    pub(super) fn settle_for_the_dead(&self, me: Participant) -> Result<(), StoreError> {
+        self.lock_transactions(me).map(drop)
     }
 
     /// Writes a value into a block of its own.

@@ -185,7 +185,7 @@ impl Sequence {
         };
         let held = Held::new(self, me, Some(Unlock(self.lock.get())));
         if is_marked {
-            held.take_over();
+            held.take_over()?;
         }
         Ok(held)
     }
@@ -195,7 +195,7 @@ impl Sequence {
         let is_marked = self.wait_for(me)?;
         let unlock = Unlock(self.lock.get());
         if is_marked {
-            self.hold_within(me).take_over();
+            self.hold_within(me).take_over()?;
         }
         Ok(unlock)
     }

@@ -336,7 +336,7 @@ impl Core {
         me: Participant,
         lock: u64,
     ) -> Result<(), StoreError> {
-        self.settle_for_the_dead(me);
+        self.settle_for_the_dead(me)?;
         match seeded("dict-keeps-counts") {
             true => Ok(()),
             false => self.recount(lock).map_err(StoreError::refused),

@@ -309,8 +309,8 @@ impl<'a> Held<'a> {
 
     /// Finishes what somebody had begun who died with the lock, a transaction too, and counts again.
     #[cold]
-    pub(super) fn take_over(&self) {
-        self.sequence.core.settle_for_the_dead(self.me);
+    pub(super) fn take_over(&self) -> Result<(), StoreError> {
+        self.sequence.core.settle_for_the_dead(self.me)?;
         let head = self.head();
         let vacating = head.vacating.load(Acquire); // pairs with `vacate`
         if let Some(block) = Handle::from_bits(vacating)
@@ -327,6 +327,7 @@ impl<'a> Held<'a> {
         if !seeded("list-keeps-counts") {
             self.recount();
         }
+        Ok(())
     }
 
     /// The elements are in a row, around the end of the table or not, and a slot is vacant: the first is the one with a vacant one
