@@ -214,7 +214,7 @@ fn take(millis: u64) -> u64 {
         0 => loop {
             thread::park();
         },
-        n => thread::sleep(Duration::from_millis(n)),
+        n => thread::sleep(Duration::from_millis(n)), // time it is: what a limit is held against
     }
     millis
 }

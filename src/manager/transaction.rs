@@ -48,9 +48,8 @@ impl Manager {
     /// # Waiting and cost
     ///
     /// `run` holds no lock. The transactions of a manager are committed one after the other; a commit takes the locks of the
-    /// lists and of the dictionaries' shards that it changes: 0.8 us to look at two cells and
-    /// store in them. Readers never wait. Who stores in a cell that is
-    /// being changed waits for the commit: a process that is *stopped* within one holds him up.
+    /// lists and of the dictionaries' shards that it changes: 0.8 us to look at two cells and store in them. Readers never wait.
+    /// Who stores in a cell that is being changed waits for the commit: a process that is *stopped* within one holds him up.
     ///
     /// # Errors
     ///

@@ -65,7 +65,7 @@ impl<S: Service + ?Sized> Proxy<S> {
     /// }
     /// # struct Bed;
     /// # impl Slow for Bed {
-    /// #     fn sleep(&self, millis: u64) { std::thread::sleep(Duration::from_millis(millis)) }
+    /// #     fn sleep(&self, millis: u64) { std::thread::sleep(Duration::from_millis(millis)) } // time it is: longer than is waited for
     /// # }
     /// # fn main() -> multiproc::Result<()> {
     /// # let manager = Manager::new()?;
