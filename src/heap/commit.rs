@@ -61,12 +61,11 @@ impl Heap {
         }
     }
 
-    /// Settles the last transaction, whose writer has the caller's word that he is gone or has decided.
-    pub(crate) fn settle(&self, me: Participant, is_gone: impl Fn(u64) -> bool) {
+    /// Settles the last transaction. The caller has the transactions' lock, so its writer has settled it, or is dead.
+    pub(crate) fn settle(&self, me: Participant) {
         self.retiring_all(me, |retired| {
-            ledger::settle_for(self.room(), Some(me), is_gone, &mut |block| {
-                retired.push(block)
-            });
+            let mut note = |block| retired.push(block);
+            ledger::settle_for(self.room(), Some(me), |_writer| true, &mut note);
         });
     }
 }

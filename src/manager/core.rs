@@ -93,7 +93,7 @@ impl Core {
         let taken = lock.recover(me, &*self.tenant, Deadline::NEVER);
         taken.map_err(StoreError::from_lock)?;
         let unlock = Unlock(lock);
-        self.heap.settle(me, |_writer| true);
+        self.heap.settle(me);
         Ok(unlock)
     }
 
