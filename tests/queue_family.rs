@@ -199,3 +199,32 @@ fn a_message_that_ends_its_readers_ends_in_the_dead_letters() {
         ("poison", 3)
     );
 }
+
+/// Forks with two leases in hand; the child lets go of its copies of both.
+fn fork_with_leases(jobs: Queue<String>) -> Result<bool> {
+    let (one, other) = (jobs.lease()?, jobs.lease()?);
+    // SAFETY: the child drops what it has of the leases, which waits for no other thread.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        drop(one);
+        other.ack();
+        // SAFETY: ends the child.
+        unsafe { libc::_exit(0) };
+    }
+    let mut status = -1;
+    // SAFETY: the child is ours, and `status` is writable.
+    unsafe { libc::waitpid(child, &raw mut status, 0) };
+    let is_nobodys = jobs.try_get().is_err();
+    one.ack();
+    other.give_back();
+    Ok(status == 0 && is_nobodys && jobs.try_get().is_ok_and(|job| &*job == "other"))
+}
+
+#[test]
+fn a_forked_child_neither_ends_nor_gives_back_its_parents_leases() {
+    let jobs = Queue::<String>::new(4).unwrap();
+    jobs.put("one").unwrap();
+    jobs.put("other").unwrap();
+    let forks = Process::spawn(fork_with_leases, (jobs,)).unwrap();
+    assert!(forks.join().unwrap());
+}

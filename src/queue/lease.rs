@@ -9,6 +9,7 @@ use super::Queue;
 use crate::Result;
 use crate::message::{Encode, Message, WriteError, bytes_at, copy_bytes};
 use crate::ring::Taken;
+use crate::sys::atfork;
 
 /// A message that was taken out of the queue and is not acknowledged yet; derefs to its view.
 ///
@@ -17,8 +18,11 @@ use crate::ring::Taken;
 /// allows it goes to the [dead letters](Queue::dead_letters), so that a message which ends its readers does not end
 /// them all.
 ///
-/// A lease is `Send` and borrows nothing. It occupies no slot; only when the room for leases (1,024, or the queue's
-/// capacity if that is more) is used up does it keep the slot it came from.
+/// A lease is `Send` and borrows nothing. It is the process's that took it: the copy that a forked child has of it reads the
+/// same message, and neither ends it nor gives it back.
+///
+/// It occupies no slot; only when the room for leases (1,024, or the queue's capacity if that is more) is used up does it
+/// keep the slot it came from.
 ///
 /// # Examples
 ///
@@ -45,6 +49,8 @@ pub struct Lease<T: Message> {
     view: NonNull<T::View>,
     /// Acknowledged: dropping it changes nothing any more.
     settled: bool,
+    /// The count of forks under which it was taken: a forked child has a copy, and the message is its parent's.
+    forks: u32,
 }
 
 // SAFETY: a lease is a queue handle, which is Send and Sync, and shared access to a view; the message belongs to the
@@ -66,14 +72,22 @@ impl<T: Message> Lease<T> {
             taken,
             view,
             settled: false,
+            forks: atfork::forks(),
         }
+    }
+
+    #[inline]
+    fn is_mine(&self) -> bool {
+        self.forks == atfork::forks()
     }
 
     /// Acknowledges the message: it is done with and will never be seen again.
     #[inline]
     pub fn ack(mut self) {
         self.settled = true;
-        self.queue.core.ring.ack_leased(self.taken, Queue::<T>::FIT);
+        if self.is_mine() {
+            self.queue.core.ring.ack_leased(self.taken, Queue::<T>::FIT);
+        }
     }
 
     /// Gives the message back, as dropping the lease does.
@@ -121,7 +135,7 @@ impl<T: Message> Deref for Lease<T> {
 impl<T: Message> Drop for Lease<T> {
     #[inline]
     fn drop(&mut self) {
-        if !self.settled {
+        if !self.settled && self.is_mine() {
             self.queue.core.ring.give_back(self.taken);
         }
     }
