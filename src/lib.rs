@@ -268,8 +268,8 @@ pub use pipe::{
 };
 #[cfg(not(loom))]
 pub use pool::{
-    AsContext, FoldError, In, Job, JobWith, MapError, Pool, PoolBuilder, Progress, Results, Step,
-    Task, TaskError,
+    Answer, AsContext, FoldError, In, Job, JobWith, MapError, Pool, PoolBuilder, Progress, Results,
+    Returned, Step, Task, TaskError,
 };
 #[cfg(not(loom))]
 pub use process::{

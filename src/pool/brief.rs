@@ -72,9 +72,10 @@ impl Encode<Brief> for Elsewhere {
 }
 
 /// A result as it came, apart from its pipe.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 #[repr(align(16))]
-pub(super) struct Small {
+pub struct Small {
     bytes: [u8; ROOM],
     /// Of which task it is, as its sink counts them: what a worker says does not tell.
     pub(super) index: u64,

@@ -5,10 +5,11 @@ use super::frame::{Body, Encoded, Frame, Parts, Place, Plain, RETURNED};
 use crate::message::Message;
 use crate::pipe::{SendError, Sender};
 use crate::process::{Panic, Report};
+use crate::queue::{PutError, Queue};
 use crate::{Error, Result};
 
 /// Where a worker answers: in a few words, or at length.
-pub(super) type Mouth = (Sender<Brief>, Sender<Frame>);
+pub(super) type Mouth = (Sender<Brief>, Queue<Frame>);
 
 /// One task, as the routine that runs it sees it.
 #[doc(hidden)]
@@ -46,7 +47,7 @@ impl Desk<'_> {
     #[inline(never)]
     fn give_long<R: Message>(&self, result: &R) {
         match self.answer(RETURNED, Encoded::<R, R>::new(result)) {
-            Ok(()) | Err(SendError::Disconnected | SendError::PeerDied { .. }) => {}
+            Ok(()) | Err(PutError::Closed | PutError::Disconnected) => {}
             Err(error) => self.fail(&Error::from(error)),
         }
     }
@@ -68,11 +69,13 @@ impl Desk<'_> {
     }
 
     /// A long answer, and then word that there is one.
-    fn answer<B: Body>(&self, tag: u64, body: B) -> std::result::Result<(), SendError> {
-        self.answers.1.send(Parts {
+    fn answer<B: Body>(&self, tag: u64, body: B) -> std::result::Result<(), PutError> {
+        self.answers.1.put(Parts {
             head: [tag, self.task.0],
             body,
         })?;
-        self.answers.0.send(Elsewhere(self.task))
+        // Who is not there to hear it needs it no more.
+        let _ = self.answers.0.send(Elsewhere(self.task));
+        Ok(())
     }
 }

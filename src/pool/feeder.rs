@@ -155,7 +155,7 @@ where
     /// Settles all that were taken out.
     fn fail(&mut self, error: &TaskError, sink: &Arc<dyn Sink>) {
         for _ in self.kept.drain(..) {
-            sink.settle(self.given, Err(error.clone()));
+            sink.fail(self.given, error.clone());
             self.given += 1;
         }
     }
@@ -184,7 +184,7 @@ where
             (Ok(true), count) => self.have_given(count),
             (Ok(false), _) => return false,
             (Err(error), 1) => {
-                sink.settle(self.given, Err(error));
+                sink.fail(self.given, error);
                 self.have_given(1);
             }
             (Err(_), count) => self.alone = count, // which one it is shows when each goes alone

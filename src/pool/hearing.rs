@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::answer::Long;
 use super::brief::{Said, Small, said};
 use super::crew::Crew;
 use super::error::TaskError;
@@ -158,7 +159,7 @@ impl Crew {
     /// The next of the long answers; false if there is none.
     #[cold]
     fn hear_at_length(&mut self, ears: &Ears) -> bool {
-        let Ok(frame) = ears.long.try_recv() else {
+        let Some(frame) = ears.long.next() else {
             return false;
         };
         let (tag, task, body) = parse(&frame);
@@ -167,7 +168,9 @@ impl Crew {
             return true;
         };
         if tag == RETURNED {
-            chunk.errand.sink.settle(chunk.index(), Ok(body));
+            let index = chunk.index();
+            let shelf = &ears.long;
+            chunk.errand.sink.settle_long(index, Long { frame, shelf });
             self.progress.done += 1;
             self.ledger.advance(number, 1);
         } else {

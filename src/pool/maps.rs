@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use super::answer::Answer;
 use super::error::{MapError, TaskError};
 use super::feeder::Feeder;
-use super::frame::Frame;
 use super::job::Job;
 use super::sink::{All, Sink, Stream};
 use super::stream::Results;
@@ -165,7 +165,7 @@ impl Pool {
         items: I,
     ) -> std::result::Result<Vec<R>, MapError<R>>
     where
-        R: Message + Send,
+        R: Answer,
         A: Message,
         I: Iterator<Item: Encode<A>>,
     {
@@ -240,56 +240,6 @@ impl Pool {
         let routine = routine::of_one::<F, A, Kind>(function);
         let feeder = Feeder::new(routine, items.into_iter(), self.grant, self.chunk);
         Results::new(&self.owner, feeder, Stream::new(false))
-    }
-
-    /// Runs `function` on every item, and has `each` look at every result where it lies, with the index of its item: in the
-    /// order of the items, in the calling thread.
-    ///
-    /// The bytes of a result are copied once, out of the worker's pipe, so that the worker can go on, and nothing is unpacked:
-    /// for results with many parts, of which few are looked at. `each` may use the pool.
-    ///
-    /// # Errors
-    ///
-    /// [`MapError`], without results, if any task failed; all were run.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> multiproc::Result<()> {
-    /// # multiproc::init();
-    /// fn words(line: String) -> Vec<String> {
-    ///     line.split_whitespace().map(Into::into).collect()
-    /// }
-    ///
-    /// let lines = ["to be or not to be", "that is the question"];
-    /// let mut last = Vec::new();
-    /// multiproc::Pool::new(2)?.map_each(words, lines, |line, words| {
-    ///     last.extend(words.last().map(|word| (line, word.as_str().to_owned())));
-    /// })?;
-    /// assert_eq!(last, [(0, "be".to_string()), (1, "question".to_string())]);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn map_each<F, A, I, Kind>(
-        &self,
-        function: F,
-        items: I,
-        mut each: impl FnMut(usize, &<F::Return as Message>::View),
-    ) -> std::result::Result<(), MapError<()>>
-    where
-        F: Job<A, Kind>,
-        A: Message,
-        I: IntoIterator<Item: Encode<A>>,
-    {
-        let routine = routine::of_one::<F, A, Kind>(function);
-        let feeder = Feeder::new(routine, items.into_iter(), self.grant, self.chunk);
-        let results = Results::<Frame, A, _>::new(&self.owner, feeder, Stream::new(true));
-        failures_of(results.enumerate().map(|(index, result)| {
-            let bytes = result?;
-            // SAFETY: a worker of the same build wrote the result of this function, and the copy is aligned as that was.
-            each(index, unsafe { F::Return::view(bytes.bytes()) });
-            Ok(())
-        }))
     }
 }
 

@@ -8,7 +8,8 @@ use super::frame::{Frame, Place};
 use super::hearing::Run;
 use super::pace::Told;
 use super::revoked::Words;
-use super::sink::{Outcome, Sink};
+use super::shelf::Shelf;
+use super::sink::Sink;
 use super::stopwatch::{self, Since};
 use super::worker::{Marks, serve};
 use crate::pipe::{Pipe, Receiver};
@@ -45,17 +46,11 @@ pub(super) struct Errand {
     pub(super) limit: u64,
 }
 
-impl Errand {
-    pub(super) fn settle(&self, outcome: Outcome<'_>) {
-        self.sink.settle(self.index, outcome);
-    }
-}
-
 /// The receiving ends of a worker's pipes.
 pub(super) struct Ears {
     pub(super) brief: Receiver<Brief>,
     /// Whose answers [lie elsewhere](super::brief::Elsewhere).
-    pub(super) long: Receiver<Frame>,
+    pub(super) long: Arc<Shelf>,
 }
 
 /// Those of all workers.
@@ -134,7 +129,7 @@ impl Member {
         watched: bool,
     ) -> Result<Ears> {
         let (short, brief) = Pipe::<Brief, ()>::one_way()?;
-        let (at_length, long) = Pipe::<Frame, ()>::one_way()?;
+        let long = Arc::new(Shelf::new()?);
         let terms = (plan.share, plan.initializer);
         self.begun.store(0);
         self.overdue = None;
@@ -147,7 +142,7 @@ impl Member {
         if let Some(bytes) = plan.memory {
             process = process.memory_limit(bytes);
         }
-        let started = process.spawn(serve, (tasks.clone(), (short, at_length), marks, terms));
+        let started = process.spawn(serve, (tasks.clone(), (short, long.end()), marks, terms));
         let process = started.map_err(|error| {
             let text = format!("cannot start worker {} of the pool: {error}", self.number);
             Error::new(error.kind(), text).with_source(error)

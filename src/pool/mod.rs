@@ -23,6 +23,7 @@
 //! | `tempo`, `pace` | how fast answers come; how long tasks take, and how many make a chunk |
 //! | `feeder`, `stream`, `task` | an input on its way; [`Results`]; [`Task`] |
 //! | `sink`, `places` | where results go; those of a map |
+//! | `answer`, `returned`, `shelf`, `in_place` | what a result is to its caller; one that is read where it was written: [`Returned`] |
 //! | `frame`, `brief` | what goes through the queue, and back at length; short answers |
 //! | `routine`, `job` | functions by name; [`Job`], [`In`] |
 //! | `batch`, `fold` | several items in one task; what comes of them all, [`FoldError`] |
@@ -32,6 +33,7 @@
 //! | `error`, `progress` | [`TaskError`], [`MapError`]; [`Progress`] |
 
 mod alongside;
+mod answer;
 mod batch;
 mod brief;
 mod builder;
@@ -44,6 +46,7 @@ mod frame;
 mod grant;
 mod hearing;
 mod hub;
+mod in_place;
 mod job;
 mod ledger;
 mod letters;
@@ -53,8 +56,10 @@ mod owner;
 mod pace;
 mod places;
 mod progress;
+mod returned;
 mod revoked;
 mod routine;
+mod shelf;
 mod sink;
 mod stopwatch;
 mod stream;
@@ -64,11 +69,13 @@ mod with;
 mod worker;
 
 pub use alongside::{AsContext, JobWith};
+pub use answer::Answer;
 pub use builder::PoolBuilder;
 pub use error::{MapError, TaskError};
 pub use fold::{FoldError, Step};
 pub use job::{In, Job};
 pub use progress::Progress;
+pub use returned::Returned;
 pub use stream::Results;
 pub use task::Task;
 
@@ -254,6 +261,11 @@ impl Pool {
         F::Return: Send,
         Args: Message,
     {
+        self.begin(routine::of_many::<F, Args, Kind>(function), &arguments)
+    }
+
+    /// Has a task begun; what goes wrong is its own failure.
+    fn begin<R: Answer, Args: Message>(&self, routine: Result<u64>, arguments: &Args) -> Task<R> {
         let hub = &self.owner.hub;
         let one = Arc::new(One::new());
         let errand = Errand {
@@ -263,13 +275,12 @@ impl Pool {
             limit: self.grant.limit,
         };
         let taken = hub.ready().and_then(|mut crew| {
-            let routine = routine::of_many::<F, Args, Kind>(function);
-            let taken = routine.and_then(|r| crew.take(r, &arguments, &errand));
+            let taken = routine.and_then(|routine| crew.take(routine, arguments, &errand));
             taken.map_err(|error| TaskError::not_started(&error))
         });
         match taken {
             Ok(()) => hub.remind(self.grant),
-            Err(error) => errand.settle(Err(error)),
+            Err(error) => errand.sink.fail(errand.index, error),
         }
         Task::new(hub, one)
     }

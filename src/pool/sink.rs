@@ -3,39 +3,23 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::answer::{Answer, Long, Settled};
 use super::brief::Small;
 use super::error::{MapError, TaskError};
 use super::places::Places;
 use crate::context::Home;
-use crate::message::Message;
 use crate::sys::atomic::{AtomicBool, AtomicUsize, Ordering};
-
-/// What came of a task: the bytes of its result, or why there is none.
-pub(super) type Outcome<'a> = Result<&'a [u8], TaskError>;
 
 /// Takes what comes of tasks, in any order and on any thread.
 pub(super) trait Sink: Send + Sync {
-    /// Takes what came of task `index`.
-    fn settle(&self, index: u64, outcome: Outcome<'_>);
-
     /// Takes the results of as many tasks, each of which says whose it is.
     fn settle_all(&self, results: &[Small]);
-}
 
-/// A result as an ordinary value.
-pub(super) type Settled<R> = Result<R, Box<TaskError>>;
+    /// Takes the long result of task `index`.
+    fn settle_long(&self, index: u64, long: Long<'_>);
 
-#[inline]
-fn settled<R: Message>(outcome: Outcome<'_>) -> Settled<R> {
-    let bytes = outcome?;
-    // SAFETY: a worker of the same build wrote the result of the function of which the caller awaits one.
-    let view = unsafe { R::view(bytes) };
-    R::to_owned(view).map_err(|error| {
-        Box::new(TaskError::Failed {
-            kind: error.kind(),
-            text: error.to_string(),
-        })
-    })
+    /// Takes why task `index` has no result.
+    fn fail(&self, index: u64, why: TaskError);
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -55,10 +39,10 @@ struct Came<R> {
     expected: usize,
 }
 
-impl<R: Message> Came<R> {
+impl<R: Answer> Came<R> {
     #[inline]
-    fn take(&mut self, index: u64, outcome: Outcome<'_>) {
-        match settled(outcome) {
+    fn take(&mut self, index: u64, settled: Settled<R>) {
+        match settled {
             Ok(result) => self.results.fill(index as usize, result),
             Err(failure) => self.failures.push((index as usize, *failure)),
         }
@@ -80,7 +64,7 @@ impl<R: Message> Came<R> {
     }
 }
 
-impl<R: Message> All<R> {
+impl<R: Answer> All<R> {
     pub(super) fn new() -> Self {
         All {
             came: Mutex::new(Came {
@@ -119,19 +103,29 @@ impl<R: Message> All<R> {
     }
 }
 
-impl<R: Message + Send> Sink for All<R> {
-    fn settle(&self, index: u64, outcome: Outcome<'_>) {
-        lock(&self.came).take(index, outcome);
+impl<R: Answer> All<R> {
+    fn settle(&self, index: u64, settled: Settled<R>) {
+        lock(&self.came).take(index, settled);
         self.settled.fetch_add(1, Ordering::Release); // pairs with `settled`
     }
+}
 
+impl<R: Answer> Sink for All<R> {
     fn settle_all(&self, results: &[Small]) {
         let mut came = lock(&self.came);
         for result in results {
-            came.take(result.index, Ok(result.bytes()));
+            came.take(result.index, R::of_small(result));
         }
         drop(came);
         self.settled.fetch_add(results.len(), Ordering::Release); // pairs with `settled`
+    }
+
+    fn settle_long(&self, index: u64, long: Long<'_>) {
+        self.settle(index, R::of_long(long));
+    }
+
+    fn fail(&self, index: u64, why: TaskError) {
+        self.settle(index, Err(Box::new(why)));
     }
 }
 
@@ -150,7 +144,7 @@ struct Arrived<R> {
     abandoned: bool,
 }
 
-impl<R: Message> Stream<R> {
+impl<R: Answer> Stream<R> {
     pub(super) fn new(ordered: bool) -> Self {
         Self::keeping(ordered, None)
     }
@@ -194,13 +188,13 @@ impl<R: Message> Stream<R> {
     }
 }
 
-impl<R: Message> Arrived<R> {
+impl<R> Arrived<R> {
     #[inline]
-    fn take(&mut self, index: u64, ordered: bool, outcome: Outcome<'_>) {
+    fn take(&mut self, index: u64, ordered: bool, result: impl FnOnce() -> Settled<R>) {
         if self.abandoned {
             return;
         }
-        let result = settled(outcome);
+        let result = result();
         let at = index.saturating_sub(self.first) as usize;
         if !ordered || self.waiting.len() == at {
             return self.waiting.push_back(Some(result));
@@ -212,16 +206,20 @@ impl<R: Message> Arrived<R> {
     }
 }
 
-impl<R: Message + Send> Sink for Stream<R> {
-    fn settle(&self, index: u64, outcome: Outcome<'_>) {
-        lock(&self.results).take(index, self.ordered, outcome);
-    }
-
+impl<R: Answer> Sink for Stream<R> {
     fn settle_all(&self, results: &[Small]) {
         let mut arrived = lock(&self.results);
         for result in results {
-            arrived.take(result.index, self.ordered, Ok(result.bytes()));
+            arrived.take(result.index, self.ordered, || R::of_small(result));
         }
+    }
+
+    fn settle_long(&self, index: u64, long: Long<'_>) {
+        lock(&self.results).take(index, self.ordered, || R::of_long(long));
+    }
+
+    fn fail(&self, index: u64, why: TaskError) {
+        lock(&self.results).take(index, self.ordered, || Err(Box::new(why)));
     }
 }
 
@@ -231,7 +229,7 @@ pub(super) struct One<R> {
     settled: AtomicBool,
 }
 
-impl<R: Message> One<R> {
+impl<R: Answer> One<R> {
     pub(super) fn new() -> Self {
         One {
             result: Mutex::new(None),
@@ -248,18 +246,28 @@ impl<R: Message> One<R> {
     }
 }
 
-impl<R: Message + Send> Sink for One<R> {
-    fn settle(&self, _index: u64, outcome: Outcome<'_>) {
+impl<R: Answer> One<R> {
+    fn settle(&self, settled: Settled<R>) {
         let mut result = lock(&self.result);
         if result.is_none() {
-            *result = Some(settled(outcome));
+            *result = Some(settled);
             self.settled.store(true, Ordering::Release); // pairs with `is_settled`
         }
     }
+}
 
+impl<R: Answer> Sink for One<R> {
     fn settle_all(&self, results: &[Small]) {
-        for result in results {
-            self.settle(result.index, Ok(result.bytes()));
-        }
+        results
+            .iter()
+            .for_each(|result| self.settle(R::of_small(result)));
+    }
+
+    fn settle_long(&self, _index: u64, long: Long<'_>) {
+        self.settle(R::of_long(long));
+    }
+
+    fn fail(&self, _index: u64, why: TaskError) {
+        self.settle(Err(Box::new(why)));
     }
 }

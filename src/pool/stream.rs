@@ -4,6 +4,7 @@ use std::fmt;
 use std::iter::FusedIterator;
 use std::sync::Arc;
 
+use super::answer::Answer;
 use super::crew::Crew;
 use super::error::TaskError;
 use super::feeder::Feeder;
@@ -15,7 +16,7 @@ use crate::message::{Encode, Message};
 ///
 /// It takes items as there is room for them, so that an endless input does not fill memory. Dropping it leaves out all items
 /// that no worker has begun; what comes of the others is thrown away.
-pub struct Results<R: Message + Send, A, I: Iterator> {
+pub struct Results<R: Answer, A, I: Iterator> {
     owner: Arc<Owner>,
     sink: Arc<Stream<R>>,
     feeder: Feeder<A, I>,
@@ -29,7 +30,7 @@ const AHEAD: usize = 1024;
 
 impl<R, A, I> Results<R, A, I>
 where
-    R: Message + Send,
+    R: Answer,
     A: Message,
     I: Iterator<Item: Encode<A>>,
 {
@@ -59,7 +60,7 @@ where
 
 impl<R, A, I> Iterator for Results<R, A, I>
 where
-    R: Message + Send,
+    R: Answer,
     A: Message,
     I: Iterator<Item: Encode<A>>,
 {
@@ -87,13 +88,13 @@ where
 
 impl<R, A, I> FusedIterator for Results<R, A, I>
 where
-    R: Message + Send,
+    R: Answer,
     A: Message,
     I: Iterator<Item: Encode<A>>,
 {
 }
 
-impl<R: Message + Send, A, I: Iterator> Drop for Results<R, A, I> {
+impl<R: Answer, A, I: Iterator> Drop for Results<R, A, I> {
     fn drop(&mut self) {
         self.sink.abandon();
         let sink: Arc<dyn Sink> = Arc::clone(&self.sink) as _;
@@ -103,7 +104,7 @@ impl<R: Message + Send, A, I: Iterator> Drop for Results<R, A, I> {
     }
 }
 
-impl<R: Message + Send, A, I: Iterator> fmt::Debug for Results<R, A, I> {
+impl<R: Answer, A, I: Iterator> fmt::Debug for Results<R, A, I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Results")
             .field("taken", &self.taken)

@@ -4,11 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::answer::Answer;
 use super::error::TaskError;
 use super::hub::Hub;
 use super::sink::{One, Sink};
 use crate::TimedOut;
-use crate::message::Message;
 
 /// A task that was given to a pool by [`Pool::apply`](super::Pool::apply), and its result once that is there.
 ///
@@ -33,7 +33,7 @@ pub struct Task<R> {
     sink: Arc<One<R>>,
 }
 
-impl<R: Message + Send> Task<R> {
+impl<R: Answer> Task<R> {
     pub(super) fn new(hub: &Arc<Hub>, sink: Arc<One<R>>) -> Self {
         Task {
             hub: Arc::clone(hub),

@@ -16,7 +16,7 @@ impl Crew {
     pub(in crate::pool) fn fail(&mut self, chunk: &Chunk, error: &TaskError) {
         self.progress.failed += chunk.left() as u64;
         for index in chunk.index()..chunk.index() + chunk.left() as u64 {
-            chunk.errand.sink.settle(index, Err(error.clone()));
+            chunk.errand.sink.fail(index, error.clone());
         }
     }
 
@@ -25,7 +25,7 @@ impl Crew {
         let Some(chunk) = self.ledger.find(number) else {
             return;
         };
-        chunk.errand.sink.settle(chunk.index(), Err(error));
+        chunk.errand.sink.fail(chunk.index(), error);
         self.progress.failed += 1;
         self.ledger.advance(number, 1);
     }
