@@ -161,6 +161,9 @@ fn count_and_square(n: u64, runs: Value<u64>) -> u64 {
     square(n)
 }
 
+/// So many workers are killed in a map.
+const KILLS: u64 = 50;
+
 /// Runs maps of `count` tasks in which workers are killed, until there were `kills`: every task is run once and no more, but
 /// for those that a worker died with.
 fn kill_during_maps(pool: &Pool, count: u64, kills: u32) {
@@ -172,7 +175,7 @@ fn kill_during_maps(pool: &Pool, count: u64, kills: u32) {
         let killer = thread::spawn(move || {
             let is_going_on = |done: u64| victim.progress().done - before.done >= done;
             let mut killed = 0;
-            for done in [1, 6, 11, 16].map(|n| n * count / 20) {
+            for done in (0..KILLS).map(|n| (2 * n + 1) * count / (2 * KILLS + 4)) {
                 while !is_going_on(done) {
                     thread::yield_now();
                 }
@@ -191,7 +194,7 @@ fn kill_during_maps(pool: &Pool, count: u64, kills: u32) {
             |(_, error): &(usize, TaskError)| matches!(error, TaskError::WorkerDied { .. });
         assert!(failures.iter().all(by_death), "{failures:?}");
         assert_eq!(results.len() + failures.len(), count as usize);
-        assert!(failures.len() <= 4);
+        assert!(failures.len() <= KILLS as usize);
         tasks += count;
         died += failures.len() as u64;
     }
@@ -207,14 +210,14 @@ fn kills(unless_said: u32) -> u32 {
 #[test]
 fn kills_during_a_map_lose_no_result_and_double_none() {
     let pool = Pool::new(2).unwrap();
-    kill_during_maps(&pool.chunk(1), 20_000, kills(100) / 2);
-    kill_during_maps(&pool, 20_000, kills(100) / 2);
+    kill_during_maps(&pool.chunk(1), 100_000, kills(200) / 2);
+    kill_during_maps(&pool, 100_000, kills(200) / 2);
 }
 
 #[test]
 fn kills_during_a_map_in_large_chunks_lose_no_result_and_double_none() {
     let pool = Pool::new(2).unwrap();
-    kill_during_maps(&pool.chunk(500), 100_000, kills(40) / 10);
+    kill_during_maps(&pool.chunk(500), 100_000, kills(200) / 10);
 }
 
 #[test]
