@@ -439,3 +439,45 @@ fn an_interrupt_leaves_no_worker_and_no_object() {
     let left: Vec<_> = fs::read_dir(directory.path()).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
 }
+
+/// Ends with a pool that still has tasks; each counts.
+fn leave_a_pool(runs: Value<u64>) -> multiproc::Result<()> {
+    let pool = Pool::builder().workers(2).daemon(false).build()?;
+    for _ in 0..500 {
+        drop(pool.apply(|runs: Value<u64>| _ = runs.fetch_add(1), (runs.clone(),)));
+    }
+    std::mem::forget(pool);
+    Ok(())
+}
+
+/// Ends with a pool of daemons, one of which never ends by itself.
+fn leave_daemons(pids: Queue<i32>) -> multiproc::Result<()> {
+    let pool = Pool::new(2)?;
+    let (begun, never) = (Event::new()?, Event::new()?);
+    let wait = |begun: Event, never: Event| {
+        begun.set();
+        never.wait();
+    };
+    drop(pool.apply(wait, (begun.clone(), never)));
+    begun.wait();
+    for pid in pool.pids() {
+        pids.put(pid)?;
+    }
+    std::mem::forget(pool);
+    Ok(())
+}
+
+#[test]
+fn what_a_program_leaves_to_a_pool_is_done_unless_its_workers_are_daemons() {
+    let runs = Value::new(0).unwrap();
+    let leaver = Process::spawn(leave_a_pool, (runs.clone(),)).unwrap();
+    leaver.join().unwrap();
+    assert_eq!(runs.load(), 500);
+    let pids = Queue::new(4).unwrap();
+    let leaver = Process::spawn(leave_daemons, (pids.clone(),)).unwrap();
+    leaver.join().unwrap();
+    for _ in 0..2 {
+        let pid = pids.get_owned().unwrap();
+        assert!(has_ended(pid), "{pid}");
+    }
+}

@@ -11,7 +11,7 @@ use super::hub::{Hub, look_after};
 use super::member::Plan;
 use super::owner::Owner;
 use super::routine;
-use crate::process::Entry;
+use crate::process::{Entry, finish_at_exit};
 use crate::{Error, ErrorKind, Result};
 
 /// Makes a [`Pool`] that differs from [`Pool::new`]'s.
@@ -37,6 +37,7 @@ pub struct PoolBuilder {
     retries: u32,
     limit: u64,
     memory: Option<u64>,
+    daemon: bool,
     initializer: Option<std::result::Result<u64, String>>,
 }
 
@@ -49,6 +50,7 @@ impl PoolBuilder {
             retries: 1,
             limit: Grant::ANY,
             memory: None,
+            daemon: true,
             initializer: None,
         }
     }
@@ -92,6 +94,31 @@ impl PoolBuilder {
     /// count, copies of them do.
     pub fn worker_memory(mut self, bytes: u64) -> Self {
         self.memory = Some(bytes);
+        self
+    }
+
+    /// What becomes of a pool that is still there when this process ends normally, in a `static` for instance: by default its
+    /// workers are daemons, which are terminated with whatever they have in hand; of a pool without daemons all tasks that were
+    /// taken are done first. A process that is killed takes its workers with it either way.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> multiproc::Result<()> {
+    /// # multiproc::init();
+    /// use std::sync::OnceLock;
+    /// use multiproc::Pool;
+    ///
+    /// static POOL: OnceLock<Pool> = OnceLock::new();
+    ///
+    /// let pool = Pool::builder().workers(2).daemon(false).build()?;
+    /// let pool = POOL.get_or_init(|| pool);
+    /// drop(pool.apply(|text: String| println!("{text}"), ("printed before the program ends".to_string(),)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn daemon(mut self, yes: bool) -> Self {
+        self.daemon = yes;
         self
     }
 
@@ -142,11 +169,16 @@ impl PoolBuilder {
             initializer: initializer.map_err(|text| Error::new(ErrorKind::Unsupported, text))?,
             memory: self.memory,
             share: self.tasks_per_worker,
+            daemon: self.daemon,
         };
         let hub = Arc::new(Hub::new(Crew::hire(plan, workers)?)?);
         let thread = look_after(&hub)?;
+        let owner = Arc::new(Owner::new(hub, workers, thread));
+        if !self.daemon {
+            finish_at_exit(Arc::downgrade(&owner) as _);
+        }
         Ok(Pool {
-            owner: Arc::new(Owner::new(hub, workers, thread)),
+            owner,
             retries: self.retries,
             grant: Grant {
                 limit: self.limit,

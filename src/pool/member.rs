@@ -32,6 +32,8 @@ pub(super) struct Plan {
     pub(super) memory: Option<u64>,
     /// How many tasks each runs; 0 for any number.
     pub(super) share: u64,
+    /// Whether they are terminated when this process ends.
+    pub(super) daemon: bool,
 }
 
 /// Tasks that were taken: where their results go.
@@ -138,7 +140,7 @@ impl Member {
         let marks: Marks = (begun, self.told.clone(), revoked.clone());
         let mut process = Process::builder()
             .name(format!("{}-{}", plan.name, self.number))
-            .daemon(true);
+            .daemon(plan.daemon);
         if let Some(bytes) = plan.memory {
             process = process.memory_limit(bytes);
         }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use super::hub::Hub;
+use crate::process::Finish;
 
 /// What all handles of a pool share. Dropping it waits until all tasks are done, and the workers have ended.
 pub(super) struct Owner {
@@ -39,11 +40,17 @@ impl Owner {
     }
 }
 
-impl Drop for Owner {
-    fn drop(&mut self) {
+impl Finish for Owner {
+    fn finish(&self) {
         if self.hub.is_mine() {
             self.close();
             self.join();
         }
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.finish();
     }
 }

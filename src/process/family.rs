@@ -1,6 +1,6 @@
 //! The children of this process, and what becomes of them when it ends.
 
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, Weak};
 use std::time::Duration;
 
 use super::child::Child;
@@ -19,12 +19,20 @@ struct Family {
     pid: u32,
     leash: Option<Arc<Leash>>,
     children: Vec<Child>,
+    busy: Vec<Weak<dyn Finish>>,
+}
+
+/// Something that children of this process work for, and that is brought to its end before they are waited for.
+pub(crate) trait Finish: Send + Sync {
+    /// Waits until all is done.
+    fn finish(&self);
 }
 
 static FAMILY: Mutex<Family> = Mutex::new(Family {
     pid: 0,
     leash: None,
     children: Vec::new(),
+    busy: Vec::new(),
 });
 
 fn family() -> MutexGuard<'static, Family> {
@@ -33,6 +41,7 @@ fn family() -> MutexGuard<'static, Family> {
     if family.pid != pid {
         // Closing the inherited leash lets go of children that are another process's.
         family.children.clear();
+        family.busy.clear();
         family.leash = None;
         family.pid = pid;
     }
@@ -86,6 +95,13 @@ pub(super) fn add(child: &Child) {
     wait_at_exit();
 }
 
+/// Has this finished before the end of this process, if it is still there then.
+pub(crate) fn finish_at_exit(what: Weak<dyn Finish>) {
+    let busy = &mut family().busy;
+    busy.retain(|other| other.strong_count() > 0);
+    busy.push(what);
+}
+
 /// Removes a child that was reaped.
 pub(super) fn forget(child: &Child) {
     family().children.retain(|other| !other.is(child));
@@ -125,6 +141,10 @@ extern "C" fn end_with_children() {
 /// Ends daemons and waits for the other children. Errors have nobody left to hear them: a child that cannot be waited for
 /// is left to the leash.
 pub(super) fn wait_for_all() {
+    let busy = std::mem::take(&mut family().busy);
+    busy.iter()
+        .filter_map(Weak::upgrade)
+        .for_each(|what| what.finish());
     let mut children = family().children.clone();
     children.retain(|child| !child.is_detached());
     let (daemons, others): (Vec<_>, Vec<_>) = children.into_iter().partition(Child::is_daemon);

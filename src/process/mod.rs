@@ -38,6 +38,7 @@ pub use entry::Entry;
 pub use entry::{Fallible, Outcome, Plain};
 pub use failure::{Failure, Panic};
 pub use family::active_children;
+pub(crate) use family::{Finish, finish_at_exit};
 pub use fork::fork;
 pub(crate) use report::{Report, code_of, kind_of};
 pub use spawn::Process;
