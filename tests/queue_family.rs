@@ -228,3 +228,33 @@ fn a_forked_child_neither_ends_nor_gives_back_its_parents_leases() {
     let forks = Process::spawn(fork_with_leases, (jobs,)).unwrap();
     assert!(forks.join().unwrap());
 }
+
+/// Forks with a message in hand and a place claimed; the child lets go of its copies of both.
+fn fork_between(jobs: Queue<u64>) -> Result<bool> {
+    let one = jobs.get()?;
+    let mut place = jobs.claim_value(2)?;
+    // SAFETY: the child drops what it has of the queue, which waits for no other thread.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        drop(one);
+        drop(place);
+        // SAFETY: ends the child.
+        unsafe { libc::_exit(0) };
+    }
+    let mut status = -1;
+    // SAFETY: the child is ours, and `status` is writable.
+    unsafe { libc::waitpid(child, &raw mut status, 0) };
+    let is_full = jobs.try_put(3).is_err() && one.to_native() == 1;
+    *place = 4.into();
+    place.commit();
+    one.ack();
+    Ok(status == 0 && is_full && jobs.get_owned()? == 4)
+}
+
+#[test]
+fn a_forked_child_changes_nothing_by_letting_go_of_its_parents_guards() {
+    let jobs = Queue::<u64>::new(2).unwrap();
+    jobs.put(1).unwrap();
+    let forks = Process::spawn(fork_between, (jobs,)).unwrap();
+    assert!(forks.join().unwrap());
+}

@@ -11,7 +11,7 @@ use crate::message::room_at;
 use crate::ring::{Claim, ClaimError, Fit, Geometry, Peers, Ring, Role, Words};
 use crate::segment::Segment;
 use crate::segment::blocks::{BlockRef, Blocks};
-use crate::sys::atfork::ForkMutex;
+use crate::sys::atfork::{self, ForkMutex};
 use crate::sys::clock::Deadline;
 use crate::sys::identity::Participant;
 use crate::sys::membarrier;
@@ -60,7 +60,7 @@ impl Core {
     #[inline(always)]
     pub(super) fn claim_here(&self, words: Words<'_>) -> Option<Hold<'_>> {
         let claim = self.ring.claim_here(self.me(), words)?;
-        Some(Hold { core: self, claim })
+        Some(Hold::new(self, claim))
     }
 
     /// Claims a slot.
@@ -69,7 +69,7 @@ impl Core {
             return Ok(hold);
         }
         let claim = self.ring.claim(self.me(), &*self.tenant, deadline)?;
-        Ok(Hold { core: self, claim })
+        Ok(Hold::new(self, claim))
     }
 
     /// The words of the ring in registers; see [`Ring::words_of`].
@@ -118,9 +118,22 @@ impl Core {
 pub(super) struct Hold<'q> {
     core: &'q Core,
     claim: Claim,
+    /// In the user's hands, the count of forks under which it was claimed: a forked child has a copy, and the slot is its
+    /// parent's.
+    forks: Option<u32>,
 }
 
 impl<'q> Hold<'q> {
+    /// One that ends before the call that makes it does.
+    #[inline(always)]
+    fn new(core: &'q Core, claim: Claim) -> Self {
+        Hold {
+            core,
+            claim,
+            forks: None,
+        }
+    }
+
     pub(super) fn words(&self) -> Words<'q> {
         self.core.words(Fit::Any)
     }
@@ -140,6 +153,7 @@ impl<'q> Hold<'q> {
     /// A hold that the user keeps: consumers may go to sleep behind it.
     pub(super) fn for_long(mut self) -> Self {
         self.claim = self.claim.held();
+        self.forks = Some(atfork::forks());
         self
     }
 
@@ -165,7 +179,9 @@ impl<'q> Hold<'q> {
 impl Drop for Hold<'_> {
     #[cold]
     fn drop(&mut self) {
-        self.core.ring.abort(self.claim);
+        if self.forks.is_none_or(|forks| forks == atfork::forks()) {
+            self.core.ring.abort(self.claim);
+        }
     }
 }
 

@@ -60,8 +60,9 @@ unsafe impl<T: Message<View: Send + Sync>> Send for Lease<T> {}
 unsafe impl<T: Message<View: Send + Sync>> Sync for Lease<T> {}
 
 impl<T: Message> Lease<T> {
+    /// A lease that was taken under this count of forks.
     #[inline]
-    pub(super) fn new(queue: Queue<T>, taken: Taken) -> Self {
+    pub(super) fn new(queue: Queue<T>, taken: Taken, forks: u32) -> Self {
         // SAFETY: the message is published and in this process's hands, so nobody writes to its bytes.
         let bytes: &[u8] =
             unsafe { bytes_at(queue.core.ring.leased_payload(&taken, Queue::<T>::FIT)) };
@@ -72,7 +73,7 @@ impl<T: Message> Lease<T> {
             taken,
             view,
             settled: false,
-            forks: atfork::forks(),
+            forks,
         }
     }
 

@@ -38,6 +38,7 @@ use self::core::Core;
 use crate::message::{Handle, Message, handle_message};
 use crate::segment::Expect;
 use crate::segment::name::Name;
+use crate::sys::atfork;
 use crate::sys::clock::Deadline;
 use crate::tenancy::{QueueMender, RawHandle, Tenant};
 use crate::{Error, ErrorKind, Result};
@@ -353,7 +354,7 @@ impl<T: Message> Queue<T> {
         let mut letters = Vec::new();
         while let Some(taken) = self.core.ring.take_dead(self.core.me()) {
             match self.view_of(self.core.ring.payload(&taken)) {
-                Ok(_) => letters.push(Lease::new(self.clone(), taken)),
+                Ok(_) => letters.push(Lease::new(self.clone(), taken, atfork::forks())),
                 Err(_) => unreadable.push(taken),
             }
         }

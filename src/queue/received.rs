@@ -11,11 +11,15 @@ use super::lease::Lease;
 use crate::Result;
 use crate::message::{Encode, InvalidMessage, Message, WriteError, bytes_at, copy_bytes};
 use crate::ring::Taken;
+use crate::sys::atfork;
 
 /// A message, read in place: a guard that derefs to its view.
 ///
 /// Dropping it acknowledges the message. Dropping it while the thread is panicking gives it back, and so does the death
 /// of the process: it is then delivered again, with its [`delivery_count`](Received::delivery_count) raised.
+///
+/// It is the process's that took it: the copy that a forked child has of it reads the same message, and neither ends it nor
+/// gives it back.
 ///
 /// The message's slot stays occupied while the guard lives. For long work [`detach`](Received::detach) it.
 ///
@@ -38,6 +42,8 @@ pub struct Received<'q, T: Message> {
     queue: &'q Queue<T>,
     taken: Taken,
     view: NonNull<T::View>,
+    /// The count of forks under which it was taken: a forked child has a copy, and the message is its parent's.
+    forks: u32,
 }
 
 // SAFETY: the guard is a borrowed queue, which is Sync, and shared access to a view; the message belongs to the process,
@@ -54,7 +60,12 @@ impl<'q, T: Message> Received<'q, T> {
         bytes: NonNull<[u8]>,
     ) -> Result<Self, E> {
         match queue.view_of(bytes) {
-            Ok(view) => Ok(Received { queue, taken, view }),
+            Ok(view) => Ok(Received {
+                queue,
+                taken,
+                view,
+                forks: atfork::forks(),
+            }),
             Err(invalid) => {
                 queue.core.ring.give_back(taken);
                 Err(GetFault::Invalid(invalid).into())
@@ -87,13 +98,13 @@ impl<'q, T: Message> Received<'q, T> {
     /// Acknowledges the message, as dropping the guard does.
     #[inline(always)]
     pub fn ack(self) {
-        self.queue.core.ring.ack(self.taken, Queue::<T>::FIT);
+        self.acknowledge();
         forget(self);
     }
 
     /// Gives the message back, for anybody to take again.
     pub fn give_back(self) {
-        self.queue.core.ring.give_back(self.taken);
+        self.hand_back();
         forget(self);
     }
 
@@ -101,10 +112,31 @@ impl<'q, T: Message> Received<'q, T> {
     #[inline]
     pub fn detach(self) -> Lease<T> {
         let core = &self.queue.core;
-        let taken = core.ring.detach(core.me(), self.taken, Queue::<T>::FIT);
+        let (mut taken, forks) = (self.taken, self.forks);
+        if self.is_mine() {
+            taken = core.ring.detach(core.me(), taken, Queue::<T>::FIT);
+        }
         let queue = self.queue.clone();
         forget(self);
-        Lease::new(queue, taken)
+        Lease::new(queue, taken, forks)
+    }
+
+    #[inline(always)]
+    fn is_mine(&self) -> bool {
+        self.forks == atfork::forks()
+    }
+
+    #[inline(always)]
+    fn acknowledge(&self) {
+        if self.is_mine() {
+            self.queue.core.ring.ack(self.taken, Queue::<T>::FIT);
+        }
+    }
+
+    fn hand_back(&self) {
+        if self.is_mine() {
+            self.queue.core.ring.give_back(self.taken);
+        }
     }
 
     #[inline]
@@ -128,9 +160,9 @@ impl<T: Message> Drop for Received<'_, T> {
     #[inline]
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.queue.core.ring.give_back(self.taken);
+            self.hand_back();
         } else {
-            self.queue.core.ring.ack(self.taken, Queue::<T>::FIT);
+            self.acknowledge();
         }
     }
 }
