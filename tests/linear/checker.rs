@@ -20,11 +20,11 @@ pub trait Deed {
     fn apply(&self, state: &Self::State) -> Option<Self::State>;
 }
 
-/// Whether these events, at most 64, could have been done one after the other, each between its begin and its end.
+/// Whether these events, at most 128, could have been done one after the other, each between its begin and its end.
 pub fn is_linearizable<D: Deed>(history: &[Event<D>], first: D::State) -> bool {
-    assert!(history.len() <= 64, "a bit for each event");
+    assert!(history.len() <= 128, "a bit for each event");
     let mut tried = HashSet::new();
-    let mut open = vec![(0_u64, first)];
+    let mut open = vec![(0_u128, first)];
     while let Some((done, state)) = open.pop() {
         if done.count_ones() as usize == history.len() {
             return true;

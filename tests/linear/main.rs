@@ -1,13 +1,17 @@
-//! Cells, dictionaries, lists, queues with two ends and transactions do what they do at one instant: several processes do it to the same few things at the
-//! same time, note when each call began and ended and what came of it, and a checker looks for an order.
+//! Cells, dictionaries, namespaces, lists, queues with two ends, arrays, counters and transactions do what they do at one
+//! instant: several processes do it to the same few things at the same time, note when each call began and ended and what
+//! came of it, and a checker looks for an order.
 //!
 //! Short histories and many of them: `MULTIPROC_HISTORIES=100000 cargo test --release --test linear -- --nocapture`. Without
 //! it there are a few hundred of each.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+mod attributes;
 mod checker;
+mod numbers;
 mod record;
+mod rounds;
 mod rows;
 mod several;
 mod single;

@@ -2,14 +2,12 @@
 
 use std::collections::VecDeque;
 
-use multiproc::{Deque, List, Manager, Process, Result, StoreError, Value};
+use multiproc::{Deque, List, Manager, Process, Result, StoreError};
 
-use super::checker::{Deed, Event, is_linearizable};
-use super::record::{Random, meet, timed};
-use super::{BATCH, alone, batches, seed, workers};
-
-/// Calls of one process in one history.
-const CALLS: u64 = 6;
+use super::alone;
+use super::checker::Deed;
+use super::record::Random;
+use super::rounds::{Noted, Seat, run, work};
 
 multiproc::message! {
     /// What was done with a row of values, none of which is stored twice.
@@ -24,15 +22,6 @@ multiproc::message! {
         Removed { at: u64, found: Option<u64> },
         Counted { len: u64 },
         Turned { left: bool },
-    }
-
-    /// An event of one process.
-    #[derive(Clone, Copy, Debug)]
-    struct Entry {
-        round: u64,
-        begin: u64,
-        end: u64,
-        did: Did,
     }
 }
 
@@ -166,94 +155,30 @@ fn call_deque(deque: &Deque<u64>, random: &mut Random, value: u64) -> Result<Did
 }
 
 /// The same row in all histories, which is empty at first.
-fn work(
-    batch: u64,
-    number: u64,
-    meeting: &Value<u64>,
-    clear: impl Fn() -> Result<()>,
-    call: impl Fn(&mut Random, u64) -> Result<Did>,
-) -> Result<Vec<Entry>> {
-    let mut random = Random::of(seed(batch, number));
-    let (mut value, mut entries) = (number << 48, Vec::new());
-    for round in 0..BATCH {
-        meet(meeting);
-        if number == 0 {
-            clear()?;
-        }
-        meet(meeting);
-        for _ in 0..CALLS {
-            value += 1;
-            let (begin, end, did) = timed(|| call(&mut random, value))?;
-            entries.push(Entry {
-                round,
-                begin,
-                end,
-                did,
-            });
-        }
-    }
-    Ok(entries)
-}
-
-fn use_list(batch: u64, number: u64, list: List<u64>, meeting: Value<u64>) -> Result<Vec<Entry>> {
+fn use_list(seat: Seat, list: List<u64>) -> Result<Vec<Noted<Did>>> {
     let clear = || Ok(list.clear()?);
-    let call = |random: &mut Random, value| call_list(&list, random, value);
-    work(batch, number, &meeting, clear, call)
+    let call = |random: &mut Random, value| Ok([call_list(&list, random, value)?]);
+    work(seat, clear, call)
 }
 
-fn use_deque(
-    batch: u64,
-    number: u64,
-    deque: Deque<u64>,
-    meeting: Value<u64>,
-) -> Result<Vec<Entry>> {
+fn use_deque(seat: Seat, deque: Deque<u64>) -> Result<Vec<Noted<Did>>> {
     let clear = || Ok(deque.clear()?);
-    let call = |random: &mut Random, value| call_deque(&deque, random, value);
-    work(batch, number, &meeting, clear, call)
-}
-
-/// Has the histories of these processes checked.
-fn check(workers: Vec<Process<Vec<Entry>>>) {
-    let entries = workers.into_iter().map(|worker| worker.join());
-    let entries: Vec<_> = entries
-        .flat_map(|entries| entries.expect("a worker ends well"))
-        .collect();
-    for round in 0..BATCH {
-        let own = entries.iter().filter(|entry| entry.round == round);
-        let mut events: Vec<_> = own
-            .map(|entry| Event {
-                begin: entry.begin,
-                end: entry.end,
-                did: entry.did,
-            })
-            .collect();
-        events.sort_by_key(|event| event.begin);
-        let is_fine = is_linearizable(&events, VecDeque::new());
-        assert!(is_fine, "round {round}: {events:#?}");
-    }
-}
-
-/// Runs the batches; `start` starts one process of a batch.
-fn run(start: impl Fn(u64, u64, Value<u64>) -> Result<Process<Vec<Entry>>>) {
-    for batch in 0..batches() {
-        let meeting = Value::new(0).unwrap();
-        let workers = (0..workers()).map(|number| start(batch, number, meeting.clone()).unwrap());
-        check(workers.collect());
-    }
+    let call = |random: &mut Random, value| Ok([call_deque(&deque, random, value)?]);
+    work(seat, clear, call)
 }
 
 #[test]
 fn every_call_of_a_list_happens_at_one_instant() {
     let _alone = alone();
     let list = Manager::new().unwrap().list("row").unwrap();
-    run(|batch, number, meeting| Process::spawn(use_list, (batch, number, list.clone(), meeting)));
+    let start = |seat| Process::spawn(use_list, (seat, list.clone()));
+    run("list", &VecDeque::new(), start);
 }
 
 #[test]
 fn every_call_of_a_queue_with_two_ends_happens_at_one_instant() {
     let _alone = alone();
     let deque = Manager::new().unwrap().deque("row").unwrap();
-    run(|batch, number, meeting| {
-        Process::spawn(use_deque, (batch, number, deque.clone(), meeting))
-    });
+    let start = |seat| Process::spawn(use_deque, (seat, deque.clone()));
+    run("deque", &VecDeque::new(), start);
 }

@@ -1,15 +1,11 @@
 //! Transactions of two cells and a key, among calls for one of them.
 
-use std::collections::HashMap;
+use multiproc::{Cell, Dict, Error, Manager, Process, Result};
 
-use multiproc::{Cell, Dict, Error, Manager, Process, Result, Value};
-
-use super::checker::{Deed, Event, is_linearizable};
-use super::record::{Random, meet, timed};
-use super::{BATCH, alone, batches, seed, workers};
-
-/// Calls of one process in one history.
-const CALLS: u64 = 6;
+use super::alone;
+use super::checker::Deed;
+use super::record::Random;
+use super::rounds::{Noted, Seat, run, work};
 
 multiproc::message! {
     /// Two cells and a dictionary with one key.
@@ -31,14 +27,6 @@ multiproc::message! {
         Stored { place: u64, value: u64 },
         /// The key was taken away, and was there.
         Removed { was_there: bool },
-    }
-
-    #[derive(Clone, Copy, Debug)]
-    struct Entry {
-        round: u64,
-        begin: u64,
-        end: u64,
-        did: Did,
     }
 }
 
@@ -118,44 +106,15 @@ fn call(things: &Things, random: &mut Random, value: u64) -> Result<Did> {
     }
 }
 
-fn work(batch: u64, number: u64, things: Things, meeting: Value<u64>) -> Result<Vec<Entry>> {
-    let mut random = Random::of(seed(batch, number));
-    let (mut value, mut entries) = (number << 48, Vec::new());
-    for round in 0..BATCH {
-        meet(&meeting);
-        if number == 0 {
-            (0..2).try_for_each(|cell| things.cells[cell].set(0))?;
-            things.dict.remove(&0)?;
-        }
-        meet(&meeting);
-        for _ in 0..CALLS {
-            value += 1;
-            let (begin, end, did) = timed(|| call(&things, &mut random, value))?;
-            entries.push(Entry {
-                round,
-                begin,
-                end,
-                did,
-            });
-        }
-    }
-    Ok(entries)
-}
-
-fn check(entries: Vec<Entry>) {
-    let mut rounds: HashMap<u64, Vec<Event<Did>>> = HashMap::new();
-    for entry in entries {
-        rounds.entry(entry.round).or_default().push(Event {
-            begin: entry.begin,
-            end: entry.end,
-            did: entry.did,
-        });
-    }
-    for (round, mut history) in rounds {
-        history.sort_by_key(|event| event.begin);
-        let is_fine = is_linearizable(&history, [0; 3]);
-        assert!(is_fine, "round {round}: {history:#?}");
-    }
+fn use_things(seat: Seat, things: Things) -> Result<Vec<Noted<Did>>> {
+    let renew = || {
+        (0..2).try_for_each(|cell| things.cells[cell].set(0))?;
+        things.dict.remove(&0)?;
+        Ok(())
+    };
+    work(seat, renew, |random, value| {
+        Ok([call(&things, random, value)?])
+    })
 }
 
 #[test]
@@ -169,14 +128,6 @@ fn every_transaction_happens_at_one_instant() {
         cells,
         dict,
     };
-    for batch in 0..batches() {
-        let meeting = Value::new(0).unwrap();
-        let start = |number| Process::spawn(work, (batch, number, things.clone(), meeting.clone()));
-        let workers: Vec<_> = (0..workers())
-            .map(|number| start(number).unwrap())
-            .collect();
-        let entries = workers.iter().map(|worker| worker.join().unwrap());
-        check(entries.flatten().collect());
-    }
-    println!("linear: transactions: {} histories", batches() * BATCH);
+    let start = |seat| Process::spawn(use_things, (seat, things.clone()));
+    run("transactions", &[0; 3], start);
 }
