@@ -2,16 +2,10 @@
 
 use multiproc::{ErrorKind, Event, Manager};
 
-use crate::engine::{Scenario, Stage};
+use crate::engine::{Scenario, Stage, scenarios};
 
 const NAME: &str = "manager";
 const EVENT: &str = "event";
-
-macro_rules! scenarios {
-    ($($name:literal: $keeper:ident $actor:ident $recoverer:ident;)*) => {
-        &[$(Scenario { name: $name, keeper: $keeper, actor: $actor, recoverer: $recoverer },)*]
-    };
-}
 
 /// Making one, leaving as the last one, taking the name away; and the memory of those that need no segment.
 pub const SCENARIOS: &[Scenario] = scenarios! {

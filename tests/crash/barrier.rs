@@ -5,17 +5,11 @@ use std::time::Duration;
 use multiproc::{Barrier, BarrierError, BarrierTurn, BrokenBy, Queue};
 
 use crate::common::board::eventually;
-use crate::engine::{PATIENCE, Scenario, Stage};
+use crate::engine::{PATIENCE, Scenario, Stage, scenarios};
 
 const NAME: &str = "barrier";
 
 type Waited = Result<BarrierTurn, BarrierError>;
-
-macro_rules! scenarios {
-    ($($name:literal: $keeper:ident $actor:ident $recoverer:ident;)*) => {
-        &[$(Scenario { name: $name, keeper: $keeper, actor: $actor, recoverer: $recoverer },)*]
-    };
-}
 
 /// Every verb that stores anything, with somebody who waits and without.
 pub const SCENARIOS: &[Scenario] = scenarios! {

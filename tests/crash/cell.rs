@@ -2,16 +2,10 @@
 
 use multiproc::{Cell, Manager};
 
-use crate::engine::{Scenario, Stage};
+use crate::engine::{Scenario, Stage, scenarios};
 
 const NAME: &str = "manager";
 const CELL: &str = "cell";
-
-macro_rules! scenarios {
-    ($($name:literal: $keeper:ident $actor:ident $recoverer:ident;)*) => {
-        &[$(Scenario { name: $name, keeper: $keeper, actor: $actor, recoverer: $recoverer },)*]
-    };
-}
 
 /// Every verb that stores anything.
 pub const SCENARIOS: &[Scenario] = scenarios! {

@@ -13,18 +13,12 @@ use multiproc::{
 };
 
 use crate::common::board::eventually;
-use crate::engine::{PATIENCE, Scenario, Stage};
+use crate::engine::{PATIENCE, Scenario, Stage, scenarios};
 
 const NAME: &str = "condition";
 
 /// How many permits there are, and how many were taken.
 type Permits = [u32; 2];
-
-macro_rules! scenarios {
-    ($($name:literal: $keeper:ident $actor:ident $recoverer:ident;)*) => {
-        &[$(Scenario { name: $name, keeper: $keeper, actor: $actor, recoverer: $recoverer },)*]
-    };
-}
 
 /// Every verb of the condition that stores anything.
 pub const SCENARIOS: &[Scenario] = scenarios! {

@@ -4,16 +4,10 @@ use std::collections::BTreeMap;
 
 use multiproc::{Dict, Manager};
 
-use crate::engine::{Scenario, Stage};
+use crate::engine::{Scenario, Stage, scenarios};
 
 const NAME: &str = "manager";
 const DICT: &str = "dict";
-
-macro_rules! scenarios {
-    ($($name:literal: $keeper:ident $actor:ident $recoverer:ident;)*) => {
-        &[$(Scenario { name: $name, keeper: $keeper, actor: $actor, recoverer: $recoverer },)*]
-    };
-}
 
 /// Every verb that stores anything.
 pub const SCENARIOS: &[Scenario] = scenarios! {

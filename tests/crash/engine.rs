@@ -33,6 +33,15 @@ pub struct Scenario {
     pub recoverer: fn(&Stage),
 }
 
+/// Scenarios, one a line: a name, and who keeps, acts and recovers.
+macro_rules! scenarios {
+    ($($name:literal: $keeper:ident $actor:ident $recoverer:ident;)*) => {
+        &[$(Scenario { name: $name, keeper: $keeper, actor: $actor, recoverer: $recoverer },)*]
+    };
+}
+
+pub(crate) use scenarios;
+
 /// What the processes of a world see in common.
 #[derive(Debug)]
 pub struct Shared {

@@ -7,15 +7,9 @@ use std::time::Duration;
 
 use multiproc::{Event, Latch, Queue};
 
-use crate::engine::{PATIENCE, Scenario, Stage};
+use crate::engine::{PATIENCE, Scenario, Stage, scenarios};
 
 const NAME: &str = "event";
-
-macro_rules! scenarios {
-    ($($name:literal: $keeper:ident $actor:ident $recoverer:ident;)*) => {
-        &[$(Scenario { name: $name, keeper: $keeper, actor: $actor, recoverer: $recoverer },)*]
-    };
-}
 
 /// Every verb of event and latch that stores anything.
 pub const SCENARIOS: &[Scenario] = scenarios! {

@@ -2,19 +2,13 @@
 
 use multiproc::{List, Manager};
 
-use crate::engine::{Scenario, Stage};
+use crate::engine::{Scenario, Stage, scenarios};
 
 const NAME: &str = "manager";
 const LIST: &str = "list";
 
 /// Small, so that an element that is lost to everybody is missed.
 const LIMIT: u64 = 640 << 10;
-
-macro_rules! scenarios {
-    ($($name:literal: $keeper:ident $actor:ident $recoverer:ident;)*) => {
-        &[$(Scenario { name: $name, keeper: $keeper, actor: $actor, recoverer: $recoverer },)*]
-    };
-}
 
 /// Every verb that stores anything.
 pub const SCENARIOS: &[Scenario] = scenarios! {

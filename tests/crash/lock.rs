@@ -5,18 +5,12 @@ use std::time::Duration;
 use multiproc::{AdoptError, Lock, LockError, LockGuard, LockTimeoutError, Queue, Value};
 
 use crate::common::child::Child;
-use crate::engine::{PATIENCE, Scenario, Stage};
+use crate::engine::{PATIENCE, Scenario, Stage, scenarios};
 
 const NAME: &str = "lock";
 
 /// Two fields that belong together: they differ only while somebody is at work on them.
 type Pair = [u64; 2];
-
-macro_rules! scenarios {
-    ($($name:literal: $keeper:ident $actor:ident $recoverer:ident;)*) => {
-        &[$(Scenario { name: $name, keeper: $keeper, actor: $actor, recoverer: $recoverer },)*]
-    };
-}
 
 /// Every verb of lock and value that stores anything.
 pub const SCENARIOS: &[Scenario] = scenarios! {

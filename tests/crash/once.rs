@@ -3,18 +3,12 @@
 use multiproc::OnceValue;
 
 use crate::common::child::Child;
-use crate::engine::{PATIENCE, Scenario, Stage};
+use crate::engine::{PATIENCE, Scenario, Stage, scenarios};
 
 const NAME: &str = "once";
 
 /// Two halves of one value: no reader sees only one.
 type Pair = [u64; 2];
-
-macro_rules! scenarios {
-    ($($name:literal: $keeper:ident $actor:ident $recoverer:ident;)*) => {
-        &[$(Scenario { name: $name, keeper: $keeper, actor: $actor, recoverer: $recoverer },)*]
-    };
-}
 
 /// Every verb that stores anything.
 pub const SCENARIOS: &[Scenario] = scenarios! {

@@ -2,18 +2,12 @@
 
 use multiproc::{LockTimeoutError, ReentrantGuard, ReentrantLock};
 
-use crate::engine::{PATIENCE, Scenario, Stage};
+use crate::engine::{PATIENCE, Scenario, Stage, scenarios};
 
 const NAME: &str = "reentrant";
 
 /// Two fields that belong together: they differ only while somebody is at work on them.
 type Pair = [u64; 2];
-
-macro_rules! scenarios {
-    ($($name:literal: $keeper:ident $actor:ident $recoverer:ident;)*) => {
-        &[$(Scenario { name: $name, keeper: $keeper, actor: $actor, recoverer: $recoverer },)*]
-    };
-}
 
 /// Every verb of the reentrant lock that stores anything.
 pub const SCENARIOS: &[Scenario] = scenarios! {

@@ -8,16 +8,10 @@ use std::time::Duration;
 
 use multiproc::{BoundedSemaphore, Queue, Semaphore};
 
-use crate::engine::{PATIENCE, Scenario, Stage};
+use crate::engine::{PATIENCE, Scenario, Stage, scenarios};
 
 const NAME: &str = "semaphore";
 const PERMITS: u32 = 3;
-
-macro_rules! scenarios {
-    ($($name:literal: $keeper:ident $actor:ident $recoverer:ident;)*) => {
-        &[$(Scenario { name: $name, keeper: $keeper, actor: $actor, recoverer: $recoverer },)*]
-    };
-}
 
 /// Every verb of the plain semaphore that stores anything.
 pub const SCENARIOS: &[Scenario] = scenarios! {

@@ -5,7 +5,7 @@ use multiproc::{
     Value,
 };
 
-use crate::engine::{PATIENCE, Scenario, Stage};
+use crate::engine::{PATIENCE, Scenario, Stage, scenarios};
 
 const NAME: &str = "struct";
 
@@ -36,12 +36,6 @@ multiproc::shared! {
 const PERMITS: u32 = 3;
 
 const LIMIT: u64 = 0x1122_3344_5566_7788;
-
-macro_rules! scenarios {
-    ($($name:literal: $keeper:ident $actor:ident $recoverer:ident;)*) => {
-        &[$(Scenario { name: $name, keeper: $keeper, actor: $actor, recoverer: $recoverer },)*]
-    };
-}
 
 pub const SCENARIOS: &[Scenario] = scenarios! {
     "shared: attach and detach": keep attach work;

@@ -2,15 +2,9 @@
 
 use multiproc::{Cell, Dict, Manager};
 
-use crate::engine::{Scenario, Stage};
+use crate::engine::{Scenario, Stage, scenarios};
 
 const NAME: &str = "manager";
-
-macro_rules! scenarios {
-    ($($name:literal: $keeper:ident $actor:ident $recoverer:ident;)*) => {
-        &[$(Scenario { name: $name, keeper: $keeper, actor: $actor, recoverer: $recoverer },)*]
-    };
-}
 
 /// What a transaction can change, and who may come behind it.
 pub const SCENARIOS: &[Scenario] = scenarios! {

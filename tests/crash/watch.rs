@@ -7,16 +7,10 @@ use std::time::Duration;
 
 use multiproc::{Event, Queue, Watch, wait_any, wait_any_timeout};
 
-use crate::engine::{PATIENCE, Scenario, Stage};
+use crate::engine::{PATIENCE, Scenario, Stage, scenarios};
 
 const FLAG: &str = "flag";
 const QUEUE: &str = "queue";
-
-macro_rules! scenarios {
-    ($($name:literal: $keeper:ident $actor:ident $recoverer:ident;)*) => {
-        &[$(Scenario { name: $name, keeper: $keeper, actor: $actor, recoverer: $recoverer },)*]
-    };
-}
 
 /// Both sides: who changes a thing that is watched, and who watches.
 pub const SCENARIOS: &[Scenario] = scenarios! {
