@@ -1,21 +1,20 @@
-//! The primitives and the numbers of a manager: made beside it or in it, changed, and removed with it, crashed at every step.
+//! The primitives of a manager: made beside it, found, and removed with it, crashed at every step.
 
-use multiproc::{ErrorKind, Event, Manager};
+use multiproc::{Barrier, ErrorKind, Event, Manager};
 
 use crate::engine::{Scenario, Stage, scenarios};
 
 const NAME: &str = "manager";
 const EVENT: &str = "event";
 
-/// Making one, leaving as the last one, taking the name away; and the memory of those that need no segment.
+/// Making one, leaving as the last one, taking the name away; whichever primitive it is.
 pub const SCENARIOS: &[Scenario] = scenarios! {
     "annex: make": keep make make_other;
     "annex: last one leaves": keep_nothing come_and_go sweep;
     "annex: last one leaves, named": keep_nothing come_and_go_by_name sweep;
     "annex: remove": keep_removed remove sweep;
-    "array: make": keep make_array make_array;
-    "array: write": keep_array write write;
-    "namespace: set another type": keep_namespace set set;
+    "annex: make a queue": keep make_queue sweep;
+    "annex: make a barrier": keep make_barrier find;
 };
 
 /// Whoever died making it: it is there or not, the row is used again, and nothing is left in the end.
@@ -58,12 +57,30 @@ fn make_other(stage: &Stage) {
     std::mem::forget(manager);
 }
 
-fn make_array(stage: &Stage) {
+fn make_queue(stage: &Stage) {
     let manager = Manager::open(NAME).expect("open");
     stage.armed();
-    let array = manager.array("array", 4, 7_u32).expect("the array");
-    assert_eq!(array.at(3).expect("the last").load(), 7);
+    let queue = manager.queue("queue", 2).expect("the queue");
+    queue.put(3_u8).expect("room");
     std::mem::forget(manager);
+}
+
+fn make_barrier(stage: &Stage) {
+    let manager = Manager::open(NAME).expect("open");
+    stage.armed();
+    let barrier = manager.barrier("barrier", 1).expect("the barrier");
+    barrier.wait().expect("alone");
+    std::mem::forget(manager);
+}
+
+/// Looks for what the actor was making, and leaves.
+fn find(stage: &Stage) {
+    let manager = Manager::open(NAME).expect("open");
+    stage.armed();
+    match manager.find::<Barrier>("barrier") {
+        Ok(barrier) => assert_eq!(barrier.parties(), 1),
+        Err(absent) => assert_eq!(absent.kind(), ErrorKind::NotFound),
+    }
 }
 
 /// Whatever the others have left, `gc` removes it.
@@ -117,72 +134,4 @@ fn remove(stage: &Stage) {
 fn sweep(stage: &Stage) {
     stage.armed();
     multiproc::gc().expect("gc");
-}
-
-/// A holder's death is told, what it wrote is there number by number, and a single number is changed or not.
-fn keep_array(stage: &Stage) {
-    let manager = Manager::create(NAME).expect("create");
-    let array = manager.array("array", 4, 0_u32).expect("the array");
-    let counter = manager.counter("counter").expect("the counter");
-    stage.stand_by();
-    let mut guard = array.recover().expect("recover");
-    let all = guard.read(..).expect("all");
-    assert!(
-        all[2..] == [0; 2] && all[..2].iter().all(|&n| n <= 1),
-        "{all:?}"
-    );
-    let whole = all[0] == all[1];
-    assert!(whole || guard.is_marked(), "half changed, and not marked");
-    assert!(!stage.completed() || all[..2] == [1, 1]);
-    guard.mark_consistent();
-    drop(guard);
-    drop(array.lock().expect("mended"));
-    let added = counter.get();
-    assert!((0..=2).contains(&added) && (added > 0 || !stage.completed()));
-    assert_eq!(counter.add(1), added + 1);
-}
-
-fn write(stage: &Stage) {
-    let manager = Manager::open(NAME).expect("open");
-    let array = manager.array("array", 4, 0_u32).expect("the array");
-    let counter = manager.counter("counter").expect("the counter");
-    stage.armed();
-    counter.add(1);
-    let mut guard = array.recover().expect("recover");
-    guard.write(0, &[1, 1]).expect("within");
-    guard.mark_consistent();
-    drop(guard);
-    std::mem::forget(manager);
-}
-
-/// The value is of the one type or the other, whole.
-fn keep_namespace(stage: &Stage) {
-    let manager = Manager::create(NAME).expect("create");
-    let namespace = manager.namespace("namespace").expect("the namespace");
-    namespace.set("x", 1_u64).expect("set");
-    namespace.set("y", 2_u8).expect("set");
-    stage.stand_by();
-    let is_text = match namespace.get_owned::<u64>("x") {
-        Ok(number) => {
-            assert_eq!(number, Some(1));
-            false
-        }
-        Err(other) => {
-            assert_eq!(other.kind(), ErrorKind::WrongType);
-            namespace.get_owned::<String>("x").expect("a text") == Some("a text".into())
-        }
-    };
-    assert!(is_text || !stage.completed());
-    assert_eq!(namespace.get_owned::<u8>("y").expect("y"), Some(2));
-    namespace.set("x", 3_u16).expect("set");
-    assert_eq!(namespace.get_owned::<u16>("x").expect("x"), Some(3));
-    assert_eq!(namespace.len().expect("len"), 2);
-}
-
-fn set(stage: &Stage) {
-    let manager = Manager::open(NAME).expect("open");
-    let namespace = manager.namespace("namespace").expect("the namespace");
-    stage.armed();
-    namespace.set::<String>("x", "a text").expect("set");
-    std::mem::forget((namespace, manager));
 }

@@ -12,6 +12,7 @@ pub const SCENARIOS: &[Scenario] = scenarios! {
     "cell: set": keep set set;
     "cell: update, swept": keep update sweep;
     "cell: set, updated": keep set update;
+    "cell: replace if": keep replace_if sweep;
     "cell: set a large value": keep set_large set_large;
     "cell: set until much is retired": keep set_many sweep;
     "cell: get": keep get get;
@@ -92,6 +93,14 @@ fn update(stage: &Stage) {
     stage.armed();
     cell.update(|now| value(now.0.to_native() + 1))
         .expect("update");
+}
+
+fn replace_if(stage: &Stage) {
+    let manager = open();
+    let cell = cell(&manager);
+    let seen = cell.get().expect("get");
+    stage.armed();
+    assert!(cell.replace_if(&seen, value(2)).expect("replace"));
 }
 
 /// So many that retired blocks are freed on the way.

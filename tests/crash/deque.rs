@@ -19,7 +19,10 @@ pub const SCENARIOS: &[Scenario] = scenarios! {
     "deque: pop at the front": keep pop_front push_back;
     "deque: extend": keep extend nobody;
     "deque: rotate": keep rotate nobody;
+    "deque: rotate to the right": keep rotate_right nobody;
     "deque: clear": keep clear nobody;
+    "deque: reserve": keep reserve nobody;
+    "deque: make": keep_none make nobody;
 };
 
 /// An element that says what it is, and so large that few have room.
@@ -62,6 +65,9 @@ fn goes_on(deque: &Deque<Vec<u8>>, room: usize) {
     assert!(count >= room, "memory is lost: room for {count} of {room}");
 }
 
+/// What the head and tables leave of it.
+const ROOM: usize = 12;
+
 /// A deque around the end of its table, in a manager without room for other sizes than those that are needed, and how many
 /// elements there is room for.
 fn made(last: &[Vec<u8>]) -> (Deque<Vec<u8>>, usize) {
@@ -70,6 +76,7 @@ fn made(last: &[Vec<u8>]) -> (Deque<Vec<u8>>, usize) {
     let deque = manager.deque(DEQUE).expect("make the deque");
     deque.extend([1, 2, 3].map(value)).expect("extend");
     deque.push_back(Vec::new()).expect("push");
+    deque.reserve(32).expect("reserve");
     deque.clear().expect("clear");
     let room = fits(&deque);
     deque.extend([1, 2, 3].map(value)).expect("extend");
@@ -99,15 +106,26 @@ fn keep(stage: &Stage) {
     goes_on(&deque, room);
 }
 
+/// The next element needs another table.
 fn keep_full(stage: &Stage) {
-    let (deque, room) = made(&[(); 6].map(|()| Vec::new()));
+    let (deque, room) = made(&[(); 30].map(|()| Vec::new()));
     stage.stand_by();
     let now = deque.snapshot().expect("snapshot");
-    let first = now.len() - 7;
+    let first = now.len() - 31;
     assert!(first == 1 || first == 0 && !stage.completed());
     assert!(now[first] == value(1) && now[..first].iter().all(|n| *n == value(6)));
     assert!(now[first + 1..].iter().all(Vec::is_empty));
     goes_on(&deque, room);
+}
+
+fn keep_none(stage: &Stage) {
+    let manager = Manager::builder().name(NAME).limit(LIMIT);
+    let manager = manager.create().expect("create");
+    stage.stand_by();
+    let deque = manager.deque(DEQUE).expect("make the deque");
+    let now = all(&deque);
+    assert!(now == [6] || now.is_empty() && !stage.completed());
+    goes_on(&deque, ROOM);
 }
 
 fn push_back(stage: &Stage) {
@@ -144,6 +162,26 @@ fn rotate(stage: &Stage) {
     let deque = open();
     stage.armed();
     deque.rotate_left(1).expect("rotate");
+}
+
+fn rotate_right(stage: &Stage) {
+    let deque = open();
+    stage.armed();
+    deque.rotate_right(2).expect("rotate");
+}
+
+fn reserve(stage: &Stage) {
+    let deque = open();
+    deque.push_back(value(5)).expect("push");
+    stage.armed();
+    deque.reserve(32).expect("reserve");
+}
+
+fn make(stage: &Stage) {
+    let manager = Manager::open(NAME).expect("open");
+    stage.armed();
+    let deque: Deque<Vec<u8>> = manager.deque(DEQUE).expect("make the deque");
+    deque.push_front(value(6)).expect("push");
 }
 
 fn clear(stage: &Stage) {

@@ -18,6 +18,10 @@ pub const SCENARIOS: &[Scenario] = scenarios! {
     "dict: remove": keep remove remove;
     "dict: remove, swept": keep remove sweep;
     "dict: update": keep update update;
+    "dict: insert what is new": keep insert_new sweep;
+    "dict: upsert": keep upsert sweep;
+    "dict: replace if": keep replace_if sweep;
+    "dict: take a snapshot": keep snapshot nobody;
     "dict: get": keep get sweep;
     "dict: clear": keep_few clear nobody;
     "dict: make": keep_none make make;
@@ -161,6 +165,31 @@ fn update(stage: &Stage) {
     dict.update(&7, |_| value(7, 2)).expect("update");
 }
 
+fn insert_new(stage: &Stage) {
+    let dict = open();
+    stage.armed();
+    assert!(dict.insert_new(&100, value(100, 0)).expect("insert"));
+}
+
+fn upsert(stage: &Stage) {
+    let dict = open();
+    stage.armed();
+    dict.upsert(&7, |_| value(7, 2)).expect("upsert");
+}
+
+fn replace_if(stage: &Stage) {
+    let dict = open();
+    let seen = dict.get(&7).expect("get").expect("the value");
+    stage.armed();
+    assert!(dict.replace_if(&7, &seen, value(7, 1)).expect("replace"));
+}
+
+fn snapshot(stage: &Stage) {
+    let dict = open();
+    stage.armed();
+    assert_eq!(dict.snapshot().expect("snapshot").len(), 20);
+}
+
 fn get(stage: &Stage) {
     let dict = open();
     stage.armed();
@@ -174,7 +203,7 @@ fn clear(stage: &Stage) {
     dict.clear().expect("clear");
 }
 
-/// Leaves all to the keeper: `clear` has so many steps that pairs of them would take minutes.
+/// Leaves all to the keeper: what holds all shards has so many steps that pairs of them would take minutes.
 fn nobody(stage: &Stage) {
     stage.armed();
 }

@@ -10,7 +10,8 @@ use crate::common::runner::fail_fast;
 use crate::engine::{Engine, Plan, Scenario};
 use crate::{
     annex, asleep, barrier, cell, condition, context, deque, dict, endings, event, list, lock,
-    names, once, pipe, queue, reentrant, rwlock, semaphore, shared, transaction, watch,
+    manager, names, namespace, numbers, once, pipe, queue, reentrant, rwlock, semaphore, shared,
+    transaction, watch,
 };
 
 /// The scenarios still to do, and what was found so far; every worker adds to it.
@@ -44,6 +45,9 @@ fn scenarios() -> Vec<&'static Scenario> {
         context::SCENARIOS,
         shared::SCENARIOS,
         annex::SCENARIOS,
+        manager::SCENARIOS,
+        numbers::SCENARIOS,
+        namespace::SCENARIOS,
         event::SCENARIOS,
         asleep::SCENARIOS,
         barrier::SCENARIOS,

@@ -24,6 +24,9 @@ pub const SCENARIOS: &[Scenario] = scenarios! {
     "list: clear": keep clear nobody;
     "list: sort": keep sort nobody;
     "list: get": keep get nobody;
+    "list: replace if": keep replace_if nobody;
+    "list: reserve": keep reserve nobody;
+    "list: look at all": keep look nobody;
     "list: make with elements": keep_none make nobody;
 };
 
@@ -222,6 +225,29 @@ fn get(stage: &Stage) {
     stage.armed();
     assert!(list.get(1).expect("get").is_some());
     assert!(list.get(3).expect("get").is_none());
+}
+
+fn replace_if(stage: &Stage) {
+    let list = open();
+    let seen = list.get(1).expect("get").expect("an element");
+    stage.armed();
+    assert!(list.replace_if(1, &seen, value(4)).expect("replace"));
+}
+
+fn reserve(stage: &Stage) {
+    let list = open();
+    list.set(1, value(4)).expect("set");
+    stage.armed();
+    list.reserve(32).expect("reserve");
+}
+
+fn look(stage: &Stage) {
+    let list = open();
+    list.set(1, value(4)).expect("set");
+    stage.armed();
+    let mut count = 0;
+    list.for_each(|_, _| count += 1).expect("look");
+    assert_eq!(list.snapshot().expect("snapshot").len(), count);
 }
 
 fn make(stage: &Stage) {

@@ -42,7 +42,13 @@ mod load;
 #[cfg(debug_assertions)]
 mod lock;
 #[cfg(debug_assertions)]
+mod manager;
+#[cfg(debug_assertions)]
 mod names;
+#[cfg(debug_assertions)]
+mod namespace;
+#[cfg(debug_assertions)]
+mod numbers;
 #[cfg(debug_assertions)]
 mod once;
 #[cfg(debug_assertions)]

@@ -12,6 +12,7 @@ pub const SCENARIOS: &[Scenario] = scenarios! {
     "transaction: cells, another": keep cells one_cell;
     "transaction: entries": keep entries insert;
     "transaction: both, swept": keep both sweep;
+    "transaction: given up": keep give_up insert;
     "transaction: lists": keep_lists lists push;
 };
 
@@ -166,6 +167,20 @@ fn both(stage: &Stage) {
         Ok(())
     });
     done.expect("a transaction");
+}
+
+/// Behind one that was made, so that something has happened.
+fn give_up(stage: &Stage) {
+    let it = open();
+    change_cells(&it);
+    stage.armed();
+    let done = it.manager.transaction(|t| {
+        t.cell(&it.cells[0]).set(value(100))?;
+        t.dict(&it.dict).insert(&BROUGHT, 100)?;
+        let kind = multiproc::ErrorKind::Failed;
+        Err::<(), _>(multiproc::Error::new(kind, "never mind"))
+    });
+    done.expect_err("given up");
 }
 
 fn sweep(stage: &Stage) {
