@@ -10,8 +10,8 @@ use crate::common::runner::fail_fast;
 use crate::engine::{Engine, Plan, Scenario};
 use crate::{
     annex, asleep, barrier, cell, condition, context, deque, dict, endings, event, list, lock,
-    manager, names, namespace, numbers, once, pipe, queue, reentrant, rwlock, semaphore, shared,
-    transaction, watch,
+    manager, names, namespace, numbers, once, pipe, queue, reentrant, rwlock, semaphore, service,
+    shared, transaction, watch,
 };
 
 /// The scenarios still to do, and what was found so far; every worker adds to it.
@@ -42,6 +42,7 @@ fn scenarios() -> Vec<&'static Scenario> {
         transaction::SCENARIOS,
         list::SCENARIOS,
         deque::SCENARIOS,
+        service::SCENARIOS,
         context::SCENARIOS,
         shared::SCENARIOS,
         annex::SCENARIOS,

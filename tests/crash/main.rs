@@ -64,6 +64,8 @@ mod rwlock;
 #[cfg(debug_assertions)]
 mod semaphore;
 #[cfg(debug_assertions)]
+mod service;
+#[cfg(debug_assertions)]
 mod shared;
 #[cfg(debug_assertions)]
 mod transaction;
