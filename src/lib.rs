@@ -250,8 +250,8 @@ pub use lock::{AdoptError, Lock, LockError, LockGuard, LockTimeoutError, TryLock
 #[cfg(not(loom))]
 pub use manager::{
     Array, ArrayGuard, Cell, CellGuard, CellIn, Counter, Deque, Dict, DictGuard, DictIn, Element,
-    Key, List, ListIn, Manager, ManagerBuilder, Named, Namespace, NamespaceGuard, OutOfRange,
-    StoreError, Transaction,
+    Key, List, ListIn, Manager, ManagerBuilder, Named, Namespace, OutOfRange, StoreError,
+    Transaction,
 };
 #[cfg(not(loom))]
 pub use message::{

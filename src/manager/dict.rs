@@ -1,5 +1,8 @@
 //! [`Dict`]: a dictionary in a manager, read in place without a lock.
 
+mod guard;
+
+pub use self::guard::DictGuard;
 use super::core::{Core, changing};
 use super::directory::{Form, Sort};
 use super::error::StoreError;
@@ -7,18 +10,15 @@ use super::key::Key;
 use super::manager_expect;
 use super::table::{Held, Name, Spot, Table, damaged, split};
 use crate::Result;
-use crate::heap::{Fresh, Reading};
+use crate::heap::Fresh;
 use crate::message::{
-    Encode, Handle, Message, Shape, WriteError, bytes_at, copy_bytes, handle_message,
-    segment_fingerprint,
+    Encode, Handle, Message, Shape, WriteError, copy_bytes, handle_message, segment_fingerprint,
 };
 use crate::sys::identity::Participant;
 use crate::tenancy::{ManagerMender, RawHandle, Tenant};
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
-use std::ops::Deref;
-use std::ptr::NonNull;
 use std::sync::Arc;
 
 /// A dictionary in a [`Manager`](crate::Manager): keys that are [`Key`]s, values of any type that is a [`Message`].
@@ -71,20 +71,6 @@ pub struct Dict<K: Key, V: Message> {
     types: PhantomData<fn() -> (K, V)>,
 }
 
-/// A value of a [`Dict`], read in place: a guard that derefs to its view.
-///
-/// It shows the value that was there when it was made. The memory of that entry stays as long as the guard lives; it belongs to
-/// the thread that made it.
-#[must_use = "the value may be replaced as soon as the guard is dropped"]
-pub struct DictGuard<'a, V: Message> {
-    entry: Reading<'a>,
-    view: NonNull<V::View>,
-    table: &'a Table,
-}
-
-// SAFETY: a shared guard gives shared access to a view, and nothing else.
-unsafe impl<V: Message<View: Sync>> Sync for DictGuard<'_, V> {}
-
 pub(super) fn form<K: Key, V: Message>() -> Form {
     let shape = Shape::new("dict").with(K::FINGERPRINT);
     Form {
@@ -110,15 +96,8 @@ impl<K: Key, V: Message> Dict<K, V> {
     #[inline]
     pub fn get(&self, key: &K::Borrowed) -> Result<Option<DictGuard<'_, V>>> {
         let found = K::lend(key, |bytes| self.table.find(self.table.name(bytes)))?;
-        Ok(found.map(|entry| {
-            // SAFETY: a cell led to the entry, so it is written, and the hazard keeps it as it is.
-            let view = NonNull::from(view::<V>(unsafe { bytes_at(entry.bytes) }));
-            DictGuard {
-                entry,
-                view,
-                table: &self.table,
-            }
-        }))
+        let guard = |entry| DictGuard::of(&self.table, entry, |entry| Some(view::<V>(entry)));
+        Ok(found.and_then(guard))
     }
 
     /// A copy of the value of a key, as an ordinary one; handles in it are attached.
@@ -266,9 +245,8 @@ impl<K: Key, V: Message> Dict<K, V> {
             let name = self.table.name(bytes);
             let held = self.table.hold(name)?;
             let spot = held.spot(name);
-            let same = self.table.is_same(seen.table);
             match spot {
-                Spot::Taken(_, entry) if same && entry == seen.entry.block() => {
+                Spot::Taken(_, entry) if seen.found_in(&self.table) == Some(entry) => {
                     held.put(name, spot, self.write(held.me, bytes, &value)?)?;
                     Ok(true)
                 }
@@ -399,33 +377,6 @@ fn append(room: &mut [MaybeUninit<u8>], len: usize, key: &[u8]) -> Result<usize,
 pub(super) fn view<V: Message>(entry: &[u8]) -> &V::View {
     // SAFETY: a writer of the same type wrote it: the type's fingerprint was compared when the dictionary was opened.
     unsafe { V::view(split(entry).0) }
-}
-
-impl<V: Message> DictGuard<'_, V> {
-    /// Copies the value out as an ordinary one; handles in it are attached.
-    ///
-    /// # Errors
-    ///
-    /// When a handle cannot be attached because its object is gone.
-    pub fn to_owned(&self) -> Result<V> {
-        V::to_owned(self)
-    }
-}
-
-impl<V: Message> Deref for DictGuard<'_, V> {
-    type Target = V::View;
-
-    #[inline(always)]
-    fn deref(&self) -> &V::View {
-        // SAFETY: made from the entry's bytes, which the hazard keeps where and as they are.
-        unsafe { self.view.as_ref() }
-    }
-}
-
-impl<V: Message<View: fmt::Debug>> fmt::Debug for DictGuard<'_, V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
 }
 
 impl<K: Key, V: Message> Clone for Dict<K, V> {

@@ -32,7 +32,7 @@ pub use self::error::StoreError;
 pub use self::key::Key;
 pub use self::list::List;
 pub use self::named::Named;
-pub use self::namespace::{Namespace, NamespaceGuard};
+pub use self::namespace::Namespace;
 use self::sequence::Sequence;
 use self::table::Table;
 pub use self::transaction::{CellIn, DictIn, ListIn, Transaction};

@@ -1,14 +1,15 @@
 //! [`Namespace`]: values of different types under names, in a manager.
 
 use super::core::{Core, changing};
+use super::dict::DictGuard;
 use super::directory::{Form, Sort};
 use super::error::StoreError;
 use super::named::Named;
 use super::table::{Held, Spot, Table, split};
 use super::{Manager, manager_expect};
-use crate::heap::{Fresh, Reading};
+use crate::heap::Fresh;
 use crate::message::{
-    Encode, Handle, Message, WriteError, bytes_at, copy_bytes, handle_message, segment_fingerprint,
+    Encode, Handle, Message, WriteError, copy_bytes, handle_message, segment_fingerprint,
 };
 use crate::segment::layout::fingerprint;
 use crate::sys::identity::Participant;
@@ -16,8 +17,6 @@ use crate::tenancy::{ManagerMender, RawHandle, Tenant};
 use crate::{Error, ErrorKind, Result};
 use std::fmt;
 use std::mem::MaybeUninit;
-use std::ops::Deref;
-use std::ptr::NonNull;
 use std::sync::Arc;
 
 /// Values of different types under names, in a [`Manager`](crate::Manager): attributes that are read in place and set as a
@@ -62,19 +61,6 @@ pub struct Namespace {
     table: Arc<Table>,
 }
 
-/// A value of a [`Namespace`], read in place: a guard that derefs to its view.
-///
-/// It shows the value that was there when it was made. The memory of that value stays as long as the guard lives; it belongs
-/// to the thread that made it.
-#[must_use = "the value may be replaced as soon as the guard is dropped"]
-pub struct NamespaceGuard<'a, T: Message> {
-    _entry: Reading<'a>,
-    view: NonNull<T::View>,
-}
-
-// SAFETY: a shared guard gives shared access to a view, and nothing else.
-unsafe impl<T: Message<View: Sync>> Sync for NamespaceGuard<'_, T> {}
-
 const FORM: Form = Form {
     sort: Sort::Namespace,
     fingerprint: fingerprint(b"namespace"),
@@ -114,17 +100,12 @@ impl Namespace {
     ///
     /// [`WrongType`](ErrorKind::WrongType) if it has another type, and those of [`Cell::get`](crate::Cell::get).
     #[inline]
-    pub fn get<T: Message>(&self, name: &str) -> Result<Option<NamespaceGuard<'_, T>>> {
+    pub fn get<T: Message>(&self, name: &str) -> Result<Option<DictGuard<'_, T>>> {
         let Some(entry) = self.table.find(self.table.name(name.as_bytes()))? else {
             return Ok(None);
         };
-        // SAFETY: a cell led to the entry, so it is written, and the hazard keeps it as it is.
-        let bytes = unsafe { bytes_at(entry.bytes) };
-        let view = view::<T>(bytes).ok_or_else(|| other_type::<T>(name))?;
-        Ok(Some(NamespaceGuard {
-            view: NonNull::from(view),
-            _entry: entry,
-        }))
+        let guard = DictGuard::of(&self.table, entry, view::<T>);
+        guard.ok_or_else(|| other_type::<T>(name)).map(Some)
     }
 
     /// A copy of the value called `name`, as an ordinary one; handles in it are attached.
@@ -314,33 +295,6 @@ fn view<T: Message>(entry: &[u8]) -> Option<&T::View> {
 fn other_type<T: Message>(name: &str) -> Error {
     let text = format!("`{name}` in the namespace is not a {}", T::type_name());
     Error::new(ErrorKind::WrongType, text)
-}
-
-impl<T: Message> NamespaceGuard<'_, T> {
-    /// Copies the value out as an ordinary one; handles in it are attached.
-    ///
-    /// # Errors
-    ///
-    /// When a handle cannot be attached because its object is gone.
-    pub fn to_owned(&self) -> Result<T> {
-        T::to_owned(self)
-    }
-}
-
-impl<T: Message> Deref for NamespaceGuard<'_, T> {
-    type Target = T::View;
-
-    #[inline(always)]
-    fn deref(&self) -> &T::View {
-        // SAFETY: made from the entry's bytes, which the hazard keeps where and as they are.
-        unsafe { self.view.as_ref() }
-    }
-}
-
-impl<T: Message<View: fmt::Debug>> fmt::Debug for NamespaceGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
 }
 
 impl Clone for Namespace {
