@@ -18,7 +18,7 @@ const OBJECT: &str = "object";
 /// Both sides of a call, and how a server begins and ends.
 pub const SCENARIOS: &[Scenario] = scenarios! {
     "service: serve and stop": keep_served serve nobody;
-    "service: answer a call": keep_calling answer sweep;
+    "service: answer a call": keep_calling answer nobody;
     "service: call": keep_serving call nobody;
     "service: call again": keep_serving call_again sweep;
 };

@@ -12,7 +12,7 @@ pub const SCENARIOS: &[Scenario] = scenarios! {
     "transaction: cells, another": keep cells one_cell;
     "transaction: entries": keep entries insert;
     "transaction: both, swept": keep both sweep;
-    "transaction: given up": keep give_up insert;
+    "transaction: given up": keep give_up sweep;
     "transaction: lists": keep_lists lists push;
 };
 
