@@ -3,6 +3,7 @@
 mod error;
 mod guard;
 mod inner;
+mod refusal;
 mod until;
 
 use std::fmt;
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant};
 use crate::message::{Handle, Plain, Room, handle_message, plain_fingerprint, plain_name};
 use crate::segment::layout::Offset;
 use crate::segment::{Kind, Segment};
-use crate::sync::{Adoption, Claimant, Owner, RawLock, Refused};
+use crate::sync::{Adoption, Claimant, RawLock};
 use crate::sys::clock::Deadline;
 use crate::sys::membarrier;
 use crate::tenancy::{Form, Maker, Opener, Plan, RawHandle, SharedField, Small, Tenant};
@@ -254,11 +255,7 @@ impl<T: Plain> Lock<T> {
             Ok(()) => LockGuard::new(self)
                 .checked()
                 .ok_or(LockTimeoutError::Invalid),
-            Err(Refused::TimedOut) => Err(LockTimeoutError::Timeout),
-            Err(Refused::Deadlock) => Err(LockTimeoutError::Deadlock),
-            Err(Refused::Marked(owner)) => Err(LockTimeoutError::OwnerDied {
-                pid: self.pid_of(owner),
-            }),
+            Err(why) => Err(LockTimeoutError::of(why, tenant)),
         }
     }
 
@@ -278,14 +275,8 @@ impl<T: Plain> Lock<T> {
 
     #[cold]
     fn in_turn(&self) -> std::result::Result<LockGuard<'_, T>, LockError> {
-        self.in_time(Deadline::NEVER).map_err(|why| match why {
-            LockTimeoutError::OwnerDied { pid } => LockError::OwnerDied { pid },
-            LockTimeoutError::Deadlock => LockError::Deadlock,
-            LockTimeoutError::Invalid => LockError::Invalid,
-            LockTimeoutError::Timeout | LockTimeoutError::Ended => {
-                unreachable!("there is no end")
-            }
-        })
+        let taken = self.in_time(Deadline::NEVER);
+        taken.map_err(LockTimeoutError::in_no_time)
     }
 
     /// Takes the lock if it is free.
@@ -317,13 +308,8 @@ impl<T: Plain> Lock<T> {
 
     #[cold]
     fn now_or_never(&self) -> std::result::Result<LockGuard<'_, T>, TryLockError> {
-        self.in_time(Deadline::NOW).map_err(|why| match why {
-            LockTimeoutError::OwnerDied { pid } => TryLockError::OwnerDied { pid },
-            LockTimeoutError::Invalid => TryLockError::Invalid,
-            LockTimeoutError::Timeout | LockTimeoutError::Ended | LockTimeoutError::Deadlock => {
-                TryLockError::WouldBlock
-            }
-        })
+        self.in_time(Deadline::NOW)
+            .map_err(LockTimeoutError::at_once)
     }
 
     /// Waits for the lock for as long as `timeout`.
@@ -517,7 +503,7 @@ impl<T: Plain> Lock<T> {
             Ok(Some(origin)) => LockGuard::of_marked(self, origin),
             Err(Adoption::NotLeaked) => return Err(AdoptError::NotLeaked),
             Err(Adoption::Marked(owner)) => {
-                let pid = self.pid_of(owner);
+                let pid = self.tenant().pid_of(owner);
                 return Err(AdoptError::OwnerDied { pid });
             }
         };
@@ -531,13 +517,6 @@ impl<T: Plain> Lock<T> {
             Ok(Some(origin)) => Ok(LockGuard::of_marked(self, origin)),
             Err(_) => Err(LockError::Deadlock), // marks are taken, and there is no deadline
         }
-    }
-
-    /// The word has 20 bits of the pid; the roster has all of them, unless the slot has a new owner already.
-    fn pid_of(&self, owner: Owner) -> u32 {
-        let member = |who| self.tenant().roster().member(who);
-        let member = owner.participant().and_then(member);
-        owner.pid(member.map(|m| m.process.pid))
     }
 }
 
@@ -557,8 +536,8 @@ impl<T: Plain> fmt::Debug for Lock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.raw().owner() {
             None => "free".to_owned(),
-            Some((owner, true)) => format!("marked by process {}", self.pid_of(owner)),
-            Some((owner, false)) => format!("held by process {}", self.pid_of(owner)),
+            Some((owner, true)) => format!("marked by process {}", self.tenant().pid_of(owner)),
+            Some((owner, false)) => format!("held by process {}", self.tenant().pid_of(owner)),
         };
         f.debug_struct("Lock")
             .field("state", &format_args!("{state}"))

@@ -13,7 +13,7 @@ use crate::lock::{LockError, LockTimeoutError, TryLockError, attempt_until};
 use crate::message::{Handle, Plain, Room, handle_message, plain_fingerprint, plain_name};
 use crate::segment::layout::{LINE, Offset};
 use crate::segment::{Kind, Place, Places, Segment};
-use crate::sync::{Entry, GATE_AT, Gate, MOST_ROWS, Owner, RawLock, RawRwLock, ReaderRow, Refused};
+use crate::sync::{Entry, GATE_AT, Gate, MOST_ROWS, RawLock, RawRwLock, ReaderRow};
 use crate::sys::clock::Deadline;
 use crate::sys::membarrier;
 use crate::tenancy::{Form, Maker, Opener, Plan, RawHandle, SharedField, Small, Tenant};
@@ -289,7 +289,8 @@ impl<T: Plain> RwLock<T> {
 
     #[cold]
     fn read_in_turn(&self) -> Outcome<ReadGuard<'_, T>, LockError> {
-        self.read_in_time(Deadline::NEVER).map_err(in_no_time)
+        self.read_in_time(Deadline::NEVER)
+            .map_err(LockTimeoutError::in_no_time)
     }
 
     /// Takes the lock for looking if no writer has it.
@@ -319,7 +320,9 @@ impl<T: Plain> RwLock<T> {
     pub fn try_read(&self) -> Outcome<ReadGuard<'_, T>, TryLockError> {
         match self.read_here() {
             Some(guard) => Ok(guard),
-            None => self.read_in_time(Deadline::NOW).map_err(at_once),
+            None => self
+                .read_in_time(Deadline::NOW)
+                .map_err(LockTimeoutError::at_once),
         }
     }
 
@@ -401,14 +404,8 @@ impl<T: Plain> RwLock<T> {
     /// The robust lock alone.
     fn take(&self, deadline: Deadline) -> Outcome<(), LockTimeoutError> {
         let tenant = self.tenant();
-        match self.raw().take(tenant.me(), tenant, deadline) {
-            Ok(()) => Ok(()),
-            Err(Refused::TimedOut) => Err(LockTimeoutError::Timeout),
-            Err(Refused::Deadlock) => Err(LockTimeoutError::Deadlock),
-            Err(Refused::Marked(owner)) => Err(LockTimeoutError::OwnerDied {
-                pid: self.pid_of(owner),
-            }),
-        }
+        let taken = self.raw().take(tenant.me(), tenant, deadline);
+        taken.map_err(|why| LockTimeoutError::of(why, tenant))
     }
 
     /// The writer becomes a reader: by its row, or with the lock.
@@ -432,7 +429,8 @@ impl<T: Plain> RwLock<T> {
     /// [`LockError::Deadlock`] when this thread reads or writes already, [`LockError::Invalid`] when the data are no value of
     /// their type.
     pub fn write(&self) -> Outcome<WriteGuard<'_, T>, LockError> {
-        self.write_in_time(Deadline::NEVER).map_err(in_no_time)
+        self.write_in_time(Deadline::NEVER)
+            .map_err(LockTimeoutError::in_no_time)
     }
 
     /// Takes the lock for changing if nobody reads or writes.
@@ -456,7 +454,8 @@ impl<T: Plain> RwLock<T> {
     /// # }
     /// ```
     pub fn try_write(&self) -> Outcome<WriteGuard<'_, T>, TryLockError> {
-        self.write_in_time(Deadline::NOW).map_err(at_once)
+        self.write_in_time(Deadline::NOW)
+            .map_err(LockTimeoutError::at_once)
     }
 
     /// [`write`](RwLock::write), waiting until `timeout` has passed.
@@ -557,33 +556,6 @@ impl<T: Plain> RwLock<T> {
             Err(_) => Err(LockError::Deadlock), // marks are taken, and there is no deadline
         }
     }
-
-    fn pid_of(&self, owner: Owner) -> u32 {
-        let member = |who| self.tenant().roster().member(who);
-        let member = owner.participant().and_then(member);
-        owner.pid(member.map(|m| m.process.pid))
-    }
-}
-
-#[cold]
-fn in_no_time(why: LockTimeoutError) -> LockError {
-    match why {
-        LockTimeoutError::OwnerDied { pid } => LockError::OwnerDied { pid },
-        LockTimeoutError::Deadlock => LockError::Deadlock,
-        LockTimeoutError::Invalid => LockError::Invalid,
-        LockTimeoutError::Timeout | LockTimeoutError::Ended => unreachable!("there is no end"),
-    }
-}
-
-#[cold]
-fn at_once(why: LockTimeoutError) -> TryLockError {
-    match why {
-        LockTimeoutError::OwnerDied { pid } => TryLockError::OwnerDied { pid },
-        LockTimeoutError::Invalid => TryLockError::Invalid,
-        LockTimeoutError::Timeout | LockTimeoutError::Ended | LockTimeoutError::Deadlock => {
-            TryLockError::WouldBlock
-        }
-    }
 }
 
 impl<T: Plain> Clone for RwLock<T> {
@@ -602,8 +574,8 @@ impl<T: Plain> fmt::Debug for RwLock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.lock.get().owner() {
             _ if self.gate.get().is_open() => "nobody writes".to_owned(),
-            Some((owner, true)) => format!("marked by process {}", self.pid_of(owner)),
-            Some((owner, false)) => format!("written by process {}", self.pid_of(owner)),
+            Some((owner, true)) => format!("marked by process {}", self.tenant().pid_of(owner)),
+            Some((owner, false)) => format!("written by process {}", self.tenant().pid_of(owner)),
             None => "changing hands".to_owned(),
         };
         f.debug_struct("RwLock")

@@ -45,6 +45,6 @@ impl<T: Plain> Lock<T> {
 
     /// The process id of a holder.
     pub(crate) fn pid(&self, owner: Owner) -> u32 {
-        self.pid_of(owner)
+        self.tenant().pid_of(owner)
     }
 }

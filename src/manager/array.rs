@@ -13,7 +13,7 @@ use crate::heap::Fresh;
 use crate::lock::attempt_until;
 use crate::message::{Handle, handle_message};
 use crate::segment::layout::fingerprint;
-use crate::sync::{Claimant, Owner, RawLock, Refused};
+use crate::sync::{Claimant, RawLock};
 use crate::sys::clock::Deadline;
 use crate::sys::step::step;
 use crate::tenancy::{ManagerMender, RawHandle, Tenant};
@@ -238,19 +238,8 @@ impl<T: Scalar> Array<T> {
         self.claimant.renew(tenant.me(), tenant);
         match self.raw().lock(tenant.me(), tenant, deadline) {
             Ok(()) => Ok(ArrayGuard::new(self, None)),
-            Err(Refused::TimedOut) => Err(LockTimeoutError::Timeout),
-            Err(Refused::Deadlock) => Err(LockTimeoutError::Deadlock),
-            Err(Refused::Marked(owner)) => Err(LockTimeoutError::OwnerDied {
-                pid: self.pid_of(owner),
-            }),
+            Err(why) => Err(LockTimeoutError::of(why, tenant)),
         }
-    }
-
-    /// The word has 20 bits of the pid; the roster has all of them, unless the slot has a new owner already.
-    fn pid_of(&self, owner: Owner) -> u32 {
-        let member = |who| self.tenant().roster().member(who);
-        let member = owner.participant().and_then(member);
-        owner.pid(member.map(|member| member.process.pid))
     }
 
     /// Waits for the lock and takes it. See [`Lock`](crate::Lock#waiting-and-cost) for how it waits.
@@ -269,10 +258,8 @@ impl<T: Scalar> Array<T> {
 
     #[cold]
     fn in_turn(&self) -> std::result::Result<ArrayGuard<'_, T>, LockError> {
-        self.in_time(Deadline::NEVER).map_err(|why| match why {
-            LockTimeoutError::OwnerDied { pid } => LockError::OwnerDied { pid },
-            _ => LockError::Deadlock, // there is no end, and numbers are never invalid
-        })
+        let taken = self.in_time(Deadline::NEVER);
+        taken.map_err(LockTimeoutError::in_no_time)
     }
 
     /// Takes the lock if it is free.
@@ -284,10 +271,8 @@ impl<T: Scalar> Array<T> {
         if let Some(guard) = self.at_once() {
             return Ok(guard);
         }
-        self.in_time(Deadline::NOW).map_err(|why| match why {
-            LockTimeoutError::OwnerDied { pid } => TryLockError::OwnerDied { pid },
-            _ => TryLockError::WouldBlock,
-        })
+        self.in_time(Deadline::NOW)
+            .map_err(LockTimeoutError::at_once)
     }
 
     /// Waits for the lock for as long as `timeout`.

@@ -3,7 +3,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::segment::name::{Directory, Name};
 use crate::segment::{Draft, Expect, Kind, Segment, Spec, Watchers};
-use crate::sync::Undertaker;
+use crate::sync::{Owner, Undertaker};
 use crate::sys::atfork::{ForkMutex, Seat};
 use crate::sys::bell::{Address, Bells};
 use crate::sys::clock::{Deadline, now_ns};
@@ -391,6 +391,14 @@ impl Tenant {
     pub(crate) fn has_others(&self) -> bool {
         let mut members = self.roster().occupied();
         members.any(|who| !self.is_me(who) && self.is_alive(who))
+    }
+
+    /// The process id of whoever is in a lock's word. That has 20 bits of it; the roster has all of them, unless the slot has
+    /// a new owner already.
+    pub(crate) fn pid_of(&self, owner: Owner) -> u32 {
+        let member = |who| self.roster().member(who);
+        let member = owner.participant().and_then(member);
+        owner.pid(member.map(|member| member.process.pid))
     }
 
     /// Whether a living member has this pid, by its own account.
