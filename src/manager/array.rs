@@ -5,10 +5,10 @@ mod guard;
 
 pub use self::element::{Element, OutOfRange};
 pub use self::guard::ArrayGuard;
+use super::Manager;
 use super::core::Core;
 use super::directory::{Form, Sort};
 use super::named::Named;
-use super::{Manager, manager_expect};
 use crate::heap::Fresh;
 use crate::lock::attempt_until;
 use crate::message::{Handle, handle_message};
@@ -16,7 +16,7 @@ use crate::segment::layout::fingerprint;
 use crate::sync::{Claimant, RawLock};
 use crate::sys::clock::Deadline;
 use crate::sys::step::step;
-use crate::tenancy::{ManagerMender, RawHandle, Tenant};
+use crate::tenancy::{RawHandle, Tenant};
 use crate::{Error, ErrorKind, LockError, LockTimeoutError, Result, Scalar, TryLockError, Until};
 use std::fmt;
 use std::ptr::NonNull;
@@ -148,7 +148,6 @@ impl<T: Scalar> Array<T> {
     /// Has the cell of a row that nobody else sees yet lead to the first numbers.
     fn init(core: &Core, place: u64, len: usize, first: impl Fn(usize) -> T) -> Result<()> {
         let me = core.me()?;
-        let home = core.heap.home_at(place).ok_or_else(damaged)?;
         let bytes = len.saturating_mul(size::<T>());
         let fresh = core.alloc(me, bytes)?;
         step("array.numbers");
@@ -157,11 +156,7 @@ impl<T: Scalar> Array<T> {
             // SAFETY: the block has room for `len` of them, is aligned to 16, stays mapped, and is ours alone.
             T::put(unsafe { cells.add(at).as_ref() }, first(at)); // published by the row's sort
         }
-        let old = core.heap.current(home); // of somebody who died here
-        match core.heap.replace(me, home, old, (fresh, bytes)) {
-            true => Ok(()),
-            false => Err(damaged()),
-        }
+        core.begin(me, place, (fresh, bytes)).ok_or_else(damaged)
     }
 
     /// The array in that row of the directory.
@@ -388,14 +383,11 @@ impl<T: Scalar> fmt::Debug for Array<T> {
 
 impl<T: Scalar> Handle for Array<T> {
     fn to_raw(&self) -> RawHandle {
-        self.core.tenant.handle(self.index + 1, 0)
+        self.core.handle(self.index)
     }
 
     fn attach(raw: &RawHandle) -> Result<Self> {
-        let tenant = Tenant::attach(raw, &manager_expect(), Arc::new(ManagerMender))?;
-        let core = Core::of(tenant);
-        let index = raw.offset.wrapping_sub(1);
-        core.check(index, form::<T>())?;
+        let (core, index) = Core::attach(raw, form::<T>())?;
         Array::at_row(core, index)
     }
 }

@@ -3,7 +3,6 @@
 use super::core::Core;
 use super::directory::{Form, KIND, Sort};
 use super::error::StoreError;
-use super::manager_expect;
 use crate::heap::{Fresh, Handle as BlockHandle, Reading};
 use crate::message::{
     Encode, Handle, Message, WriteError, bytes_at, copy_bytes, handle_message, segment_fingerprint,
@@ -11,7 +10,7 @@ use crate::message::{
 use crate::segment::Place;
 use crate::sys::atomic::AtomicU64;
 use crate::sys::identity::Participant;
-use crate::tenancy::{ManagerMender, RawHandle, Tenant};
+use crate::tenancy::RawHandle;
 use crate::{Error, ErrorKind, Result};
 use std::fmt;
 use std::marker::PhantomData;
@@ -111,13 +110,8 @@ impl<T: Message> Cell<T> {
     /// Puts the first value into a cell that nobody else sees yet.
     pub(super) fn init(core: &Core, place: u64, value: &impl Encode<T>) -> Result<()> {
         let me = core.me()?;
-        let home = core.heap.home_at(place).ok_or_else(gone)?;
         let fresh = core.write::<T>(me, value)?;
-        let old = core.heap.current(home); // of somebody who died here
-        match core.heap.replace(me, home, old, fresh) {
-            true => Ok(()),
-            false => Err(gone()),
-        }
+        core.begin(me, place, fresh).ok_or_else(gone)
     }
 
     /// The value, in place.
@@ -246,9 +240,8 @@ impl<T: Message> Cell<T> {
     }
 
     /// The cell that a handle names.
-    pub(super) fn found(core: Arc<Core>, raw: &RawHandle, form: Form) -> Result<Self> {
-        let index = raw.offset.wrapping_sub(1);
-        core.check(index, form)?;
+    pub(super) fn found(raw: &RawHandle, form: Form) -> Result<Self> {
+        let (core, index) = Core::attach(raw, form)?;
         Cell::at(core, index)
     }
 
@@ -345,12 +338,11 @@ impl<T: Message> fmt::Debug for Cell<T> {
 
 impl<T: Message> Handle for Cell<T> {
     fn to_raw(&self) -> RawHandle {
-        self.core.tenant.handle(self.index + 1, 0)
+        self.core.handle(self.index)
     }
 
     fn attach(raw: &RawHandle) -> Result<Self> {
-        let tenant = Tenant::attach(raw, &manager_expect(), Arc::new(ManagerMender))?;
-        Cell::found(Core::of(tenant), raw, form::<T>())
+        Cell::found(raw, form::<T>())
     }
 }
 

@@ -1,13 +1,14 @@
 //! A manager as one process has it.
 
-use super::directory::Unlock;
+use super::directory::{Form, Unlock};
 use super::error::StoreError;
+use super::manager_expect;
 use crate::heap::{Fresh, Heap};
 use crate::message::{Encode, Message, WriteError, room_at};
 use crate::sys::atfork::ForkMutex;
 use crate::sys::clock::Deadline;
 use crate::sys::identity::Participant;
-use crate::tenancy::Tenant;
+use crate::tenancy::{ManagerMender, RawHandle, Tenant};
 use crate::{ErrorKind, Result};
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -67,6 +68,27 @@ impl Core {
         });
         cores.insert(id, Arc::downgrade(&core));
         core
+    }
+
+    /// The manager of a handle on an object of that form, and the object's row.
+    pub(super) fn attach(raw: &RawHandle, form: Form) -> Result<(Arc<Self>, u32)> {
+        let tenant = Tenant::attach(raw, &manager_expect(), Arc::new(ManagerMender))?;
+        let core = Core::of(tenant);
+        let index = raw.offset.wrapping_sub(1);
+        core.check(index, form)?;
+        Ok((core, index))
+    }
+
+    /// A handle on the object in that row.
+    pub(super) fn handle(&self, index: u32) -> RawHandle {
+        self.tenant.handle(index + 1, 0)
+    }
+
+    /// Has the cell of a row that nobody else sees yet lead to its first block; none if there is no such cell.
+    pub(super) fn begin(&self, me: Participant, place: u64, fresh: (Fresh, usize)) -> Option<()> {
+        let home = self.heap.home_at(place)?;
+        let old = self.heap.current(home); // of somebody who died here
+        self.heap.replace(me, home, old, fresh).then_some(())
     }
 
     #[inline(always)]

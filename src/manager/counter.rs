@@ -1,9 +1,9 @@
 //! [`Counter`]: a number in a manager's own memory, on a cache line of its own.
 
+use super::Manager;
 use super::core::Core;
 use super::directory::{Form, Sort};
 use super::named::Named;
-use super::{Manager, manager_expect};
 use crate::message::{Handle, handle_message};
 use crate::segment::Place;
 use crate::segment::layout::{LINE, Offset, fingerprint};
@@ -12,7 +12,7 @@ use crate::sys::atomic::{
     Ordering::{Relaxed, SeqCst},
 };
 use crate::sys::step::step;
-use crate::tenancy::{ManagerMender, RawHandle, Tenant};
+use crate::tenancy::RawHandle;
 use crate::{Error, ErrorKind, Result};
 use std::fmt;
 use std::sync::Arc;
@@ -91,17 +91,12 @@ impl Counter {
     /// Has the cell of a row that nobody else sees yet lead to a zero.
     fn init(core: &Core, place: u64) -> Result<()> {
         let me = core.me()?;
-        let home = core.heap.home_at(place).ok_or_else(damaged)?;
         let fresh = core.alloc(me, LEN)?;
         let word = Offset::<AtomicU64>::new(core.heap.place_of(fresh.handle()));
         step("counter.zero");
         // Relaxed: published by the row's sort.
         core.tenant.segment().at(word).store(0, Relaxed);
-        let old = core.heap.current(home); // of somebody who died here
-        match core.heap.replace(me, home, old, (fresh, LEN)) {
-            true => Ok(()),
-            false => Err(damaged()),
-        }
+        core.begin(me, place, (fresh, LEN)).ok_or_else(damaged)
     }
 
     /// The counter in that row of the directory.
@@ -170,14 +165,11 @@ impl fmt::Debug for Counter {
 
 impl Handle for Counter {
     fn to_raw(&self) -> RawHandle {
-        self.core.tenant.handle(self.index + 1, 0)
+        self.core.handle(self.index)
     }
 
     fn attach(raw: &RawHandle) -> Result<Self> {
-        let tenant = Tenant::attach(raw, &manager_expect(), Arc::new(ManagerMender))?;
-        let core = Core::of(tenant);
-        let index = raw.offset.wrapping_sub(1);
-        core.check(index, FORM)?;
+        let (core, index) = Core::attach(raw, FORM)?;
         Counter::at(core, index)
     }
 }

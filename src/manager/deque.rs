@@ -4,12 +4,11 @@ use super::core::Core;
 use super::directory::{Form, Sort};
 use super::error::StoreError;
 use super::list::{pop, view};
-use super::manager_expect;
 use super::sequence::{Drafts, End, Sequence};
 use crate::Result;
 use crate::heap::Handle as BlockHandle;
 use crate::message::{Encode, Handle, Message, Shape, handle_message, segment_fingerprint};
-use crate::tenancy::{ManagerMender, RawHandle, Tenant};
+use crate::tenancy::RawHandle;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -288,15 +287,11 @@ impl<T: Message> fmt::Debug for Deque<T> {
 
 impl<T: Message> Handle for Deque<T> {
     fn to_raw(&self) -> RawHandle {
-        let sequence = &self.sequence;
-        sequence.core.tenant.handle(sequence.index + 1, 0)
+        self.sequence.core.handle(self.sequence.index)
     }
 
     fn attach(raw: &RawHandle) -> Result<Self> {
-        let tenant = Tenant::attach(raw, &manager_expect(), Arc::new(ManagerMender))?;
-        let core = Core::of(tenant);
-        let index = raw.offset.wrapping_sub(1);
-        core.check(index, form::<T>())?;
+        let (core, index) = Core::attach(raw, form::<T>())?;
         Deque::at(core, index)
     }
 }

@@ -1,19 +1,19 @@
 //! [`Namespace`]: values of different types under names, in a manager.
 
+use super::Manager;
 use super::core::{Core, changing};
 use super::dict::DictGuard;
 use super::directory::{Form, Sort};
 use super::error::StoreError;
 use super::named::Named;
 use super::table::{Held, Spot, Table, split};
-use super::{Manager, manager_expect};
 use crate::heap::Fresh;
 use crate::message::{
     Encode, Handle, Message, WriteError, copy_bytes, handle_message, segment_fingerprint,
 };
 use crate::segment::layout::fingerprint;
 use crate::sys::identity::Participant;
-use crate::tenancy::{ManagerMender, RawHandle, Tenant};
+use crate::tenancy::RawHandle;
 use crate::{Error, ErrorKind, Result};
 use std::fmt;
 use std::mem::MaybeUninit;
@@ -314,14 +314,11 @@ impl fmt::Debug for Namespace {
 
 impl Handle for Namespace {
     fn to_raw(&self) -> RawHandle {
-        self.table.core.tenant.handle(self.table.index + 1, 0)
+        self.table.core.handle(self.table.index)
     }
 
     fn attach(raw: &RawHandle) -> Result<Self> {
-        let tenant = Tenant::attach(raw, &manager_expect(), Arc::new(ManagerMender))?;
-        let core = Core::of(tenant);
-        let index = raw.offset.wrapping_sub(1);
-        core.check(index, FORM)?;
+        let (core, index) = Core::attach(raw, FORM)?;
         Namespace::at(core, index)
     }
 }

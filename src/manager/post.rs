@@ -1,12 +1,11 @@
 //! Cells of which the directory says that they are no cells: where a served object is found.
 
+use super::Manager;
 use super::cell::Cell;
-use super::core::Core;
 use super::directory::{Form, Sort};
-use super::{Manager, manager_expect};
 use crate::Result;
 use crate::message::{Encode, Message};
-use crate::tenancy::{ManagerMender, RawHandle, Tenant};
+use crate::tenancy::RawHandle;
 use std::sync::Arc;
 
 /// What a row must be; `fingerprint` also stands for the type of what its cell holds.
@@ -50,7 +49,6 @@ impl Manager {
     ///
     /// As for the handle of a cell.
     pub(crate) fn post_at<T: Message>(raw: &RawHandle, fingerprint: u64) -> Result<Cell<T>> {
-        let tenant = Tenant::attach(raw, &manager_expect(), Arc::new(ManagerMender))?;
-        Cell::found(Core::of(tenant), raw, form(fingerprint))
+        Cell::found(raw, form(fingerprint))
     }
 }

@@ -103,7 +103,6 @@ impl Sequence {
     /// Makes the head of a new sequence, to which the cell in its row leads then.
     pub(super) fn init(core: &Core, place: u64) -> Result<()> {
         let me = core.me()?;
-        let home = core.heap.home_at(place).ok_or_else(damaged)?;
         let fresh = core.alloc(me, HEAD_LEN)?;
         let head = core.heap.place_of(fresh.handle());
         let words = Offset::<AtomicU64>::new(head);
@@ -112,11 +111,7 @@ impl Sequence {
         for word in words.ok_or_else(damaged)? {
             word.store(0, Relaxed); // no step: one for all of them, the block is nobody else's
         }
-        let old = core.heap.current(home); // of somebody who died here
-        match core.heap.replace(me, home, old, (fresh, HEAD_LEN)) {
-            true => Ok(()),
-            false => Err(damaged()),
-        }
+        core.begin(me, place, (fresh, HEAD_LEN)).ok_or_else(damaged)
     }
 
     /// The sequence in that row of the directory.
