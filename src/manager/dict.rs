@@ -7,7 +7,6 @@ use super::core::{Core, changing};
 use super::directory::{Form, Sort};
 use super::error::StoreError;
 use super::key::Key;
-use super::manager_expect;
 use super::table::{Held, Name, Spot, Table, damaged, split};
 use crate::Result;
 use crate::heap::Fresh;
@@ -15,7 +14,7 @@ use crate::message::{
     Encode, Handle, Message, Shape, WriteError, copy_bytes, handle_message, segment_fingerprint,
 };
 use crate::sys::identity::Participant;
-use crate::tenancy::{ManagerMender, RawHandle, Tenant};
+use crate::tenancy::RawHandle;
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
@@ -398,14 +397,11 @@ impl<K: Key, V: Message> fmt::Debug for Dict<K, V> {
 
 impl<K: Key, V: Message> Handle for Dict<K, V> {
     fn to_raw(&self) -> RawHandle {
-        self.table.core.tenant.handle(self.table.index + 1, 0)
+        self.table.core.handle(self.table.index)
     }
 
     fn attach(raw: &RawHandle) -> Result<Self> {
-        let tenant = Tenant::attach(raw, &manager_expect(), Arc::new(ManagerMender))?;
-        let core = Core::of(tenant);
-        let index = raw.offset.wrapping_sub(1);
-        core.check(index, form::<K, V>())?;
+        let (core, index) = Core::attach(raw, form::<K, V>())?;
         Dict::at(core, index)
     }
 }

@@ -127,7 +127,6 @@ impl Table {
     /// Makes the head of a new dictionary, to which the cell in its row leads then.
     pub(super) fn init(core: &Core, place: u64) -> Result<()> {
         let me = core.me()?;
-        let home = core.heap.home_at(place).ok_or_else(damaged)?;
         let fresh = core.alloc(me, HEAD_LEN)?;
         let head = core.heap.place_of(fresh.handle());
         let words = core
@@ -140,11 +139,7 @@ impl Table {
             let value = if at < 2 { identity::random_u64() } else { 0 };
             word.store(value, Relaxed); // no step: one for all of them, the block is nobody else's
         }
-        let old = core.heap.current(home); // of somebody who died here
-        match core.heap.replace(me, home, old, (fresh, HEAD_LEN)) {
-            true => Ok(()),
-            false => Err(damaged()),
-        }
+        core.begin(me, place, (fresh, HEAD_LEN)).ok_or_else(damaged)
     }
 
     /// The dictionary in that row of the directory.
