@@ -14,7 +14,7 @@ const KINDS: [(&str, usize); 7] = [
     ("throughput", 26),
     ("counter", 4),
     ("lock", 4),
-    ("manager", 8),
+    ("manager", 14),
     ("wake", 9),
     ("spawn", 1),
 ];

@@ -49,7 +49,9 @@ impl About {
             name = format!("{name} {part}");
         }
         let place = (self.place != Place::Apart).then(|| self.place.name().to_string());
-        let processes = (self.processes != 2).then(|| counted(self.processes));
+        // Memory is no matter of processes.
+        let is_usual = self.processes == 2 || self.unit == Unit::Bytes;
+        let processes = (!is_usual).then(|| counted(self.processes));
         for part in [self.load.clone(), processes, place].into_iter().flatten() {
             name = format!("{name}, {part}");
         }

@@ -51,7 +51,9 @@ impl Kind {
             }
             Kind::Counter => "additions to one shared number",
             Kind::Lock => "lock, add one, unlock",
-            Kind::Manager => "values in a manager: read, stored, several changed at once",
+            Kind::Manager => {
+                "values in a manager: read, stored, several changed at once; what they take of memory"
+            }
             Kind::Wake => {
                 "from one process's call until the process that waits for it is running again"
             }

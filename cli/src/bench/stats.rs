@@ -42,6 +42,8 @@ pub enum Unit {
     PerSecond,
     /// Nanoseconds per operation: less is better.
     Nanos,
+    /// Bytes of memory: less is better.
+    Bytes,
 }
 
 impl Unit {
@@ -50,6 +52,7 @@ impl Unit {
         match self {
             Unit::PerSecond => "per_second",
             Unit::Nanos => "ns",
+            Unit::Bytes => "bytes",
         }
     }
 
@@ -58,6 +61,7 @@ impl Unit {
         match self {
             Unit::PerSecond => format!("{}/s", scaled(value)),
             Unit::Nanos => nanos(value),
+            Unit::Bytes => format!("{} B", scaled(value)),
         }
     }
 
@@ -65,7 +69,7 @@ impl Unit {
     pub fn times_slower(self, ratio: f64) -> f64 {
         match self {
             Unit::PerSecond => 1.0 / ratio,
-            Unit::Nanos => ratio,
+            Unit::Nanos | Unit::Bytes => ratio,
         }
     }
 }

@@ -10,6 +10,7 @@ use super::outcome::Outcome;
 use super::row::Row;
 use super::settings::{Kind, Mode};
 use super::stage::Place;
+use super::stats::Unit;
 
 /// The page.
 pub fn render(outcome: &Outcome) -> String {
@@ -83,7 +84,9 @@ fn section(outcome: &Outcome, kind: Kind) -> String {
         }
     }
     let title = "Time of an operation, as a multiple of what stands beside it";
-    out += &pair(title, &bars::plot(title, &rows), &table::ratios(&rows));
+    let is_timed = |row: &&Row| row.about.unit != Unit::Bytes;
+    let timed: Vec<&Row> = rows.iter().copied().filter(is_timed).collect();
+    out += &pair(title, &bars::plot(title, &timed), &table::ratios(&rows));
     out
 }
 

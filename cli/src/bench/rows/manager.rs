@@ -1,19 +1,20 @@
-//! Values in a [`Manager`](multiproc::Manager): cells, a dictionary, transactions.
+//! Values in a [`Manager`](multiproc::Manager): cells, a dictionary, a list, transactions.
 
 use multiproc::{Error, ErrorKind};
 
 use super::counter::checked;
 use super::lock::mutex;
+use super::memory;
 use crate::bench::limits;
 use crate::bench::report::Report;
 use crate::bench::row::{About, Contender, Plan, Sample};
 use crate::bench::settings::Kind;
 use crate::bench::stage::{Place, Stage};
 use crate::bench::stats::Unit;
-use crate::bench::work::{Bare, Deed, Kept, bare, keep};
+use crate::bench::work::{Bare, Deed, KEYS, Kept, bare, keep};
 use crate::job::Ended;
 
-/// Cells alone; the dictionary and transactions alone and by the processes asked for.
+/// Cells alone; the dictionary, the list and transactions alone and by the processes asked for; what an entry takes.
 pub fn plans(stage: &Stage<'_>) -> Vec<Plan> {
     let processes = stage.settings.processes;
     let mut plans = vec![
@@ -23,9 +24,11 @@ pub fn plans(stage: &Stage<'_>) -> Vec<Plan> {
     for (what, deed) in [
         ("Dict::get", Deed::DictGet),
         ("Dict::insert", Deed::DictSet),
+        ("List::get", Deed::ListGet),
+        ("List::set", Deed::ListSet),
     ] {
         for processes in [1, processes] {
-            plans.push(plan(what, deed, processes, map(deed, processes)));
+            plans.push(plan(what, deed, processes, under_mutex(deed, processes)));
         }
     }
     for processes in [1, processes] {
@@ -36,6 +39,7 @@ pub fn plans(stage: &Stage<'_>) -> Vec<Plan> {
         let what = "transaction of two cells";
         plans.push(plan(what, Deed::Transaction, processes, beside));
     }
+    plans.extend(memory::plans());
     plans
 }
 
@@ -73,7 +77,8 @@ fn ours(stage: &Stage<'_>, deed: Deed, processes: usize) -> Result<Sample, Ended
     match deed {
         Deed::CellSet | Deed::Transaction => checked(&reports, stored(&kept, deed)?),
         Deed::DictSet => entries(&kept, &reports),
-        Deed::CellGet | Deed::DictGet => Ok(Sample::of_rate(&reports)),
+        Deed::ListSet => elements(&kept, &reports),
+        Deed::CellGet | Deed::DictGet | Deed::ListGet => Ok(Sample::of_rate(&reports)),
     }
 }
 
@@ -100,18 +105,35 @@ fn entries(kept: &Kept, reports: &[Report]) -> Result<Sample, Ended> {
     }
 }
 
+/// The sample of a run, if each element is the number of its place.
+fn elements(kept: &Kept, reports: &[Report]) -> Result<Sample, Ended> {
+    let all = kept.list.snapshot()?;
+    match all.into_iter().eq(0..KEYS) {
+        true => Ok(Sample::of_rate(reports)),
+        false => Err(Ended::Failed(wrong(
+            "an element has the value of another".into(),
+        ))),
+    }
+}
+
 fn wrong(text: String) -> Error {
     Error::new(ErrorKind::Corrupt, text)
 }
 
-/// The same with a map under a mutex, among threads.
-fn map(deed: Deed, threads: usize) -> Contender {
-    Contender::new("std Mutex of HashMap, threads", move |stage| {
+/// The same with a map or a vector under a mutex, among threads.
+fn under_mutex(deed: Deed, threads: usize) -> Contender {
+    let is_map = [Deed::DictGet, Deed::DictSet].contains(&deed);
+    let name = match is_map {
+        true => "std Mutex of HashMap, threads",
+        false => "std Mutex of Vec, threads",
+    };
+    Contender::new(name, move |stage| {
         let mut crew = stage.crew(Place::Apart, 0, 1)?;
-        let errand = Bare::Map {
+        let errand = Bare::Keep {
             span_ns: stage.span_ns(),
             cpus: stage.cpus(Place::Apart, 0, threads),
-            sets: deed == Deed::DictSet,
+            is_map,
+            sets: [Deed::DictSet, Deed::ListSet].contains(&deed),
         };
         crew.hire(bare, |seat| (seat, errand))?;
         let rate = Sample::of_rate(&crew.join(stage.signals)?);

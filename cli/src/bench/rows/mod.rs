@@ -4,6 +4,7 @@ mod counter;
 mod latency;
 mod lock;
 mod manager;
+mod memory;
 mod spawn;
 mod throughput;
 mod wake;

@@ -1,17 +1,17 @@
-//! Values under names: in a manager, and in a map among threads.
+//! Values under names: in a manager, and in a map or a vector among threads.
 
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::sync::{Mutex, PoisonError};
 
-use multiproc::{Cell, Dict, Error, Manager, Result};
+use multiproc::{Cell, Dict, Error, List, Manager, Result};
 
 use super::add::{on_threads, together};
 use super::damaged;
 use crate::bench::crew::Seat;
 use crate::bench::report::Report;
 
-/// How many entries a dictionary has.
+/// How many entries a dictionary has, and how many elements a list.
 pub const KEYS: u64 = 1000;
 
 multiproc::message! {
@@ -26,6 +26,10 @@ multiproc::message! {
         DictGet,
         /// Gives an entry a value.
         DictSet,
+        /// Reads an element of a list.
+        ListGet,
+        /// Replaces an element of a list.
+        ListSet,
         /// Adds one to each of two cells.
         Transaction,
     }
@@ -36,11 +40,12 @@ multiproc::message! {
         pub manager: Manager,
         pub cells: [Cell<u64>; 2],
         pub dict: Dict<String, u64>,
+        pub list: List<u64>,
     }
 }
 
 impl Kept {
-    /// Two cells, and a dictionary with its entries.
+    /// Two cells, a dictionary with its entries, and a list with its elements.
     ///
     /// # Errors
     ///
@@ -52,6 +57,7 @@ impl Kept {
             dict.insert(key, value)?;
         }
         Ok(Kept {
+            list: manager.list_from("elements", 0..KEYS)?,
             cells: [manager.cell("one", 0)?, manager.cell("two", 0)?],
             dict,
             manager,
@@ -108,6 +114,15 @@ pub fn keep(seat: Seat, span_ns: u64, deed: Deed, kept: Kept) -> Result<Report> 
             kept.dict.insert(&names[key as usize], key)?;
             Ok(())
         }),
+        Deed::ListGet => together(span_ns, meet, || {
+            let at = picks.next();
+            let value = kept.list.get(at as usize)?.ok_or_else(damaged)?;
+            right(value.to_native(), at)
+        }),
+        Deed::ListSet => together(span_ns, meet, || {
+            let at = picks.next();
+            Ok(kept.list.set(at as usize, at)?)
+        }),
         Deed::Transaction => together(span_ns, meet, || {
             kept.manager.transaction(|t| {
                 let values = (t.cell(one).get()?, t.cell(two).get()?);
@@ -128,21 +143,48 @@ fn right(found: impl PartialEq<u64>, wanted: u64) -> Result<()> {
 }
 
 /// Reads or sets entries of a [`HashMap`] under a [`Mutex`], with a thread of this process for each processor given.
-pub fn keep_on_threads(span_ns: u64, cpus: Vec<u32>, sets: bool) -> Result<Report> {
-    let map: HashMap<String, u64> = names().into_iter().zip(0..).collect();
-    let map = Mutex::new(map);
-    on_threads(span_ns, &cpus, |worker| {
-        let (map, names, mut picks) = (&map, names(), Picks::of(worker));
+pub fn map_on_threads(span_ns: u64, cpus: &[u32], sets: bool) -> Result<Report> {
+    let names = names();
+    let map: HashMap<String, u64> = names.iter().cloned().zip(0..).collect();
+    let entry = |map: &mut HashMap<String, u64>, key| {
+        let value = map.get_mut(&names[key as usize]).ok_or_else(damaged)?;
+        read_or_set(value, key, sets)
+    };
+    under_mutex(span_ns, cpus, map, entry)
+}
+
+/// The same with the elements of a [`Vec`].
+pub fn vec_on_threads(span_ns: u64, cpus: &[u32], sets: bool) -> Result<Report> {
+    let elements: Vec<u64> = (0..KEYS).collect();
+    let element = |elements: &mut Vec<u64>, key| {
+        let value = elements.get_mut(key as usize).ok_or_else(damaged)?;
+        read_or_set(value, key, sets)
+    };
+    under_mutex(span_ns, cpus, elements, element)
+}
+
+#[inline]
+fn read_or_set(value: &mut u64, key: u64, sets: bool) -> Result<()> {
+    match sets {
+        true => *value = key,
+        false => right(*value, key)?,
+    }
+    Ok(())
+}
+
+fn under_mutex<M: Send>(
+    span_ns: u64,
+    cpus: &[u32],
+    kept: M,
+    deed: impl Fn(&mut M, u64) -> Result<()> + Sync,
+) -> Result<Report> {
+    let kept = Mutex::new(kept);
+    on_threads(span_ns, cpus, |worker| {
+        let (kept, deed, mut picks) = (&kept, &deed, Picks::of(worker));
         move || {
             let key = picks.next();
-            let name = &names[key as usize];
-            let mut map = map.lock().unwrap_or_else(PoisonError::into_inner);
-            let value = map.get_mut(name).ok_or_else(damaged)?;
-            match sets {
-                true => *value = key,
-                false => right(*value, key)?,
-            }
-            Ok(())
+            let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+            deed(&mut kept, key)
         }
     })
 }

@@ -10,7 +10,7 @@ mod wake;
 
 pub use add::{add_locked, add_value};
 pub use beat::Beat;
-pub use keep::{Deed, Kept, keep};
+pub use keep::{Deed, KEYS, Kept, keep};
 pub use ping::Pace;
 pub use stream::Flow;
 pub use wake::{notify, set, wait_for_any, wait_for_condition, wait_for_event};
@@ -57,10 +57,11 @@ multiproc::message! {
         Load { span_ns: u64 },
         /// Adds to a number under a mutex, with a thread for each processor.
         Mutex { span_ns: u64, cpus: Vec<u32> },
-        /// Reads or sets entries of a map under a mutex, with a thread for each processor.
-        Map {
+        /// Reads or sets entries of a map, or elements of a vector, under a mutex, with a thread for each processor.
+        Keep {
             span_ns: u64,
             cpus: Vec<u32>,
+            is_map: bool,
             sets: bool,
         },
         /// Copies a payload.
@@ -111,11 +112,18 @@ pub fn bare(seat: Seat, errand: Bare) -> Result<Report> {
         Bare::Add { span_ns } => add::add_bare(seat, span_ns),
         Bare::Load { span_ns } => add::load_bare(seat, span_ns),
         Bare::Mutex { span_ns, cpus } => add::add_on_threads(span_ns, cpus),
-        Bare::Map {
+        Bare::Keep {
+            span_ns,
+            cpus,
+            is_map: true,
+            sets,
+        } => keep::map_on_threads(span_ns, &cpus, sets),
+        Bare::Keep {
             span_ns,
             cpus,
             sets,
-        } => keep::keep_on_threads(span_ns, cpus, sets),
+            ..
+        } => keep::vec_on_threads(span_ns, &cpus, sets),
         Bare::Copy { span_ns, len } => copy::copy(seat, span_ns, len),
     }
 }
