@@ -16,6 +16,7 @@ pub const SCENARIOS: &[Scenario] = scenarios! {
     "cell: set a large value": keep set_large set_large;
     "cell: set until much is retired": keep set_many sweep;
     "cell: get": keep get get;
+    "cell: get in a thread that ends": keep end_thread sweep;
     "cell: leave": keep leave sweep;
     "cell: make an object": keep_none make make;
     "cell: create a manager": keep_absent create create;
@@ -122,6 +123,19 @@ fn get(stage: &Stage) {
     cell.set(value(3)).expect("set");
     stage.armed();
     number(&cell);
+}
+
+/// Another thread reads, and its row is given up; the next one takes it again.
+fn end_thread(stage: &Stage) {
+    let manager = open();
+    let cell = cell(&manager);
+    cell.set(value(3)).expect("set");
+    stage.armed();
+    for _ in 0..2 {
+        let cell = cell.clone();
+        let reader = std::thread::spawn(move || number(&cell));
+        assert_eq!(reader.join().expect("no panic"), 3);
+    }
 }
 
 /// Leaves with retired blocks, and a guard that was forgotten.
