@@ -28,6 +28,7 @@ use crate::sys::atomic::{
 use crate::sys::identity::Participant;
 use crate::sys::shm::{self, Mapping};
 use crate::sys::step::step;
+use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::{Arc, OnceLock};
 
@@ -56,6 +57,10 @@ const SEVERAL_UP_TO: u64 = 4 << 20;
 
 /// From this size on a free block keeps no memory.
 const PUNCH_FROM: u64 = 16 << 20;
+
+/// Blocks get memory together with their neighbours, as long as both have no more than this: a system call for each would
+/// cost as much as several messages.
+const STRIDE: u64 = 64 << 10;
 
 /// Where the classes begin, counted from the block store's own beginning.
 const DATA_ALIGN: u64 = 2 << 20;
@@ -210,6 +215,19 @@ fn few(class: usize) -> u32 {
     }
 }
 
+/// The part of its class, in bytes, that gets memory together with a block which begins at `start`.
+///
+/// The first blocks get it one by one and those behind as many at a time as there are before them, so that a store with few
+/// messages in it has little more memory than they need.
+fn stride(start: u64, size: u64) -> Range<u64> {
+    let len = match start {
+        0 => size,
+        _ => (1 << start.ilog2()).min(STRIDE).max(size),
+    };
+    let first = start & !(len - 1);
+    first..first + len
+}
+
 /// The block store of one segment, as this process sees it: each part is mapped when it is first used.
 #[derive(Debug)]
 pub(crate) struct Blocks {
@@ -217,6 +235,8 @@ pub(crate) struct Blocks {
     table: OnceLock<Mapping>,
     classes: [OnceLock<Mapping>; CLASSES],
     turns: [Turn; CLASSES],
+    /// Of each class: where the last [stride](stride) begins to which this process gave memory, and one.
+    strides: [AtomicU64; CLASSES],
 }
 
 impl Blocks {
@@ -227,6 +247,7 @@ impl Blocks {
             table: OnceLock::new(),
             classes: Default::default(),
             turns: Default::default(),
+            strides: Default::default(),
         }
     }
 
@@ -348,16 +369,44 @@ impl Blocks {
         if needed <= warm {
             return Ok(());
         }
-        let fresh = u64::from(warm) * PAGE..u64::from(needed) * PAGE;
-        let place = self.place_in_file(block) + fresh.start;
-        self.segment
-            .allocate_behind(place, fresh.end - fresh.start)?;
+        if !self.warm_stride(block) {
+            let start = block.start();
+            let fresh = start + u64::from(warm) * PAGE..start + u64::from(needed) * PAGE;
+            self.give_memory(block, fresh)?;
+        }
         step("blocks.warm");
         descriptor.warm.store(needed, Relaxed);
-        let start = block.start();
-        let (from, to) = (start + fresh.start, start + fresh.end);
-        // All faults in one call; if it fails they come one by one.
-        self.class_map(block)?.populate(from as usize..to as usize);
+        Ok(())
+    }
+
+    /// Gives memory to a block and its neighbours, unless this process has done so; false if there is none for all of
+    /// them, or the block has no neighbours.
+    fn warm_stride(&self, block: BlockRef) -> bool {
+        if block.size() >= STRIDE {
+            return false;
+        }
+        let stride = stride(block.start(), block.size());
+        let last = &self.strides[usize::from(block.class)];
+        // Relaxed: what is remembered stays true, as blocks of these sizes keep their memory.
+        if last.load(Relaxed) == stride.start + 1 {
+            return true;
+        }
+        let begin = stride.start + 1;
+        let given = self.give_memory(block, stride).is_ok();
+        if given {
+            last.store(begin, Relaxed); // no step: of this process
+        }
+        given
+    }
+
+    /// Gives memory to a part of a block's class, and takes all its page faults in one call; if that fails they come one
+    /// by one.
+    fn give_memory(&self, block: BlockRef, part: Range<u64>) -> Result<()> {
+        let (offset, _) = DATA[usize::from(block.class)];
+        let place = self.segment.blocks_offset() + offset + part.start;
+        self.segment.allocate_behind(place, part.end - part.start)?;
+        self.class_map(block)?
+            .populate(part.start as usize..part.end as usize);
         Ok(())
     }
 
