@@ -104,7 +104,8 @@ impl Crew {
     /// How long tasks of this routine take, as far as that is known.
     pub(super) fn pace(&self, routine: u64) -> Option<Pace> {
         let told = self.members.iter().map(Member::told);
-        let told = told.filter_map(|told| Pace::heard(told, routine)).max();
+        // The least: a worker that was kept from its tasks takes them for long ones, and may get none to see that they are not.
+        let told = told.filter_map(|told| Pace::heard(told, routine)).min();
         told.or_else(|| self.paces.of(routine))
     }
 
