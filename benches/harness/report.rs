@@ -17,6 +17,8 @@ pub enum Unit {
     Nanos,
     /// Bytes: less is better.
     Bytes,
+    /// So many times what it would be at best: less is better.
+    Times,
 }
 
 impl Unit {
@@ -28,6 +30,7 @@ impl Unit {
             Unit::Nanos if value >= 1e4 => format!("{:.1} us", value / 1e3),
             Unit::Nanos => format!("{value:.*} ns", usize::from(value < 1e2)),
             Unit::Bytes => format!("{value:.0} B"),
+            Unit::Times => format!("{value:.3} x"),
         }
     }
 }
@@ -65,7 +68,7 @@ impl Goal {
     fn verdict(self, unit: Unit, ratio: f64) -> &'static str {
         let kept = |limit: f64| match unit {
             Unit::PerSecond => ratio >= limit,
-            Unit::Nanos | Unit::Bytes => ratio <= limit,
+            Unit::Nanos | Unit::Bytes | Unit::Times => ratio <= limit,
         };
         match (self.must.map(kept), self.aim.map(kept)) {
             (Some(false), _) => "MISSED",

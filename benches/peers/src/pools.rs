@@ -19,7 +19,7 @@ use crate::harness::{
     nanos, paced, rate, ticks,
 };
 use crate::python;
-use pool::{Bulk, Pool, square};
+use pool::{Bulk, Pool, WORKERS, square, steps};
 
 /// How many squares a row asks for.
 const TASKS: u64 = 10_000;
@@ -33,6 +33,9 @@ pub fn rows(bench: &mut Bench) {
     bench.section("pool");
     squares(bench);
     chunked(bench);
+    for (micros, tasks) in [(1, 10_000), (10, 1_000), (100, 1_000)] {
+        uneven(bench, micros, tasks);
+    }
     applied(bench, "apply, awake", Duration::ZERO);
     applied(bench, "apply, asleep", Pace::asleep(0).gap);
     large(bench);
@@ -73,6 +76,17 @@ fn chunked(bench: &mut Bench) {
     }
     let name = "10,000 squares, automatic chunks";
     bench.row(name, Unit::PerSecond, Goal::NONE, contenders);
+}
+
+/// One task in a hundred takes a hundred times as long as the others: the time of a map, as a multiple of the half of what
+/// all tasks take one after the other.
+fn uneven(bench: &mut Bench, micros: u64, tasks: usize) {
+    let span = bench.options.span;
+    let ours = move || run_uneven(span, (micros, tasks), ours::Ours::uneven);
+    let rayon = move || run_uneven(span, (micros, tasks), rayon::Rayon::uneven);
+    let contenders = vec![contender(ours::NAME, ours), contender(rayon::NAME, rayon)];
+    let name = format!("uneven, {tasks} of {micros} us");
+    bench.row(&name, Unit::Times, Goal::NONE, contenders);
 }
 
 fn applied(bench: &mut Bench, name: &str, gap: Duration) {
@@ -154,6 +168,53 @@ fn run_map<P: Pool>(span: Duration, map: fn(&mut P, u64) -> Vec<u64>) -> f64 {
         }
     });
     rate(&[report], report.count)
+}
+
+/// One task in so many takes so many times as long.
+const ODD: usize = 100;
+
+/// How many times the least possible time maps of such tasks take. What all tasks take is found out before each map, by the
+/// caller alone.
+fn run_uneven<P: Pool>(
+    span: Duration,
+    (micros, count): (u64, usize),
+    map: fn(&mut P, &[u64]) -> Vec<u64>,
+) -> f64 {
+    let report = call(|| {
+        let mut pool = P::start();
+        let each = micros * steps_in_a_microsecond();
+        let long = |at: usize| at % ODD == ODD / 3;
+        let tasks = (0..count).map(|at| each * if long(at) { ODD as u64 } else { 1 });
+        let tasks: Vec<u64> = tasks.collect();
+        drop(map(&mut pool, &tasks));
+        let (mut alone, mut spent) = (0, 0);
+        while nanos(spent) < span.as_nanos() as f64 {
+            let begin = ticks();
+            let wanted: Vec<u64> = tasks.iter().map(|&task| steps(task)).collect();
+            let middle = ticks();
+            let results = map(&mut pool, &tasks);
+            spent += ticks() - middle;
+            alone += middle - begin;
+            assert_eq!(results, wanted, "results are lost, damaged or out of order");
+        }
+        Report {
+            values: [nanos(alone), nanos(spent), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+            ..Report::default()
+        }
+    });
+    let [alone, spent, ..] = report.values;
+    spent * WORKERS as f64 / alone
+}
+
+fn steps_in_a_microsecond() -> u64 {
+    const MANY: u64 = 1_000_000;
+    let times = (0..3).map(|_| {
+        let begin = ticks();
+        black_box(steps(MANY));
+        nanos(ticks() - begin)
+    });
+    let least = times.fold(f64::INFINITY, f64::min);
+    (MANY as f64 * 1000.0 / least) as u64
 }
 
 const APPLY_WARM: u64 = 64;

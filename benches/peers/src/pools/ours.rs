@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use multiproc::{Bytes, In};
 
-use super::pool::{Bulk, Pool, WORKERS, processor, square};
+use super::pool::{Bulk, Pool, WORKERS, processor, square, steps};
 use crate::harness::{Payload, pin_other};
 
 /// The name in the tables.
@@ -42,6 +42,12 @@ impl Ours {
     /// The squares of `0..tasks`, in chunks as the library likes.
     pub fn chunked(&mut self, tasks: u64) -> Vec<u64> {
         self.0.map(square, 0..tasks).expect("results")
+    }
+
+    /// Tasks of so many steps each, in chunks as the library likes.
+    pub fn uneven(&mut self, tasks: &[u64]) -> Vec<u64> {
+        let tasks = tasks.iter().copied();
+        self.0.map(steps, tasks).expect("results")
     }
 }
 

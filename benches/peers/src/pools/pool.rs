@@ -46,6 +46,11 @@ pub fn square(x: u64) -> u64 {
     black_box(x).wrapping_mul(x)
 }
 
+/// A task that takes as long as it has steps.
+pub fn steps(count: u64) -> u64 {
+    (0..count).fold(count, |x, _| black_box(x.wrapping_mul(3).wrapping_add(1)))
+}
+
 /// The processor of a worker: the first one has that which the caller has not.
 pub fn processor(worker: usize) -> usize {
     cpus()[(worker + 1) % WORKERS]

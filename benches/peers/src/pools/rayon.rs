@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use ::rayon::iter::{IntoParallelIterator, ParallelIterator};
+use ::rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use ::rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::pool::{Bulk, Pool, WORKERS, processor, square};
+use super::pool::{Bulk, Pool, WORKERS, processor, square, steps};
 use crate::harness::{Payload, pin};
 
 /// The name in the tables.
@@ -34,6 +34,12 @@ impl Rayon {
     pub fn chunked(&mut self, tasks: u64) -> Vec<u64> {
         self.pool
             .install(|| (0..tasks).into_par_iter().map(square).collect())
+    }
+
+    /// Tasks of so many steps each, divided as the library likes.
+    pub fn uneven(&mut self, tasks: &[u64]) -> Vec<u64> {
+        let tasks = tasks.par_iter().copied();
+        self.pool.install(|| tasks.map(steps).collect())
     }
 }
 
