@@ -169,7 +169,7 @@ mod tests {
     fn no_more_take_turns_than_have_to_until_it_pays() {
         let turn = Turn::default();
         let used = |times: u32| {
-            let mut take = || {
+            let take = || {
                 let index = turn.order(16, 100).next().expect("100 suffice");
                 turn.took(index, 16);
                 index
