@@ -15,13 +15,31 @@ pub(super) fn hash(secret: [u64; 2], bytes: &[u8]) -> u64 {
     for word in words {
         absorb(&mut state, u64::from_le_bytes(*word));
     }
-    let mut last = [0; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    last[7] = bytes.len() as u8;
-    absorb(&mut state, u64::from_le_bytes(last));
+    let len = (bytes.len() as u64) << 56;
+    absorb(&mut state, len | little_endian(rest, bytes));
     state[2] ^= 0xff;
     (0..3).for_each(|_| round(&mut state));
     state.iter().fold(0, |all, word| all ^ word)
+}
+
+/// The bytes of `rest`, at most seven, with which `all` ends, as a number.
+#[inline(always)]
+fn little_endian(rest: &[u8], all: &[u8]) -> u64 {
+    let bits = 8 * rest.len() as u32;
+    // Not by a copy, whose length nobody knows: that is a call.
+    match (all.last_chunk(), rest.first_chunk(), rest.last_chunk()) {
+        (Some(last), ..) => u64::from_le_bytes(*last)
+            .checked_shr(64 - bits)
+            .unwrap_or(0),
+        (None, Some(first), Some(last)) => {
+            let [first, last] = [*first, *last].map(u32::from_le_bytes).map(u64::from);
+            first | last << (bits - 32)
+        }
+        _ => rest
+            .iter()
+            .rev()
+            .fold(0, |all, byte| all << 8 | u64::from(*byte)),
+    }
 }
 
 #[inline(always)]
