@@ -120,10 +120,28 @@ impl Shape {
     }
 }
 
+/// The class of each small size, in grains: those of most blocks are found by one look.
+static BY_GRAINS: [u8; 65] = {
+    let mut classes = [0; 65];
+    let mut grains = 0;
+    while grains < classes.len() {
+        let mut class = 0;
+        while (SIZES[class] as u64) < grains as u64 * GRAIN {
+            class += 1;
+        }
+        classes[grains] = class as u8;
+        grains += 1;
+    }
+    classes
+};
+
 /// The class whose blocks have room for a content of `len` bytes, if there is one.
 #[inline]
 pub(super) fn class_for(len: u64) -> Option<usize> {
     let size = len.checked_add(NOTE)?;
+    if let Some(&class) = BY_GRAINS.get(size.div_ceil(GRAIN) as usize) {
+        return Some(class.into());
+    }
     let small = SIZES.partition_point(|&have| u64::from(have) < size);
     if small < SMALL {
         return Some(small);
