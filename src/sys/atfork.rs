@@ -10,6 +10,7 @@
 
 mod registry;
 
+
 use crate::sys::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::sys::identity::{Participant, current_pid};
 use crate::sys::ofd::{self, Hold, Range};
@@ -426,12 +427,12 @@ impl<T> DerefMut for ForkGuard<'_, T> {
 
 impl<T> Drop for ForkGuard<'_, T> {
     fn drop(&mut self) {
-        // A guard that a fork copied into the child is not the holder there. Release pairs with lock's Acquire.
-        let me = token();
-        let _ = self
-            .0
-            .holder
-            .compare_exchange(me, 0, Ordering::Release, Ordering::Relaxed);
+        // A guard that a fork copied into the child is not the holder there. Nobody but the holder changes what names it, so
+        // a store does.
+        if self.0.holder.load(Ordering::Relaxed) == token() {
+            // no step: memory of this process. Release pairs with lock's Acquire.
+            self.0.holder.store(0, Ordering::Release);
+        }
     }
 }
 
