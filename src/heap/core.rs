@@ -1,5 +1,6 @@
 //! A heap as one process has it.
 
+use super::alone;
 use super::geometry::{CHUNK, Extents, MOST_CONTENT, class_for};
 use super::hazard::{Moved, clear, protect, protect_under};
 use super::ledger::{self, Meaning};
@@ -137,11 +138,11 @@ impl Heap {
         }
     }
 
-    /// Takes a block where there is no room to grow: first all are freed that this process has retired.
+    /// Takes a block where there is no room to grow: first all are freed that this process has retired or kept.
     #[cold]
     fn scrape(&self, me: Participant, class: usize, full: Error) -> Result<Handle> {
         for stock in &self.stocks {
-            stock.lock().reclaim(&self.room, me);
+            stock.lock().give_up(&self.room, me);
         }
         let taken = self.stock().lock().take(&self.room, me, class, Effort::All);
         taken.map_err(|_| full)
@@ -307,6 +308,28 @@ impl Heap {
         };
         self.retiring(me, |retired| {
             protocol::replace(&*self.room, me, old, draft, &mut |block| {
+                retired.note(block)
+            })
+        })
+        .is_ok()
+    }
+
+    /// [`lead`](Heap::lead) for who holds a lock without which nobody changes the cell.
+    #[inline]
+    pub(crate) fn lead_alone(
+        &self,
+        me: Participant,
+        home: u64,
+        old: u64,
+        (fresh, len): (Fresh, usize),
+    ) -> bool {
+        let draft = Draft {
+            block: fresh.block,
+            len: len as u64,
+            home,
+        };
+        self.retiring(me, |retired| {
+            alone::replace(&*self.room, me, old, draft, &mut |block| {
                 retired.note(block)
             })
         })

@@ -5,11 +5,13 @@
 //! | `word` | the word of a block, and handles |
 //! | `hazard` | what a thread reads at the moment |
 //! | `protocol` | how a cell comes to lead to another block: what the models run |
+//! | `alone` | the same by stores, for who alone may take a step: likewise |
 //! | `ledger` | how several do at one instant: likewise |
 //! | `geometry`, `room` | where everything lies; the words of a heap in a segment, which grows |
 //! | `stock`, `threads` | what a process knows: free blocks, retired ones; which rows its threads have |
 //! | `core`, `commit`, `repair` | a heap as one process has it; a transaction as its writer has it; what is done about the dead |
 
+mod alone;
 #[cfg(not(loom))]
 mod commit;
 #[cfg(not(loom))]

@@ -2,6 +2,8 @@
 //!
 //! A block's content is a cell of the checker's, so that it reports whoever reads what is being written.
 
+mod alone;
+
 use super::hazard::{HazardRow, Keeper, clear, protect, protect_under};
 use super::ledger::{self, Change, Meaning, settle_for};
 use super::protocol::{Draft, Memory, Note, free, reclaim, replace, settle, take};

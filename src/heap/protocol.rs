@@ -10,7 +10,7 @@
 //! | 3 lead the cell there | `Owned(me)` | `Linked` | old -> new |
 //! | 4 retire what was replaced | `Owned(me)` | `Linked` -> `Retired(me)` | new |
 //! | 5 say that it is linked | `Owned(me)` -> `Linked` | `Retired(me)` | new |
-//! | 6 nobody reads it any more | `Linked` | `Retired(me)` -> `Free` | new |
+//! | 6 nobody reads it any more | `Linked` | `Retired(me)` -> `Free`, or `Owned(me)` for its next use | new |
 //!
 //! One rule makes this whole: *nobody leads a cell away from a block before the block says that it is linked*. Whoever finds
 //! a block that does not say so takes steps 4 and 5 first, on behalf of its writer. So a block that says `Owned` of the dead
@@ -22,6 +22,7 @@
 //! | 3 | `Owned(dead)`, its cell leads to it | steps 4 and 5 |
 //! | 4 | the same, and `Retired(dead)` | the same, and step 6 |
 //! | 5 | `Retired(dead)` | step 6 |
+//! | 6 | `Free`; or `Owned(dead)`, as after 1 | nothing; free it, bare |
 //! | reading | a row of hazards | it is freed |
 
 use super::hazard::{HazardRow, hazards};
@@ -97,7 +98,7 @@ impl Note {
 
     /// What the block is to replace, how many bytes it has, and where it is to go.
     #[inline(always)]
-    fn write(&self, old: Option<Handle>, (len, home): (u64, u64)) {
+    pub(super) fn write(&self, old: Option<Handle>, (len, home): (u64, u64)) {
         step("heap.note.replaces");
         // Relaxed: both are published by the exchange that leads there, or ties the cell.
         self.replaces.store(old.map_or(0, Handle::to_bits), Relaxed);
@@ -280,9 +281,19 @@ pub(super) fn complete(
     block: Handle,
     retired: &mut impl FnMut(Handle),
 ) {
-    let Some(word) = memory.word(block.unit()) else {
-        return;
-    };
+    if let Some(word) = memory.word(block.unit()) {
+        complete_at(memory, by, (block, word), retired);
+    }
+}
+
+/// [`complete`] for a block whose word was found.
+#[inline(always)]
+pub(super) fn complete_at(
+    memory: &impl Memory,
+    by: Option<Participant>,
+    (block, word): (Handle, &AtomicU64),
+    retired: &mut impl FnMut(Handle),
+) {
     // Acquire: pairs with `exchange`; what is retired here was linked before.
     let seen = Word(word.load(Acquire));
     if seen.is_of(block) && matches!(seen.state(), State::Owned(_)) {
@@ -411,7 +422,7 @@ pub(super) fn reclaim_memory(
 }
 
 /// Hands on those of `retired` that nobody reads.
-fn unread(memory: &impl Memory, retired: &mut Vec<Handle>, mut act: impl FnMut(Handle)) {
+pub(super) fn unread(memory: &impl Memory, retired: &mut Vec<Handle>, mut act: impl FnMut(Handle)) {
     if retired.is_empty() {
         return;
     }

@@ -20,6 +20,7 @@ use crate::sys::atomic::{
     AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
 };
+use crate::sys::cpu;
 use crate::sys::shm;
 use crate::sys::step::step;
 use std::ptr::NonNull;
@@ -187,6 +188,37 @@ impl Room {
         self.find(unit).map(|(_, class, _)| class)
     }
 
+    /// The size of the block at `unit`, which was one when the caller came to know of it.
+    #[inline]
+    pub(super) fn size_at(&self, unit: u64) -> u64 {
+        let class = self.class_of(unit / UNITS_PER_CHUNK);
+        class.map_or(0, |class| shape(class).size)
+    }
+
+    /// Asks for the lines of a block of this class that will be written when it is used.
+    #[inline]
+    pub(super) fn fetch(&self, block: Handle, class: usize) {
+        let word = self.word_in(block.unit(), class);
+        cpu::fetch_to_write(std::ptr::from_ref(word).cast());
+        if let Some(room) = self.room_of(block, class) {
+            cpu::fetch_to_write(room.as_ptr().cast());
+        }
+    }
+
+    /// The word of a block of this class, for who has had the block.
+    #[inline]
+    pub(super) fn word_in(&self, unit: u64, class: usize) -> &AtomicU64 {
+        let index = shape(class).index_at(unit % UNITS_PER_CHUNK * GRAIN);
+        self.word_at(unit / UNITS_PER_CHUNK, index.unwrap_or_default())
+    }
+
+    /// One of the words of a chunk.
+    #[inline(always)]
+    fn word_at(&self, chunk: u64, index: u64) -> &AtomicU64 {
+        let words = Offset::<AtomicU64>::new(self.extents.chunk(chunk) + CHUNK_HEAD);
+        self.segment.at(words.nth(index))
+    }
+
     /// Whether a block has chunks of its own.
     pub(super) fn is_large(&self, block: Handle) -> bool {
         let class = self.class_at(block.unit());
@@ -339,8 +371,7 @@ impl Memory for Room {
     #[inline]
     fn word(&self, unit: u64) -> Option<&AtomicU64> {
         let (chunk, _, index) = self.find(unit)?;
-        let words = Offset::<AtomicU64>::new(self.extents.chunk(chunk) + CHUNK_HEAD);
-        self.segment.get(words.nth(index))
+        Some(self.word_at(chunk, index))
     }
 
     #[inline]

@@ -2,9 +2,15 @@
 //!
 //! All of it is hints. What a block is, its word alone says; a process that dies, or a child of a fork that starts anew, loses
 //! nothing but time.
+//!
+//! What a process has retired it keeps, within bounds, for what it writes next: such a block is the process's, as if it had
+//! just been taken, and nobody else looks for it.
 
+use super::alone::{is_kept, keep};
 use super::geometry::{CLASSES, shape};
-use super::protocol::{Taken, give_back_bare, is_free, orphan, reclaim, reclaim_memory, take};
+use super::protocol::{
+    Taken, free, give_back, give_back_bare, is_free, orphan, reclaim, reclaim_memory, take, unread,
+};
 use super::room::Room;
 use super::word::Handle;
 use crate::error::Result;
@@ -23,6 +29,8 @@ const PART: u64 = 64;
 /// One size of blocks.
 #[derive(Debug, Default)]
 struct Pool {
+    /// Blocks of this process's to which nothing was led yet.
+    kept: Vec<Handle>,
     /// Blocks that were free when they were looked at.
     free: Vec<u64>,
     chunks: Vec<u64>,
@@ -38,6 +46,7 @@ pub(super) struct Stock {
     seen: u64,
     retired: Vec<Handle>,
     retired_bytes: u64,
+    kept_bytes: u64,
     /// Those of which the memory is to be given away.
     cold: Vec<Handle>,
     /// How many of them somebody read when they were last looked at.
@@ -51,6 +60,7 @@ impl Default for Stock {
             seen: 0,
             retired: Vec::new(),
             retired_bytes: 0,
+            kept_bytes: 0,
             cold: Vec::new(),
             read: 0,
         }
@@ -80,6 +90,15 @@ impl Stock {
         class: usize,
         effort: Effort,
     ) -> Result<Handle> {
+        while let Some(block) = self.pools[class].kept.pop() {
+            self.kept_bytes -= shape(class).size;
+            if let Some(next) = self.pools[class].kept.last() {
+                room.fetch(*next, class);
+            }
+            if is_kept(room.word_in(block.unit(), class), me, block) {
+                return Ok(block);
+            }
+        }
         loop {
             while let Some(unit) = self.pools[class].free.pop() {
                 if let Some(taken) = take(room, me, unit) {
@@ -171,26 +190,51 @@ impl Stock {
     #[inline]
     pub(super) fn retire(&mut self, room: &Room, me: Participant, block: Handle) {
         self.retired.push(block);
-        let class = room.class_at(block.unit());
-        self.retired_bytes += class.map_or(0, |class| shape(class).size);
-        let most = BATCH_BYTES.min(room.limit() / PART);
-        if self.retired.len() >= self.read + BATCH || self.retired_bytes >= most {
-            self.reclaim(room, me);
+        self.retired_bytes += room.size_at(block.unit());
+        if self.retired.len() >= self.read + BATCH || self.retired_bytes >= most_bytes(room) {
+            self.reclaim(room, me, most_bytes(room));
         }
     }
 
-    /// Frees what `me` has retired and nobody reads.
+    /// Keeps of what `me` has retired and nobody reads as much as fits, and frees the rest.
     #[cold]
-    pub(super) fn reclaim(&mut self, room: &Room, me: Participant) {
-        let pools = &mut self.pools;
-        reclaim(room, Some(me), &mut self.retired, &mut |block| {
-            if let Some(class) = room.class_at(block.unit()) {
-                pools[class].free.push(block.unit());
+    fn reclaim(&mut self, room: &Room, me: Participant, most: u64) {
+        let (pools, kept_bytes) = (&mut self.pools, &mut self.kept_bytes);
+        unread(room, &mut self.retired, |block| {
+            let Some(class) = room.class_at(block.unit()) else {
+                return;
+            };
+            let (pool, shape) = (&mut pools[class], shape(class));
+            let fits = *kept_bytes + shape.size <= most && pool.kept.len() < BATCH;
+            if fits && shape.count > 1 {
+                let kept = keep(room.word_in(block.unit(), class), me, block);
+                *kept_bytes += kept.map_or(0, |_| shape.size);
+                pool.kept.extend(kept);
+            } else if free(room, Some(me), block) {
+                pool.free.push(block.unit());
             }
         });
         self.read = self.retired.len();
         self.retired_bytes = 0;
     }
+
+    /// Frees what `me` has retired and nobody reads, and what it has kept.
+    pub(super) fn give_up(&mut self, room: &Room, me: Participant) {
+        for pool in &mut self.pools {
+            for block in pool.kept.drain(..) {
+                if give_back(room, me, block) {
+                    pool.free.push(block.unit());
+                }
+            }
+        }
+        self.kept_bytes = 0;
+        self.reclaim(room, me, 0);
+    }
+}
+
+/// How many bytes of retired blocks, and of those that were kept, a stock has before it frees some.
+fn most_bytes(room: &Room) -> u64 {
+    BATCH_BYTES.min(room.limit() / PART)
 }
 
 /// Asks for the memory of a block that was taken, or gives it back.

@@ -10,7 +10,6 @@
 
 mod registry;
 
-
 use crate::sys::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::sys::identity::{Participant, current_pid};
 use crate::sys::ofd::{self, Hold, Range};

@@ -5,7 +5,7 @@ pub(crate) use std::hint::spin_loop;
 #[cfg(not(loom))]
 pub(crate) use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicI64, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64,
-    AtomicUsize, Ordering, compiler_fence,
+    AtomicUsize, Ordering, compiler_fence, fence,
 };
 
 #[cfg(loom)]

@@ -141,7 +141,7 @@ impl<'a> Held<'a> {
         fresh: (Fresh, usize),
     ) -> Result<(), StoreError> {
         let heap = &self.sequence.core.heap;
-        match heap.lead(self.me, spot.home, spot.bits, fresh) {
+        match heap.lead_alone(self.me, spot.home, spot.bits, fresh) {
             true => Ok(()),
             false => Err(StoreError::refused(damaged())),
         }

@@ -109,11 +109,7 @@ impl Held<'_> {
         fresh: (Fresh, usize),
     ) -> Result<(), StoreError> {
         let done = match spot {
-            Spot::Taken(home, old) => self
-                .table
-                .core
-                .heap
-                .replace(self.me, home, Some(old), fresh),
+            Spot::Taken(home, old) => self.lead(home, old.to_bits(), fresh),
             Spot::Vacant(Some((offset, bits))) => self.fill(name, offset, bits, fresh),
             Spot::Vacant(None) => {
                 if let Err(full) = self.rebuild(0) {
@@ -144,13 +140,18 @@ impl Held<'_> {
     }
 
     fn fill(&self, name: Name<'_>, offset: u64, bits: u64, fresh: (Fresh, usize)) -> bool {
-        let led = self.say_hash(name, offset)
-            && self.table.core.heap.lead(self.me, offset / 16, bits, fresh);
+        let led = self.say_hash(name, offset) && self.lead(offset / 16, bits, fresh);
         if !led {
             return false;
         }
         self.count(1, u64::from(bits == 0));
         true
+    }
+
+    #[inline(always)]
+    fn lead(&self, home: u64, bits: u64, fresh: (Fresh, usize)) -> bool {
+        let heap = &self.table.core.heap;
+        heap.lead_alone(self.me, home, bits, fresh) // by the shard's lock
     }
 
     /// Counts entries and slots; after a death in here all are counted again.
