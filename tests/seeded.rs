@@ -57,6 +57,7 @@ const WITHOUT_FAULTS: Part = ["", "", "loom_event"];
 const PARTS: &[(&str, Part)] = &[
     ("annex-", ["annex", "annex", "loom_heap"]),
     ("barrier-", ["barrier", "barrier", "loom_barrier"]),
+    ("bias-", ["dict", "manager", "loom_bias"]),
     ("condition-", ["condition", "condition", "loom_waiters"]),
     ("dict-", ["dict", "dict", "loom_heap"]),
     ("event-", ["event", "event", "loom_event"]),

@@ -12,7 +12,7 @@ use super::word::{Handle, is_tied};
 use crate::error::{Error, ErrorKind, Result};
 use crate::segment::Segment;
 use crate::segment::layout::Offset;
-use crate::sys::atfork::{self, ForkMutex};
+use crate::sys::atfork::{self, BiasedMutex};
 use crate::sys::atomic::{
     AtomicU64,
     Ordering::{Acquire, SeqCst},
@@ -32,7 +32,7 @@ const SHARDS: usize = 4;
 pub(crate) struct Heap {
     room: Arc<Room>,
     readers: Readers,
-    stocks: [ForkMutex<Stock>; SHARDS],
+    stocks: [BiasedMutex<Stock>; SHARDS],
 }
 
 /// A block in which a new content is written; it belongs to the participant that took it.
@@ -99,7 +99,7 @@ impl Heap {
         Heap {
             readers: Readers::new(Arc::clone(&room)),
             room,
-            stocks: std::array::from_fn(|_| ForkMutex::new(Stock::default(), Stock::default)),
+            stocks: std::array::from_fn(|_| BiasedMutex::new(Stock::default(), Stock::default)),
         }
     }
 
@@ -112,7 +112,7 @@ impl Heap {
         (self.room.grown() * CHUNK).saturating_sub(self.room.bare_bytes())
     }
 
-    fn stock(&self) -> &ForkMutex<Stock> {
+    fn stock(&self) -> &BiasedMutex<Stock> {
         &self.stocks[serial::here() as usize % SHARDS]
     }
 

@@ -8,7 +8,10 @@
 //! The hook makes system calls and touches atomics, nothing else: another thread of the parent may have held any lock
 //! of the process, the allocator's included.
 
+mod biased;
 mod registry;
+
+pub(crate) use self::biased::BiasedMutex;
 
 use crate::sys::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::sys::identity::{Participant, current_pid};

@@ -7,6 +7,7 @@ pub(crate) mod atfork;
 pub(crate) mod atomic;
 pub(crate) mod backoff;
 pub(crate) mod bell;
+mod bias;
 pub(crate) mod clock;
 #[cfg(not(loom))]
 pub(crate) mod cpu;
