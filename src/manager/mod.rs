@@ -49,7 +49,8 @@ use std::sync::Arc;
 ///
 /// There is no server: every process reads and writes the memory itself, and what is stored lasts as long as any process has
 /// the manager, whoever made it. Its memory grows as it is needed, up to a [limit](ManagerBuilder::limit), and is used again
-/// when values are replaced.
+/// when values are replaced: each process keeps a little of it, 2 MiB and a 32nd of the limit at most for each of up to four
+/// groups of its threads, for what it writes next.
 ///
 /// Beside [cells](Manager::cell) and [dictionaries](Manager::dict) it has [namespaces](Manager::namespace),
 /// [arrays](Manager::array) and [counters](Manager::counter) in that memory; and queues, locks and all other primitives by
