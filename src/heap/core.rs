@@ -15,7 +15,7 @@ use crate::segment::layout::Offset;
 use crate::sys::atfork::{self, BiasedMutex};
 use crate::sys::atomic::{
     AtomicU64,
-    Ordering::{Acquire, SeqCst},
+    Ordering::{Acquire, Relaxed, SeqCst},
 };
 use crate::sys::identity::Participant;
 use crate::sys::membarrier;
@@ -33,6 +33,8 @@ pub(crate) struct Heap {
     room: Arc<Room>,
     readers: Readers,
     stocks: [BiasedMutex<Stock>; SHARDS],
+    /// How many chunks there were when the dead were looked for last, because of growth.
+    looked: AtomicU64,
 }
 
 /// A block in which a new content is written; it belongs to the participant that took it.
@@ -100,6 +102,7 @@ impl Heap {
             readers: Readers::new(Arc::clone(&room)),
             room,
             stocks: std::array::from_fn(|_| BiasedMutex::new(Stock::default(), Stock::default)),
+            looked: AtomicU64::new(0),
         }
     }
 
@@ -116,21 +119,23 @@ impl Heap {
         &self.stocks[serial::here() as usize % SHARDS]
     }
 
-    /// Takes a block with room for `len` bytes.
+    /// Takes a block with room for `len` bytes. Before the heap grows for it, `bury` may look for the dead, whose blocks are free
+    /// then, and says how many there were.
     ///
     /// # Errors
     ///
     /// `NoSpace` when the heap has reached its limit or there is no memory, and for more than a block can have.
     #[inline]
-    pub(crate) fn alloc(&self, me: Participant, len: usize) -> Result<Fresh> {
+    pub(crate) fn alloc(
+        &self,
+        me: Participant,
+        len: usize,
+        bury: impl Fn() -> usize,
+    ) -> Result<Fresh> {
         let class = class_for(len as u64).ok_or_else(|| too_long(len))?;
-        let taken = self
-            .stock()
-            .lock()
-            .take(&self.room, me, class, Effort::Little);
-        let block = match taken {
-            Ok(block) => block,
-            Err(full) => self.scrape(me, class, full)?,
+        let block = match self.take(me, class, Effort::Least) {
+            Ok(Some(block)) => block,
+            _ => self.make_room(me, class, bury)?,
         };
         match self.room.room_of(block, class) {
             Some(room) => Ok(Fresh { block, room }),
@@ -138,14 +143,42 @@ impl Heap {
         }
     }
 
+    #[inline]
+    fn take(&self, me: Participant, class: usize, effort: Effort) -> Result<Option<Handle>> {
+        self.stock().lock().take(&self.room, me, class, effort)
+    }
+
+    /// Takes a block where a look at a few chunks has found none.
+    #[cold]
+    fn make_room(&self, me: Participant, class: usize, bury: impl Fn() -> usize) -> Result<Handle> {
+        let effort = match self.has_grown() && bury() > 0 {
+            true => Effort::All,
+            false => Effort::Little,
+        };
+        let taken = match self.take(me, class, effort) {
+            Err(_) => self.scrape(me, class)?,
+            taken => taken?,
+        };
+        taken.ok_or_else(stray)
+    }
+
+    /// Whether the heap has grown by a sixteenth since that was asked last: what the dead have left is at most about as much.
+    fn has_grown(&self) -> bool {
+        let (grown, before) = (self.room.grown(), self.looked.load(Relaxed));
+        let has = grown > before + before / 16;
+        if has {
+            self.looked.store(grown, Relaxed); // no step: of this process
+        }
+        has
+    }
+
     /// Takes a block where there is no room to grow: first all are freed that this process has retired or kept.
     #[cold]
-    fn scrape(&self, me: Participant, class: usize, full: Error) -> Result<Handle> {
+    fn scrape(&self, me: Participant, class: usize) -> Result<Option<Handle>> {
         for stock in &self.stocks {
             stock.lock().give_up(&self.room, me);
         }
-        let taken = self.stock().lock().take(&self.room, me, class, Effort::All);
-        taken.map_err(|_| full)
+        self.take(me, class, Effort::All)
     }
 
     /// Gives back a block to which nothing was led.

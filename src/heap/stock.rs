@@ -70,14 +70,16 @@ impl Default for Stock {
 /// How hard to look for a free block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effort {
+    /// At a few chunks, and no further.
+    Least,
     /// Rather let the heap grow.
     Little,
-    /// At every chunk of the size.
+    /// At every chunk of the size, before the heap grows.
     All,
 }
 
 impl Stock {
-    /// Takes a free block of a class for `me`, letting the heap grow where none is found.
+    /// Takes a free block of a class for `me`, letting the heap grow where none is found; `None` if it must not.
     ///
     /// # Errors
     ///
@@ -89,42 +91,47 @@ impl Stock {
         me: Participant,
         class: usize,
         effort: Effort,
-    ) -> Result<Handle> {
+    ) -> Result<Option<Handle>> {
         while let Some(block) = self.pools[class].kept.pop() {
             self.kept_bytes -= shape(class).size;
             if let Some(next) = self.pools[class].kept.last() {
                 room.fetch(*next, class);
             }
             if is_kept(room.word_in(block.unit(), class), me, block) {
-                return Ok(block);
+                return Ok(Some(block));
             }
         }
         loop {
             while let Some(unit) = self.pools[class].free.pop() {
                 if let Some(taken) = take(room, me, unit) {
                     return match taken.is_bare {
-                        true => clothe(room, me, class, taken),
-                        false => Ok(taken.block),
+                        true => clothe(room, me, class, taken).map(Some),
+                        false => Ok(Some(taken.block)),
                     };
                 }
             }
-            self.refill(room, class, effort)?;
+            if !self.refill(room, class, effort)? {
+                return Ok(None);
+            }
         }
     }
 
-    /// Finds at least one block that is free now.
+    /// Finds at least one block that is free now; false if the heap would have to grow, and must not.
     #[cold]
-    fn refill(&mut self, room: &Room, class: usize, effort: Effort) -> Result<()> {
+    fn refill(&mut self, room: &Room, class: usize, effort: Effort) -> Result<bool> {
         let chunks = match effort {
-            Effort::Little => WALK,
+            Effort::Least | Effort::Little => WALK,
             Effort::All => usize::MAX,
         };
         loop {
             self.walk(room, class, chunks);
             if !self.pools[class].free.is_empty() {
-                return Ok(());
+                return Ok(true);
             }
             if !self.look(room, class) {
+                if effort == Effort::Least {
+                    return Ok(false);
+                }
                 room.grow(class)?;
                 self.look(room, class);
             }

@@ -39,7 +39,7 @@ fn word(heap: &Heap, cell: u64) -> &AtomicU64 {
 /// Writes `bytes` and leads the cell there.
 fn put(heap: &Heap, cell: u64, who: Participant, bytes: &[u8]) -> Result<()> {
     let home = heap.home_at(cell).unwrap();
-    let fresh = heap.alloc(who, bytes.len())?;
+    let fresh = heap.alloc(who, bytes.len(), || 0)?;
     // SAFETY: the block is ours, and has as many bytes.
     unsafe { crate::segment::poke(fresh.room, bytes) };
     assert!(heap.replace(who, home, heap.current(home), (fresh, bytes.len())));
@@ -81,7 +81,7 @@ fn what_was_outgrown_takes_no_memory_until_it_is_needed_again() {
     let (heap, cell) = heap(1 << 10);
     let home = heap.home_at(cell).unwrap();
     let write = |len: usize| {
-        let fresh = heap.alloc(ME, len).unwrap();
+        let fresh = heap.alloc(ME, len, || 0).unwrap();
         // SAFETY: the block is ours, and has as many bytes.
         unsafe { crate::segment::poke(fresh.room, &vec![len as u8; len]) };
         (fresh, len)
@@ -178,7 +178,7 @@ fn the_dead_leave_what_they_finished_and_nothing_else() {
     let (heap, cell) = heap(4);
     put(&heap, cell, ME, b"mine").unwrap();
     put(&heap, cell, OTHER, b"theirs").unwrap();
-    heap.alloc(OTHER, 100).unwrap();
+    heap.alloc(OTHER, 100, || 0).unwrap();
     super::repair_heap(heap.room().segment(), OTHER);
     assert_eq!(get(&heap, cell), Some(b"theirs".to_vec()));
     put(&heap, cell, ME, b"mine").unwrap();
@@ -191,4 +191,22 @@ fn the_dead_leave_what_they_finished_and_nothing_else() {
         2,
         "what the cell leads to, and what was retired"
     );
+}
+
+#[test]
+fn what_the_dead_had_is_used_before_the_heap_grows() {
+    let (heap, _) = heap(256);
+    let take = |who, bury: &dyn Fn() -> usize| {
+        for _ in 0..500 {
+            heap.alloc(who, 1000, bury).unwrap();
+        }
+        heap.room().grown()
+    };
+    let theirs = take(OTHER, &|| 0);
+    let bury = || {
+        super::repair_heap(heap.room().segment(), OTHER);
+        1
+    };
+    assert_eq!(take(ME, &bury), theirs);
+    assert!(take(ME, &|| 0) > theirs);
 }

@@ -99,10 +99,11 @@ impl Core {
     /// Takes a block, after cleaning up after the dead where there is none.
     #[inline]
     pub(super) fn alloc(&self, me: Participant, len: usize) -> Result<Fresh, StoreError> {
-        match self.heap.alloc(me, len) {
+        match self.heap.alloc(me, len, || self.tenant.sweep()) {
             Ok(fresh) => Ok(fresh),
             Err(full) if full.kind() == ErrorKind::NoSpace && self.tenant.sweep() > 0 => {
-                self.heap.alloc(me, len).map_err(StoreError::from_heap)
+                let fresh = self.heap.alloc(me, len, || 0);
+                fresh.map_err(StoreError::from_heap)
             }
             Err(error) => Err(StoreError::from_heap(error)),
         }
