@@ -96,9 +96,10 @@ use sink::One;
 ///
 /// A function is one by name, or a closure that captures nothing, as for [`Process::spawn`](crate::Process::spawn); it takes
 /// messages and returns one, or a `Result` of one. Arguments are written once, where the worker reads them: as [`In`] in place,
-/// else as a value of the function's own. Shared objects
-/// among them (a queue, a lock) are kept until the task is over; one that a function makes and returns must be held by
-/// somebody until the result was taken.
+/// else as a value of the function's own. Results come as values of the caller's own, or are read where the worker wrote them,
+/// as [`Returned`], by [`apply_in_place`](Pool::apply_in_place), [`map_in_place`](Pool::map_in_place) and
+/// [`imap_in_place`](Pool::imap_in_place). Shared objects among arguments (a queue, a lock) are kept until the task is over;
+/// one that a function makes and returns must be held by somebody until the result was taken.
 ///
 /// # What happens when a worker dies
 ///
