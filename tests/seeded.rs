@@ -73,6 +73,7 @@ const PARTS: &[(&str, Part)] = &[
     ("queue-", ["queue", "queue", "loom_ring"]),
     ("rwlock-", ["rwlock", "rwlock", "loom_rwlock"]),
     ("service-", ["service", "service", "loom_heap"]),
+    ("sweep-", ["spilled queue", "queue", "loom_ring"]),
     ("watch-", ["watch", "queue", "loom_ring_a_watcher"]),
     ("transaction-", ["transaction", "transaction", "loom_heap"]),
     ("semaphore-", ["semaphore", "semaphore", "loom_semaphore"]),

@@ -50,6 +50,9 @@ enum Hurry {
 /// Workers that have so much to do are left alone, in nanoseconds: more than a sleep and its end take.
 const LEISURE: u64 = 100_000;
 
+/// At first for so long, and twice as long each time: the first tasks of all take longer than those that follow.
+const SHORTEST: u64 = 20_000;
+
 /// But not for longer at a time: what the next tasks take is not known from the last.
 const NAP: u64 = 2_000_000;
 
@@ -175,7 +178,7 @@ impl Hub {
         deadline: Option<Instant>,
         done: impl Fn(&Crew) -> bool,
     ) -> bool {
-        let mut nap = LEISURE;
+        let mut nap = SHORTEST;
         loop {
             let answers = self.tend(&mut crew, &mut seat);
             let over = done(&crew);

@@ -107,13 +107,11 @@ fn loom_heap_alone_a_late_sweep_changes_nothing() {
         check(move || {
             let model = Model::new(3);
             until_step(n, || model.put_alone(LAST, 1, &mut Stock::default()));
-            let sweeping = [(); 2].map(|()| {
-                let theirs = Arc::clone(&model);
-                thread::spawn(move || theirs.bury(LAST))
-            });
+            let theirs = Arc::clone(&model);
+            let sweeping = thread::spawn(move || theirs.bury(LAST));
             let mut stock = Stock::default();
             let done = model.put_alone(FIRST, 2, &mut stock);
-            sweeping.map(|sweeping| sweeping.join().unwrap());
+            sweeping.join().unwrap();
             model.bury(LAST);
             model.keep_unread(FIRST, &mut stock);
             assert_eq!(stock.retired.len(), 0);
