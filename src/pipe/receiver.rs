@@ -171,6 +171,13 @@ impl<T: Message> Receiver<T> {
         }
     }
 
+    /// Asks for the line of the message that comes so many behind the next one, of messages that all have one size; for who takes
+    /// many at a time.
+    #[inline(always)]
+    pub(crate) fn fetch_behind(&self, messages: u32) {
+        self.hold.raw.fetch_behind(messages);
+    }
+
     #[inline(always)]
     pub(super) fn owned_by<E: From<RecvFault>>(&self, deadline: Deadline) -> Result<T, E> {
         let message = self.recv_by::<E>(deadline)?;

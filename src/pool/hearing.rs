@@ -28,6 +28,13 @@ pub(super) struct Run {
     new: usize,
 }
 
+/// Where so many answers were there, more are.
+const MANY: usize = 8;
+
+/// So far ahead lines of answers are asked for, of which each has two: most of the time that an answer took was spent in waiting
+/// for its line.
+const AHEAD: u32 = 16;
+
 /// So many are worth a lock.
 const RUN: usize = 32;
 
@@ -83,6 +90,9 @@ impl Crew {
         let ended = loop {
             match ears.brief.try_recv() {
                 Ok(message) => {
+                    if count >= MANY {
+                        ears.brief.fetch_behind(AHEAD);
+                    }
                     self.hear(said(&message), run, ears);
                     count += 1;
                 }

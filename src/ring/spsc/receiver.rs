@@ -251,6 +251,16 @@ impl<F: Fitted> RawReceiver<F> {
         }
     }
 
+    /// Asks for the line of the message that comes so many behind the next one, of messages that all have one size: for who knows
+    /// that it is there. A line that is asked for too early is taken from the sender while he writes it.
+    #[inline(always)]
+    pub(crate) fn fetch_behind(&self, messages: u32) {
+        let behind = self.words().granule(self.reader.granule() + messages);
+        if let Some(granule) = behind {
+            cpu::fetch(std::ptr::from_ref(granule.header()).cast());
+        }
+    }
+
     /// Whether a message is there.
     #[inline(always)]
     pub(crate) fn is_there(&self) -> bool {
