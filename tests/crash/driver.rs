@@ -94,7 +94,7 @@ pub fn every_step() {
 
 fn work(sum: &Sum) -> i32 {
     let mut engine = Engine::new();
-    let pairs = size("MULTIPROC_CRASH_PAIRS", 4);
+    let pairs = size("MULTIPROC_CRASH_PAIRS", 8);
     let scenarios = scenarios();
     while let Some(scenario) = scenarios.get(sum.next.fetch_add(1, SeqCst) as usize) {
         let begin = Instant::now();

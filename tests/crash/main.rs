@@ -2,7 +2,7 @@
 //! process once, then every step of the recovery does too; the survivors go on and every promise is checked.
 //!
 //! `MULTIPROC_CASE='fixed queue: put/5/12'` runs one world, in which the actor dies before its step 5 and the
-//! recoverer before its step 12, and prints where that was. One in three of these
+//! recoverer before its step 12, and prints where that was. One in eight of these
 //! pairs is tried; `MULTIPROC_CRASH_PAIRS=1` tries all, `MULTIPROC_CRASH_PAIRS=0` none.
 
 #[cfg(debug_assertions)]
