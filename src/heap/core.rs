@@ -46,6 +46,16 @@ pub(crate) struct Fresh {
 }
 
 impl Fresh {
+    /// What is to come of it, with `len` bytes, at that home.
+    #[inline(always)]
+    fn draft(&self, len: usize, home: u64) -> Draft {
+        Draft {
+            block: self.block,
+            len: len as u64,
+            home,
+        }
+    }
+
     /// Which block it is.
     pub(crate) fn handle(self) -> Handle {
         self.block
@@ -334,11 +344,7 @@ impl Heap {
         old: u64,
         (fresh, len): (Fresh, usize),
     ) -> bool {
-        let draft = Draft {
-            block: fresh.block,
-            len: len as u64,
-            home,
-        };
+        let draft = fresh.draft(len, home);
         self.retiring(me, |retired| {
             protocol::replace(&*self.room, me, old, draft, &mut |block| {
                 retired.note(block)
@@ -356,11 +362,7 @@ impl Heap {
         old: u64,
         (fresh, len): (Fresh, usize),
     ) -> bool {
-        let draft = Draft {
-            block: fresh.block,
-            len: len as u64,
-            home,
-        };
+        let draft = fresh.draft(len, home);
         self.retiring(me, |retired| {
             alone::replace(&*self.room, me, old, draft, &mut |block| {
                 retired.note(block)
@@ -379,11 +381,7 @@ impl Heap {
         (fresh, len): (Fresh, usize),
     ) -> bool {
         let mut retired = Vec::new();
-        let draft = Draft {
-            block: fresh.block,
-            len: len as u64,
-            home,
-        };
+        let draft = fresh.draft(len, home);
         let old = old.map_or(0, Handle::to_bits);
         let mut note = |block| retired.push(block);
         let done = protocol::replace(&*self.room, me, old, draft, &mut note);
@@ -412,11 +410,7 @@ impl Heap {
     /// Says that `fresh`, with `len` bytes, is linked, although no cell leads to it yet; see [`protocol::link`] for what the caller
     /// must do.
     pub(crate) fn link(&self, me: Participant, home: u64, (fresh, len): (Fresh, usize)) {
-        let draft = Draft {
-            block: fresh.block,
-            len: len as u64,
-            home,
-        };
+        let draft = fresh.draft(len, home);
         protocol::link(&*self.room, me, draft);
     }
 
